@@ -1,0 +1,80 @@
+"""Start-up hook of facesr_ext: makes a plain ``import basicsr`` work and know the parts of facesr_ext.
+
+``facesr_ext.start`` (Python 3.15 and later, PEP 829) or ``facesr_ext.pth`` (earlier) calls `autoload` when the
+interpreter starts. It puts one finder on ``sys.meta_path`` that answers for two names only:
+
+- ``basicsr``: the real module, followed by ``facesr_ext.register()`` once its ``__init__`` has finished;
+- ``torchvision.transforms.functional_tensor``: only where torchvision no longer has it (removed in 0.17). Stock BasicSR
+  cannot be imported without it: https://github.com/XPixelGroup/BasicSR/issues/663
+
+Nothing of facesr_ext, BasicSR or torch is imported before somebody imports ``basicsr``. ``FACESR_EXT_AUTOLOAD=0``
+switches the hook off; ``FACESR_EXT_STRICT=1`` turns a failed registration into an exception.
+
+Standard library only, and only modules that every interpreter start has loaded anyway: this file is on everybody's
+path. For the same reason the loaders lie elsewhere, and annotations are quoted: ``from __future__ import annotations``
+would cost a third more.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False  # not from typing: importing typing would cost more than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+_SHIM = 'torchvision.transforms.functional_tensor'
+_OFF = ('0', 'false', 'off', 'no')
+
+
+class _Finder:
+    """Answers for basicsr and for the missing torchvision module; everything else passes by."""
+
+    facesr_ext_finder = True  # known by attribute, so that a second copy of this file recognises it too
+
+    def find_spec(
+        self, name: str, path: 'Sequence[str] | None' = None, target: 'ModuleType | None' = None
+    ) -> 'ModuleSpec | None':
+        if name == 'basicsr':
+            spec = self._real(name, path, target)
+            # No origin: a namespace package, that is, some folder that happens to be called basicsr.
+            if spec is not None and spec.origin is not None and hasattr(spec.loader, 'exec_module'):
+                spec.loader = _loaders().HostLoader(spec.loader)
+            return spec
+        if name == _SHIM:
+            spec = self._real(name, path, target)
+            if spec is None:
+                from importlib.machinery import ModuleSpec
+
+                spec = ModuleSpec(name, _loaders().ShimLoader())
+            return spec
+        return None
+
+    def _real(self, name: str, path: 'Sequence[str] | None', target: 'ModuleType | None') -> 'ModuleSpec | None':
+        for finder in sys.meta_path:
+            if getattr(finder, 'facesr_ext_finder', False) or not hasattr(finder, 'find_spec'):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+        return None
+
+
+def _loaders() -> 'ModuleType':
+    """Imports what the finder hands out; apart, because most interpreters never need it."""
+    from facesr_ext import _hook
+
+    return _hook
+
+
+def install() -> None:
+    """Puts the finder in front of ``sys.meta_path``; a second call changes nothing."""
+    if not any(getattr(finder, 'facesr_ext_finder', False) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
+
+
+def autoload() -> None:
+    """Entry point of facesr_ext.pth and facesr_ext.start: `install`, unless FACESR_EXT_AUTOLOAD switches it off."""
+    if os.environ.get('FACESR_EXT_AUTOLOAD', '1').strip().lower() not in _OFF:
+        install()

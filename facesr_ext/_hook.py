@@ -1,0 +1,72 @@
+"""The loaders that the start-up hook's finder hands out: BasicSR with registration, torchvision's missing module."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+import facesr_ext
+
+
+class HostLoader:
+    """The real loader of basicsr; after the package has been executed it registers facesr_ext."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        # Whoever looks at the spec before the import (importlib.resources, inspect) must see the real loader's
+        # abilities.
+        if name == '_loader':  # a half-built object (copy, pickle) would recurse for ever
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader  # leave no trace on the module
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        _register_quietly()
+
+
+class ShimLoader:
+    """Fills ``torchvision.transforms.functional_tensor`` from where torchvision keeps these functions today."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        from torchvision.transforms import functional
+
+        def __getattr__(name: str) -> Any:
+            from torchvision.transforms import _functional_tensor
+
+            return getattr(_functional_tensor, name)
+
+        module.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
+        module.__getattr__ = __getattr__  # type: ignore[method-assign]
+
+
+def _register_quietly() -> None:
+    """Registers facesr_ext with the basicsr just imported; a failure is told on stderr and leaves basicsr usable.
+
+    Raises:
+        Exception: whatever the registration raised, with FACESR_EXT_STRICT=1.
+    """
+    try:
+        if facesr_ext.host_is_basicsr():  # a foreign or vendored basicsr is left alone
+            facesr_ext.register()
+    except Exception as err:  # any bug of ours would otherwise take BasicSR away from people who do not even use us
+        if os.environ.get('FACESR_EXT_STRICT') == '1':
+            raise
+        if sys.stderr is not None:
+            sys.stderr.write(
+                f'facesr_ext: not registered with basicsr ({type(err).__name__}: {err}). '
+                'FACESR_EXT_STRICT=1 shows where, FACESR_EXT_AUTOLOAD=0 switches facesr_ext off.\n'
+            )

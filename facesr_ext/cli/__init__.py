@@ -1,0 +1,1 @@
+"""The ``facesr`` command: one file a command."""

@@ -1,0 +1,55 @@
+"""The ``facesr`` command.
+
+A command is a file of this package, named in COMMANDS, with a function ``add_command(app)`` that hangs it into the
+typer app. It imports torch, BasicSR and the rest of facesr_ext inside its function, so that ``facesr --help`` answers
+at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import typer
+
+import facesr_ext
+from facesr_ext.errors import FaceSRError
+
+COMMANDS = ('train', 'test', 'sample')
+
+
+def build_app() -> typer.Typer:
+    """Returns the typer app with every command of COMMANDS."""
+    app = typer.Typer(name='facesr', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_root)
+    for name in COMMANDS:
+        importlib.import_module(f'facesr_ext.cli.{name}').add_command(app)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the ``facesr`` command.
+
+    Args:
+        argv (Sequence[str] | None): Arguments without the program name; None takes those of the process.
+
+    Raises:
+        SystemExit: Always; with status 2 where the user has to mend something, which stderr says.
+    """
+    try:
+        build_app()(args=None if argv is None else list(argv), prog_name='facesr')
+    except FaceSRError as err:
+        typer.echo(f'facesr: {err}', err=True)
+        raise SystemExit(2) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f'facesr_ext {facesr_ext.__version__}')
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, '--version', help='Show the version.', callback=_show_version, is_eager=True),
+) -> None:
+    """Face super-resolution for BasicSR: train, test, restore."""

@@ -1,0 +1,16 @@
+"""``facesr test``: a plain way into BasicSR's test runner, also where no start-up hook is read."""
+
+from __future__ import annotations
+
+import typer
+
+
+def add_command(app: typer.Typer) -> None:
+    """Adds ``test``; every argument is passed on to BasicSR."""
+
+    @app.command('test', context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
+    def test(ctx: typer.Context) -> None:
+        """Test with BasicSR; the arguments are as for python -m basicsr.test: -opt FILE, --force_yml KEY=VALUE ..."""
+        from facesr_ext.host.runner import run
+
+        run('test', ctx.args)

@@ -1,0 +1,113 @@
+"""BasicSR's train and test pipelines, started so that runs land under the current directory.
+
+``python -m basicsr.train`` and ``facesr train`` both end here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Literal
+
+from basicsr.utils import get_root_logger
+
+from facesr_ext.errors import FaceSRError
+
+Kind = Literal['train', 'test']
+
+
+def run(kind: Kind, argv: Sequence[str] | None = None) -> None:
+    """Entry of a process: runs a pipeline and turns a user's error into one message and exit status 2.
+
+    Args:
+        kind (str): 'train' or 'test'.
+        argv (Sequence[str] | None): BasicSR's arguments without the program name; None takes those of the process.
+
+    Raises:
+        SystemExit: With status 2 after a FaceSRError, which has been logged.
+    """
+    try:
+        run_pipeline(kind, argv)
+    except FaceSRError as err:
+        get_root_logger().error(str(err))
+        raise SystemExit(2) from None
+
+
+def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
+    """Runs ``train_pipeline`` or ``test_pipeline`` of the imported (and so repaired) BasicSR.
+
+    Args:
+        kind (str): 'train' or 'test'.
+        argv (Sequence[str] | None): BasicSR's arguments without the program name; None takes those of the process.
+
+    Raises:
+        FaceSRError: The user can mend it.
+    """
+    module = importlib.import_module(f'basicsr.{kind}')
+    with _arguments(sys.argv[1:] if argv is None else argv):
+        getattr(module, f'{kind}_pipeline')(str(run_root(module)))
+
+
+def run_root(module: ModuleType) -> Path:
+    """Returns the folder under which experiments/, tb_logger/ and results/ are written.
+
+    BasicSR takes the folder that holds its package: right for a git clone, but site-packages for a pip installation.
+
+    Args:
+        module (ModuleType): basicsr.train or basicsr.test.
+
+    Returns:
+        Path: BasicSR's own root for a clone, the current directory for an installed package.
+    """
+    root = Path(str(module.__file__)).resolve().parent.parent
+    installed = {'site-packages', 'dist-packages'} & set(root.parts) or any(root.glob('basicsr-*.dist-info'))
+    return Path.cwd() if installed else root
+
+
+@contextlib.contextmanager
+def _arguments(argv: Sequence[str]) -> Iterator[None]:
+    """Shows argv to BasicSR's argparse, with torch's newer spelling ``--local-rank`` turned into BasicSR's.
+
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/626
+    """
+    saved = sys.argv
+    sys.argv = [saved[0], *(re.sub(r'^--local-rank(?=$|=)', '--local_rank', arg) for arg in argv)]
+    try:
+        yield
+    finally:
+        sys.argv = saved
+
+
+class RunnerLoader:
+    """Loader of basicsr.train or basicsr.test that hands runpy a call of `run` in place of the module's code.
+
+    ``python -m basicsr.train`` makes runpy ask the imported module's loader for its code and execute it once more as
+    ``__main__``: a second copy with the stock functions, which no repair of the imported module can reach.
+
+    Args:
+        loader (Any): The real loader; everything but get_code is left to it.
+        kind (str): 'train' or 'test'.
+    """
+
+    def __init__(self, loader: Any, kind: Kind) -> None:
+        self.facesr_ext_stock = loader
+        self.facesr_ext_kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'facesr_ext_stock':  # a half-built object (copy, pickle) would recurse for ever
+            raise AttributeError(name)
+        return getattr(self.facesr_ext_stock, name)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Returns what runpy executes; nothing happens in a spawned worker, which imports it as ``__mp_main__``."""
+        source = (
+            'if __name__ == "__main__":\n'
+            '    from facesr_ext.host.runner import run\n'
+            f'    run({self.facesr_ext_kind!r})\n'
+        )
+        return compile(source, f'<facesr_ext: python -m {fullname}>', 'exec')

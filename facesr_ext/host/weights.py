@@ -1,0 +1,92 @@
+"""The one rule by which files of pretrained weights are found.
+
+1. the path that the user gave;
+2. ``experiments/pretrained_models/FILE`` below the current directory, where BasicSR keeps them;
+3. ``$FACESR_HOME/FILE``, by default the user's cache directory;
+4. the checkpoint folder of torch.hub, where torchvision keeps its own;
+5. a download to 3, unless ``FACESR_OFFLINE=1``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+from pathlib import Path
+
+import torch
+
+from facesr_ext.errors import DependencyError, OptionError
+
+
+def cache_dir() -> Path:
+    """Returns the folder for downloaded weights: $FACESR_HOME, or facesr_ext in the user's cache directory."""
+    home = os.environ.get('FACESR_HOME')
+    if home:
+        return Path(home).expanduser()
+    base = os.environ.get('LOCALAPPDATA') if os.name == 'nt' else os.environ.get('XDG_CACHE_HOME')
+    return (Path(base) if base else Path.home() / '.cache') / 'facesr_ext'
+
+
+def search_places(filename: str) -> list[Path]:
+    """Lists the files to look for, first choice first.
+
+    Args:
+        filename (str): Bare file name, 'vgg19-dcbb9e9d.pth' for example.
+
+    Returns:
+        list[Path]: Absolute paths.
+    """
+    return [
+        Path.cwd() / 'experiments' / 'pretrained_models' / filename,
+        cache_dir() / filename,
+        Path(torch.hub.get_dir()) / 'checkpoints' / filename,
+    ]
+
+
+def find_weights(filename: str, url: str, option: str | Path | None = None) -> Path:
+    """Finds a file of pretrained weights, or downloads it.
+
+    Args:
+        filename (str): Bare file name; eight or more hex digits before the suffix are checked against its SHA-256.
+        url (str): Where it can be downloaded.
+        option (str | Path | None): Path given by the user; it is taken or refused, never replaced by another file.
+
+    Returns:
+        Path: An existing file.
+
+    Raises:
+        OptionError: The given path is not a file.
+        DependencyError: The file is nowhere, and downloading failed or is switched off.
+    """
+    if option is not None:
+        path = Path(option).expanduser()
+        if not path.is_file():
+            raise OptionError(f'The weight file {path} does not exist. Correct it, or leave it out for {filename}.')
+        return path
+    places = search_places(filename)
+    for path in places:
+        if path.is_file():
+            return path
+    if os.environ.get('FACESR_OFFLINE') == '1':
+        raise _missing(filename, url, places, 'FACESR_OFFLINE=1 forbids downloading it')
+    return _download(filename, url, places)
+
+
+def _download(filename: str, url: str, places: list[Path]) -> Path:
+    """Downloads to the cache directory; torch writes to a temporary file first, so a broken download leaves nothing."""
+    target = cache_dir() / filename
+    digits = re.search(r'-([0-9a-f]{8,})\.', filename)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(target), hash_prefix=digits.group(1) if digits else None)
+    except (OSError, RuntimeError, http.client.HTTPException) as err:
+        raise _missing(filename, url, places, f'the download failed ({err})') from err
+    return target
+
+
+def _missing(filename: str, url: str, places: list[Path], reason: str) -> DependencyError:
+    listing = '\n'.join(f'  {path}' for path in places)
+    return DependencyError(
+        f'The weight file {filename} is missing, and {reason}.\nGet it from {url}\nand save it as one of\n{listing}'
+    )

@@ -1,0 +1,50 @@
+"""Fixtures that every test folder can use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+import facesr_ext
+
+facesr_ext.register()  # also where the start-up hook is not read
+
+RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
+
+
+@pytest.fixture(scope='session')
+def run_python(tmp_path_factory: pytest.TempPathFactory) -> RunPython:
+    """Runs Python in a process of its own and returns what it wrote.
+
+    ``run_python(code_or_arguments, env=..., cwd=..., python=..., check=True)``: a str is run with ``-c``, a list is the
+    command line. The process starts with one thread, no FACESR_EXT_* variables, and outside the source tree.
+    """
+    outside = tmp_path_factory.mktemp('cwd')
+
+    def run(
+        code: str | Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        python: str | Path = sys.executable,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith('FACESR_') and k != 'PYTHONPATH'}
+        arguments = ['-c', code] if isinstance(code, str) else list(code)
+        result = subprocess.run(
+            [str(python), *arguments],
+            env={**clean, 'OMP_NUM_THREADS': '1', **(env or {})},
+            cwd=cwd or outside,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if check and result.returncode != 0:
+            pytest.fail(f'exit status {result.returncode}\n{result.stdout}\n{result.stderr}')
+        return result
+
+    return run

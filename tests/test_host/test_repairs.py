@@ -1,0 +1,257 @@
+"""Each repair of BasicSR, and the defect that it mends as the stock code shows it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from basicsr.archs import vgg_arch
+from basicsr.data import build_dataloader
+from basicsr.models.base_model import BaseModel
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+
+from facesr_ext.errors import CheckpointError, OptionError
+from facesr_ext.host import repairs
+
+train = sys.modules['basicsr.train']
+VGG_FILES = {'vgg16': 'vgg16-397923af.pth', 'vgg19': 'vgg19-dcbb9e9d.pth'}
+
+
+def stock_copy(name: str) -> ModuleType:
+    """Executes a module of BasicSR once more, which gives its functions as they are without repairs."""
+    spec = importlib.util.spec_from_file_location(f'stock_{name}', str(sys.modules[f'basicsr.{name}'].__file__))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Options of a run that has saved iterations 5, 10 and 15 of its two trained networks."""
+    models, states = tmp_path / 'models', tmp_path / 'training_states'
+    models.mkdir()
+    states.mkdir()
+    for iteration in (5, 10, 15):
+        state: dict[str, Any] = {'epoch': 2, 'iter': iteration, 'optimizers': [], 'schedulers': [], 'manual_seed': 7}
+        torch.save(state, states / f'{iteration}.state')
+        for label in ('g', 'd'):
+            torch.save({'params': {}}, models / f'net_{label}_{iteration}.pth')
+    paths = {'resume_state': None, 'models': str(models), 'training_states': str(states)}
+    yield {
+        'name': 'run',
+        'auto_resume': True,
+        'rank': 0,
+        'manual_seed': 1,
+        'path': paths,
+        'network_g': {},
+        'network_d': {},
+        'network_prior': {},
+    }
+
+
+def states_of(opt: dict[str, Any]) -> Path:
+    return Path(opt['path']['training_states'])
+
+
+def cut(path: Path) -> None:
+    """Leaves half a file, as a killed process does."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_applying_twice_changes_nothing() -> None:
+    before = dict(vars(train))
+    loaders = [sys.modules[f'basicsr.{kind}'].__spec__.loader for kind in ('train', 'test')]  # type: ignore[union-attr]
+    optimizer, build_vgg = BaseModel.get_optimizer, vgg_arch.vgg
+    repairs.apply_all()
+    assert vars(train) == before
+    assert loaders == [sys.modules[f'basicsr.{kind}'].__spec__.loader for kind in ('train', 'test')]  # type: ignore[union-attr]
+    assert BaseModel.get_optimizer is optimizer and vgg_arch.vgg is build_vgg
+
+
+# resuming
+
+
+def test_stock_resume_misses_the_folder_and_asks_for_cuda(
+    run_folder: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = stock_copy('train')
+    if 'current_device' not in repairs._names_used(stock.load_resume_state):
+        pytest.skip('mended upstream')
+    monkeypatch.chdir(tmp_path)
+    assert stock.load_resume_state(run_folder) is None
+    if not torch.cuda.is_available():
+        run_folder['auto_resume'] = False
+        run_folder['path']['resume_state'] = str(states_of(run_folder) / '15.state')
+        with pytest.raises((RuntimeError, AssertionError)):
+            stock.load_resume_state(run_folder)
+
+
+def test_resume_takes_the_newest_state_of_the_runs_own_folder(run_folder: dict[str, Any]) -> None:
+    state = train.load_resume_state(run_folder)  # type: ignore[attr-defined]
+    assert state['iter'] == run_folder['resume_iter'] == 15
+    assert run_folder['path']['resume_state'] == str(states_of(run_folder) / '15.state')
+    assert run_folder['path']['pretrain_network_g'].endswith('net_g_15.pth')
+
+
+def test_resume_restores_the_seed(run_folder: dict[str, Any]) -> None:
+    run_folder['rank'] = 2
+    train.load_resume_state(run_folder)  # type: ignore[attr-defined]
+    drawn = torch.rand(3)
+    torch.manual_seed(7 + 2)
+    assert run_folder['manual_seed'] == 7 and torch.equal(drawn, torch.rand(3))
+
+
+@pytest.mark.parametrize(
+    'damage', ['cut state', 'empty state', 'rubbish', 'other state', 'no net_g', 'cut net_d', 'empty net_g']
+)
+def test_resume_falls_back_to_the_last_whole_state(run_folder: dict[str, Any], damage: str) -> None:
+    states, models = states_of(run_folder), Path(run_folder['path']['models'])
+    {
+        'cut state': lambda: cut(states / '15.state'),
+        'empty state': lambda: (states / '15.state').write_bytes(b''),
+        'rubbish': lambda: (states / '15.state').write_bytes(b'half a state'),
+        'other state': lambda: torch.save({'params': {}}, states / '15.state'),
+        'no net_g': lambda: (models / 'net_g_15.pth').unlink(),
+        'cut net_d': lambda: cut(models / 'net_d_15.pth'),
+        'empty net_g': lambda: (models / 'net_g_15.pth').write_bytes(b''),
+    }[damage]()
+    assert train.load_resume_state(run_folder)['iter'] == 10  # type: ignore[attr-defined]
+    (note,) = repairs._resume.notes
+    assert '15.state' in note
+
+
+def test_resume_needs_no_file_of_a_network_that_is_never_saved(run_folder: dict[str, Any]) -> None:
+    for file in Path(run_folder['path']['models']).glob('net_d_*'):
+        file.unlink()
+    assert train.load_resume_state(run_folder)['iter'] == 15  # type: ignore[attr-defined]
+
+
+def test_resume_from_nothing_and_from_rubbish(run_folder: dict[str, Any]) -> None:
+    for file in states_of(run_folder).glob('*.state'):
+        cut(file)
+    with pytest.raises(CheckpointError, match=r'(?s)15\.state cannot be read.*5\.state cannot be read.*start afresh'):
+        train.load_resume_state(run_folder)  # type: ignore[attr-defined]
+    shutil.rmtree(states_of(run_folder))
+    assert train.load_resume_state(run_folder) is None  # type: ignore[attr-defined]
+
+
+def test_resume_from_a_named_state_takes_that_one_or_none(run_folder: dict[str, Any]) -> None:
+    run_folder['auto_resume'] = False
+    assert train.load_resume_state(run_folder) is None  # type: ignore[attr-defined]
+    run_folder['path']['resume_state'] = str(states_of(run_folder) / '5.state')
+    assert train.load_resume_state(run_folder)['iter'] == 5  # type: ignore[attr-defined]
+    run_folder['path']['resume_state'] = str(states_of(run_folder) / '6.state')
+    with pytest.raises(CheckpointError, match='6.state .*does not exist'):
+        train.load_resume_state(run_folder)  # type: ignore[attr-defined]
+
+
+def test_resume_refuses_a_state_that_could_run_code(run_folder: dict[str, Any]) -> None:
+    torch.save({'iter': 15, 'run': print}, states_of(run_folder) / '15.state')
+    assert train.load_resume_state(run_folder)['iter'] == 10  # type: ignore[attr-defined]
+
+
+# loaders
+
+
+def test_prefetch_with_persistent_workers_is_refused() -> None:
+    opt = {
+        'phase': 'train',
+        'batch_size_per_gpu': 1,
+        'num_worker_per_gpu': 1,
+        'prefetch_mode': 'cpu',
+        'persistent_workers': True,
+    }
+    data: Any = [0, 1]
+    assert build_dataloader is train.build_dataloader is sys.modules['basicsr.test'].build_dataloader  # type: ignore[attr-defined]
+    with pytest.raises(OptionError, match='datasets:train: prefetch_mode: cpu and persistent_workers'):
+        build_dataloader(data, opt)
+    assert build_dataloader.__wrapped__(data, opt).persistent_workers  # stock: builds what will hang
+    assert build_dataloader(data, {**opt, 'persistent_workers': False}).num_prefetch_queue == 1
+    assert build_dataloader(data, {**opt, 'prefetch_mode': None}).persistent_workers
+
+
+# optimisers
+
+
+def test_optimizers_of_torch_by_name() -> None:
+    stock = BaseModel.get_optimizer.__wrapped__ if hasattr(BaseModel.get_optimizer, '__wrapped__') else None
+    if stock is None:
+        pytest.skip('mended upstream')
+    params = [nn.Parameter(torch.zeros(1))]
+    model = BaseModel({'num_gpu': 0, 'is_train': True})
+    with pytest.raises(NotImplementedError):
+        stock(model, 'RMSprop', params, 1e-3)
+    optimizer = model.get_optimizer('RMSprop', params, 1e-3, alpha=0.9)
+    assert isinstance(optimizer, torch.optim.RMSprop) and optimizer.param_groups[0]['alpha'] == 0.9
+    with pytest.raises(OptionError, match='did you mean RMSprop'):
+        model.get_optimizer('RMSProp', params, 1e-3)
+    with pytest.raises(OptionError, match='did you mean betas'):
+        model.get_optimizer('Adam', params, 1e-3, beta=[0.9, 0.99])
+    for name in ('Optimizer', 'lr_scheduler', None):
+        with pytest.raises(OptionError):
+            model.get_optimizer(name, params, 1e-3)
+
+
+# VGG weights
+
+
+class OneLayerVGG(nn.Module):
+    """Stands in for a VGG network of half a gigabyte."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 1, 1, bias=False))
+
+
+@pytest.fixture
+def vgg_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weight files of VGG16 and VGG19, filled with 16s and 19s, where BasicSR looks for them."""
+    folder = tmp_path / 'experiments' / 'pretrained_models'
+    folder.mkdir(parents=True)
+    for vgg_type, name in VGG_FILES.items():
+        torch.save({'features.0.weight': torch.full((1, 3, 1, 1), float(vgg_type[3:]))}, folder / name)
+    monkeypatch.chdir(tmp_path)
+
+
+def first_weight(extractor: nn.Module) -> float:
+    return next(extractor.parameters()).flatten()[0].item()
+
+
+def test_stock_vgg16_takes_the_file_of_vgg19(vgg_files: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not isinstance(vgg_arch.vgg, repairs.VGGBuilders):
+        pytest.skip('mended upstream')
+    monkeypatch.delitem(ARCH_REGISTRY._obj_map, 'VGGFeatureExtractor')
+    stock = stock_copy('archs.vgg_arch')
+    stock.vgg = SimpleNamespace(vgg16=lambda pretrained: OneLayerVGG())  # type: ignore[attr-defined]
+    assert first_weight(stock.VGGFeatureExtractor(['conv1_1'], vgg_type='vgg16')) == 19
+
+
+def test_each_vgg_type_takes_its_own_file(vgg_files: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import models
+
+    monkeypatch.setattr(models, 'get_model', lambda name, **options: OneLayerVGG())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for vgg_type in VGG_FILES:
+            extractor = vgg_arch.VGGFeatureExtractor(['conv1_1'], vgg_type=vgg_type)
+            assert first_weight(extractor) == float(vgg_type[3:])
+
+
+def test_vgg_files_that_do_not_fit_and_types_that_are_none(vgg_files: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import models
+
+    monkeypatch.setattr(models, 'get_model', lambda name, **options: nn.Linear(1, 1))
+    with pytest.raises(CheckpointError, match='vgg19-dcbb9e9d.pth does not hold the weights of vgg19'):
+        repairs.build_vgg('vgg19', pretrained=True)
+    with pytest.raises(OptionError, match='vgg20'):
+        repairs.build_vgg('vgg20')

@@ -1,0 +1,176 @@
+"""BasicSR's own commands from end to end, with nothing but BasicSR's parts in the option file."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facesr_ext.errors import OptionError
+from facesr_ext.host import runner
+
+RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
+
+# Whole images and no flips: BasicSR's data set draws these from streams that no state holds.
+PAIRS = """
+    name: pairs
+    type: PairedImageDataset
+    dataroot_gt: gt
+    dataroot_lq: lq
+    io_backend: {type: disk}
+"""
+OPTIONS = f"""
+name: whole
+model_type: SRModel
+scale: 4
+num_gpu: 0
+manual_seed: 0
+datasets:
+  train: {PAIRS}
+    gt_size: 32
+    use_hflip: false
+    use_rot: false
+    num_worker_per_gpu: 0
+    batch_size_per_gpu: 4
+  val: {PAIRS}
+network_g: {{type: MSRResNet, num_in_ch: 3, num_out_ch: 3, num_feat: 4, num_block: 1, upscale: 4}}
+path: {{pretrain_network_g: ~, strict_load_g: true, resume_state: ~}}
+train:
+  optim_g: {{type: AdamW, lr: !!float 1e-3}}
+  scheduler: {{type: MultiStepLR, milestones: [100], gamma: 0.5}}
+  total_iter: 20
+  warmup_iter: -1
+  pixel_opt: {{type: L1Loss, loss_weight: 1.0, reduction: mean}}
+val:
+  val_freq: 100
+  save_img: true
+  suffix: ~
+  metrics: {{psnr: {{type: calculate_psnr, crop_border: 4, test_y_channel: false}}}}
+logger: {{print_freq: 5, save_checkpoint_freq: 5, use_tb_logger: false, wandb: {{project: ~, resume_id: ~}}}}
+"""
+TEST_OPTIONS = OPTIONS.replace('  train: \n', '  test_1:\n').replace('  val: \n', '  test_2:\n')
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """An empty place to work in: seven pairs of images and two option files."""
+    for name, size in (('gt', 32), ('lq', 8)):
+        (tmp_path / name).mkdir()
+        for i in range(7):
+            pixels = np.random.default_rng(i).integers(0, 256, (size, size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f'{i}.png')
+    (tmp_path / 'train.yml').write_text(OPTIONS, encoding='utf-8')
+    (tmp_path / 'test.yml').write_text(TEST_OPTIONS, encoding='utf-8')
+    return tmp_path
+
+
+def weights_at(folder: Path, iteration: int) -> dict[str, Any]:
+    return dict(torch.load(folder / 'models' / f'net_g_{iteration}.pth', weights_only=True)['params'])
+
+
+def test_train_resume_and_test_with_basicsrs_own_commands(run_python: RunPython, workplace: Path) -> None:
+    """Seven images, batch four, train all 20 iterations; a run cut off in mid-epoch ends with the same weights."""
+    train = ['-m', 'basicsr.train', '-opt', 'train.yml']
+    done = run_python(train, cwd=workplace)
+    whole = workplace / 'experiments' / 'whole'
+    states = sorted(int(p.stem) for p in (whole / 'training_states').iterdir())
+    assert states == [5, 10, 15, 20], 'the stock loader drops every second batch and ends after 11 iterations'
+    assert 'RuntimeWarning' not in done.stderr and 'Traceback' not in done.stderr
+
+    cut = workplace / 'experiments' / 'cut'
+    shutil.copytree(whole, cut)
+    for iteration in (15, 20):
+        (cut / 'training_states' / f'{iteration}.state').unlink()
+    (cut / 'training_states' / '10.state').write_bytes(b'half a state')
+    options = ['--auto_resume', '--local-rank=0', '--force_yml', 'name=cut', 'train:total_iter=23']
+    done = run_python([*train, *options], cwd=workplace)
+    assert 'Resuming training from epoch: 2, iter: 5' in done.stderr
+    assert 'Passed over while resuming' in done.stderr and '10.state' in done.stderr
+    assert 'Resuming inside an epoch: 1 of its 2 batches' in done.stderr
+    for iteration in (10, 20):
+        ours, theirs = weights_at(cut, iteration), weights_at(whole, iteration)
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+    run_python(['-m', 'basicsr.test', '-opt', 'test.yml'], cwd=workplace)
+    assert len(list((workplace / 'results' / 'whole' / 'visualization' / 'pairs').glob('*.png'))) == 7
+    installed = runner.run_root(sys.modules['basicsr.train']) == Path.cwd()
+    assert not installed or not (Path(str(sys.modules['basicsr'].__file__)).parents[1] / 'experiments').exists()
+
+
+def test_command_shows_a_users_error_without_a_traceback(run_python: RunPython, workplace: Path) -> None:
+    option = 'train:optim_g:type=RMSProp'
+    done = run_python(
+        ['-m', 'facesr_ext', 'train', '-opt', 'train.yml', '--force_yml', option],
+        cwd=workplace,
+        env={'FACESR_EXT_AUTOLOAD': '0'},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert 'did you mean RMSprop' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_root_is_the_clone_or_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType('basicsr.train')
+
+    def root(*parts: str) -> Path:
+        folder = tmp_path.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True)
+        module.__file__ = str(folder / 'basicsr' / 'train.py')
+        return runner.run_root(module)
+
+    assert root('clone') == (tmp_path / 'clone').resolve()
+    assert root('venv', 'lib', 'site-packages') == Path.cwd()
+    assert root('usr', 'lib', 'python3', 'dist-packages') == Path.cwd()
+    (tmp_path / 'target' / 'basicsr-1.4.2.dist-info').mkdir(parents=True)  # pip install --target
+    assert root('target') == Path.cwd()
+
+
+def test_arguments_reach_basicsr_and_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(sys, 'argv', ['program', 'own'])
+    monkeypatch.setattr(sys.modules['basicsr.test'], 'test_pipeline', lambda root: seen.append(list(sys.argv)))
+    runner.run('test', ['-opt', 'x.yml', '--local-rank=1', '--local-rank', '2', '--force_yml', 'a=--local-rank'])
+    expected = ['-opt', 'x.yml', '--local_rank=1', '--local_rank', '2', '--force_yml', 'a=--local-rank']
+    assert seen == [['program', *expected]]
+    runner.run('test')
+    assert seen[1] == sys.argv == ['program', 'own']
+
+
+def test_users_error_ends_a_process_with_status_2(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(root: str) -> None:
+        raise OptionError('x.yml: scale is missing')
+
+    monkeypatch.setattr(sys.modules['basicsr.test'], 'test_pipeline', fail)
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'propagate', True)
+    with pytest.raises(OptionError):
+        runner.run_pipeline('test', [])
+    with pytest.raises(SystemExit) as caught:
+        runner.run('test', [])
+    assert caught.value.code == 2
+    assert 'scale is missing' in caplog.text
+
+
+def test_runpy_is_given_the_runner_and_workers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(runner, 'run', seen.append)
+    for kind in ('train', 'test'):
+        spec = sys.modules[f'basicsr.{kind}'].__spec__
+        assert spec is not None and isinstance(spec.loader, runner.RunnerLoader)
+        code = spec.loader.get_code(f'basicsr.{kind}')
+        exec(code, {'__name__': '__mp_main__'})
+        exec(code, {'__name__': '__main__'})
+        assert spec.loader.get_source(f'basicsr.{kind}').startswith('import')
+    assert seen == ['train', 'test']

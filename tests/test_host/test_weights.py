@@ -1,0 +1,89 @@
+"""The rule by which weight files are found; no test of it reaches the network."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host import weights
+
+URL = 'https://example.invalid/net-00000000.pth'
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Three empty places to search, and no network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('FACESR_HOME', str(tmp_path / 'home'))
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    monkeypatch.setenv('FACESR_OFFLINE', '1')
+    return weights.search_places('net.pth')
+
+
+def test_places_are_tried_in_order(places: list[Path], tmp_path: Path) -> None:
+    assert [p.relative_to(tmp_path).parts[0] for p in places] == ['experiments', 'home', 'torch']
+    for path in reversed(places):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b'')
+        assert weights.find_weights('net.pth', URL) == path
+
+
+def test_given_path_is_taken_or_refused(places: list[Path], tmp_path: Path) -> None:
+    places[0].parent.mkdir(parents=True)
+    places[0].write_bytes(b'')
+    own = tmp_path / 'own.pth'
+    with pytest.raises(OptionError, match='own.pth does not exist'):
+        weights.find_weights('net.pth', URL, own)
+    own.write_bytes(b'')
+    assert weights.find_weights('net.pth', URL, str(own)) == own
+
+
+def test_offline_names_file_address_and_places(places: list[Path]) -> None:
+    with pytest.raises(DependencyError) as caught:
+        weights.find_weights('net.pth', URL)
+    message = str(caught.value)
+    assert 'net.pth is missing' in message and 'FACESR_OFFLINE=1' in message and URL in message
+    assert all(str(path) in message for path in places)
+
+
+def test_download_goes_to_the_cache_and_is_checked(
+    places: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv('FACESR_OFFLINE')
+    source = tmp_path / 'source.pth'
+    source.write_bytes(b'weights')
+    digest = hashlib.sha256(b'weights').hexdigest()[:8]
+    found = weights.find_weights(f'net-{digest}.pth', source.as_uri())
+    assert found == tmp_path / 'home' / f'net-{digest}.pth' and found.read_bytes() == b'weights'
+    with pytest.raises(DependencyError, match='the download failed'):
+        weights.find_weights('net-00000000.pth', source.as_uri())
+    assert sorted(p.name for p in (tmp_path / 'home').iterdir()) == [found.name]
+
+
+def test_failed_download_is_named(places: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError('no route to host')
+
+    monkeypatch.delenv('FACESR_OFFLINE')
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
+    with pytest.raises(DependencyError, match='no route to host'):
+        weights.find_weights('net.pth', URL)
+
+
+@pytest.mark.parametrize(
+    ('name', 'variable', 'value', 'expected'),
+    [
+        ('posix', 'XDG_CACHE_HOME', 'caches', Path('caches/facesr_ext')),
+        ('posix', 'XDG_CACHE_HOME', '', Path.home() / '.cache' / 'facesr_ext'),
+        ('nt', 'LOCALAPPDATA', 'local', Path('local/facesr_ext')),
+    ],
+)
+def test_cache_directory(name: str, variable: str, value: str, expected: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('FACESR_HOME', raising=False)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(weights, 'os', type('os', (), {'name': name, 'environ': weights.os.environ}))
+    assert weights.cache_dir() == expected

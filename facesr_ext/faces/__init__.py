@@ -1,0 +1,1 @@
+"""What a face is: label sets and their mappings, landmarks and heatmaps."""

@@ -1,0 +1,100 @@
+"""What several test files share: shrunken option files, stand-in VGG weights, the real photographs' folder."""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+OPTIONS = ROOT / 'options'
+PHOTOS = Path(os.environ.get('FACESR_TEST_DATA', ROOT.parent / 'shared' / 'data'))
+needs_photos = pytest.mark.skipif(
+    not PHOTOS.is_dir(), reason=f'no photographs in {PHOTOS} (FACESR_TEST_DATA names another folder)'
+)
+
+# The one table by which every shipped option file becomes small enough for a test. A part that a later file brings
+# needs a row here only if it is too heavy as shipped.
+SMALL_NETS: dict[str, dict[str, Any]] = {
+    'FSRNet': {
+        'num_feat': 4,
+        'num_encoder_block': 1,
+        'num_coarse_block': 1,
+        'num_decoder_block': 1,
+        'hg_depth': 2,
+        'hg_feat': 8,
+    },
+    'PatchDiscriminator': {'num_feat': 4},
+}
+SMALL: dict[str, Any] = {
+    'num_gpu': 0,
+    'precision': 'fp32',
+    'logger': {'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False},
+}
+SMALL_TRAIN: dict[str, Any] = {'total_iter': 2, 'scheduler': {'periods': [2]}}
+SMALL_TRAIN_SET = {
+    'num_faces': 4,
+    'image_size': 64,
+    'batch_size_per_gpu': 2,
+    'num_worker_per_gpu': 0,
+    'persistent_workers': False,
+}
+SMALL_SET = {'num_faces': 2, 'image_size': 64}
+
+
+def option_files(folder: str) -> list[Path]:
+    """Every shipped option file of a folder below options/."""
+    return sorted((OPTIONS / folder).glob('*.yml'))
+
+
+def small_options(path: Path) -> dict[str, Any]:
+    """A shipped option file, shrunk by the table above."""
+    opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+    _merge(opt, {key: value for key, value in SMALL.items() if key in opt or key == 'num_gpu'})
+    for section in ('network_g', 'network_d'):
+        if section in opt:
+            _merge(opt[section], SMALL_NETS.get(opt[section]['type'], {}))
+    for phase, dataset in opt['datasets'].items():
+        _merge(dataset, SMALL_TRAIN_SET if phase == 'train' else SMALL_SET)
+    if 'train' in opt:
+        kept = {key: value for key, value in SMALL_TRAIN.items() if key != 'scheduler'}
+        _merge(opt['train'], kept)
+        if 'periods' in opt['train']['scheduler']:
+            _merge(opt['train']['scheduler'], SMALL_TRAIN['scheduler'])
+        opt['val']['val_freq'] = 2
+    return opt
+
+
+def _merge(target: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = copy.deepcopy(value)
+
+
+def write_options(opt: dict[str, Any], path: Path) -> Path:
+    """Writes an option file."""
+    path.write_text(yaml.safe_dump(opt, sort_keys=False), encoding='utf-8')
+    return path
+
+
+def write_vgg(folder: Path, vgg_type: str = 'vgg16') -> Path:
+    """A VGG weight file with random features under torchvision's name; its classifier takes no room on the disk."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    with torch.device('meta'):
+        shapes = {key: value.shape for key, value in models.get_model(vgg_type, weights=None).state_dict().items()}
+    state = {
+        key: torch.zeros(()).expand(shape) if key.startswith('classifier') else torch.randn(shape) * 0.05
+        for key, shape in shapes.items()
+    }
+    path = folder / models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url.rsplit('/', 1)[-1]
+    torch.save(state, path)
+    return path

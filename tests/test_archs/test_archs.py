@@ -1,0 +1,160 @@
+"""Every registered network of ours: size, finiteness, gradients; parameter counts; what the networks refuse."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch.nn import functional as F
+
+from facesr_ext.archs.arch_util import arch_info, imresize, quantize
+from facesr_ext.archs.discriminator_arch import PatchDiscriminator
+from facesr_ext.archs.fsrnet_arch import FSRNet, FSRNetOutput
+from tests.support import SMALL_NETS
+
+OURS = sorted(name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('facesr_ext'))
+
+
+def _parameters(net: torch.nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_registered_network(name: str) -> None:
+    torch.manual_seed(0)
+    cls: Any = ARCH_REGISTRY.get(name)
+    assert not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())
+    net = cls(**SMALL_NETS.get(name, {}))
+    info = arch_info(net)
+    size = max(32, info.multiple_of)
+    out = net(torch.rand(2, 3, size, size))
+    assert torch.isfinite(out).all()
+    if 'Discriminator' not in name:
+        factor = info.scale if info.input == 'small' else 1
+        assert out.shape == (2, 3, size * factor, size * factor)
+    out.mean().backward()
+    missing = [key for key, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    assert not missing
+    assert cls.__doc__ and 'Args:' in cls.__doc__
+
+
+@pytest.mark.parametrize(
+    ('options', 'counts'),
+    [
+        ({'intermediate': False}, (225_539, 926_656, 1_581_515, 332_675, 3_066_385)),
+        ({'intermediate': False, 'prior_fusion': 'features'}, (225_539, 926_656, 1_581_515, 400_067, 3_133_777)),
+        ({'num_landmark': 68}, (225_539, 926_656, 1_627_230, 371_843, 3_151_268)),
+        ({'num_landmark': 98}, (225_539, 926_656, 1_638_810, 389_123, 3_180_128)),
+    ],
+)
+def test_fsrnet_parameter_counts(options: dict[str, Any], counts: tuple[int, ...]) -> None:
+    net = FSRNet(**options)
+    assert tuple(_parameters(m) for m in (net.coarse, net.encoder, net.prior, net.decoder, net)) == counts
+
+
+def test_patch_discriminator_parameter_count() -> None:
+    assert _parameters(PatchDiscriminator()) == 4_693_697
+
+
+SMALL = SMALL_NETS['FSRNet']
+
+
+@pytest.mark.parametrize('fold', [1, 2, 4])
+@pytest.mark.parametrize('prior', [True, False])
+@pytest.mark.parametrize('norm', ['bn', 'none'])
+def test_fsrnet_folds(fold: int, prior: bool, norm: str) -> None:
+    net = FSRNet(**{**SMALL, 'num_landmark': 5, 'fold': fold, 'prior': prior, 'norm': norm, 'out_residual': True})
+    out = net(torch.rand(2, 3, 64, 64), return_priors=True)
+    assert isinstance(out, FSRNetOutput)
+    assert out.sr.shape == out.coarse.shape == (2, 3, 64, 64)
+    side = 64 // net.prior_stride
+    assert [tuple(m.shape) for m in out.parsing] == [(2, 11, side, side)] * (2 if prior else 0)
+    assert [tuple(m.shape) for m in out.landmarks] == [(2, 5, side, side)] * (2 if prior else 0)
+    has_norm = any(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules())
+    assert has_norm == (norm == 'bn')
+
+
+@pytest.mark.parametrize('fusion', ['maps', 'features', 'both'])
+def test_prior_reaches_the_result_and_detach_cuts_the_gradient(fusion: str) -> None:
+    x = torch.rand(1, 3, 32, 32)
+    for detach in (False, True):
+        torch.manual_seed(1)
+        net = FSRNet(**SMALL, prior_fusion=fusion, detach_prior=detach)
+        net(x).mean().backward()
+        grads = [p.grad for p in net.prior.stacks.parameters()]
+        assert all(g is None for g in grads) if detach else any(g is not None and g.abs().sum() > 0 for g in grads)
+
+
+def test_prior_input_and_parsing_logits() -> None:
+    x = torch.rand(1, 3, 32, 32)
+    torch.manual_seed(2)
+    net = FSRNet(**SMALL, prior_input='input', parsing_logits=True).eval()
+    before = net(x, return_priors=True)
+    with torch.no_grad():
+        net.coarse[-1].bias += 1.0  # another coarse image leaves a prior that looks at the input as it was
+    after = net(x, return_priors=True)
+    assert torch.equal(before.parsing[-1], after.parsing[-1])
+    assert not torch.equal(before.coarse, after.coarse)
+    fused = net._fusion(x, after.landmarks, after.parsing)
+    assert torch.allclose(fused[-1].sum(1), torch.ones(1, 16, 16), atol=1e-5)
+
+
+def test_out_residual_starts_near_its_input() -> None:
+    x = torch.rand(2, 3, 64, 64)
+    net = FSRNet(**SMALL, norm='none', out_residual=True, fold=4).eval()
+    assert F.mse_loss(net(x), x) < 0.01
+
+
+def test_upscale_input_equals_enlarging_outside() -> None:
+    torch.manual_seed(0)
+    outside = FSRNet(**SMALL).eval()
+    inside = FSRNet(**SMALL, upscale_input=True).eval()
+    inside.load_state_dict(outside.state_dict())
+    lq = torch.rand(1, 3, 8, 8)
+    assert torch.allclose(inside(lq), outside(imresize(lq, (64, 64))), atol=1e-6)
+    assert (inside.info.input, outside.info.input) == ('small', 'enlarged')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'prior_fusion': 'sum'}, 'prior_fusion is one of maps, features, both'),
+        ({'norm': 'gn'}, 'norm is one of bn, none'),
+        ({'fold': 3}, 'fold is one of 1, 2, 4'),
+        ({'num_parsing': 0}, 'set prior: false'),
+        ({'hg_depth': 0}, 'at least 1'),
+    ],
+)
+def test_fsrnet_refuses(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FSRNet(**options)
+
+
+def test_conditional_discriminator_wants_its_condition() -> None:
+    x = torch.rand(2, 3, 32, 32)
+    net = PatchDiscriminator(num_feat=4, conditional=True)
+    assert net(x, x).shape == (2, 1, 2, 2)
+    with pytest.raises(ValueError, match='missing'):
+        net(x)
+    with pytest.raises(ValueError, match='not taken'):
+        PatchDiscriminator(num_feat=4)(x, x)
+
+
+@pytest.mark.parametrize('factor', [1 / 8, 1 / 4, 1 / 2, 2, 3, 4, 8])
+def test_imresize_equals_basicsr(factor: float) -> None:
+    from basicsr.utils.matlab_functions import imresize as reference
+
+    img = torch.rand(3, 64, 48, generator=torch.Generator().manual_seed(0))
+    expected = reference(img, factor)
+    assert torch.allclose(imresize(img, tuple(expected.shape[-2:])), expected, atol=2e-6)
+
+
+def test_imresize_is_differentiable_and_quantize_has_256_levels() -> None:
+    x = torch.rand(1, 3, 16, 16, requires_grad=True)
+    imresize(x, (4, 4)).sum().backward()
+    assert torch.allclose(x.grad.sum(), torch.tensor(48.0), atol=1e-3)
+    levels = quantize(torch.linspace(-0.1, 1.1, 5000)) * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-4) and levels.min() == 0 and levels.max() == 255

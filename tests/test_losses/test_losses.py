@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from facesr_ext.errors import DependencyError
+from facesr_ext.losses.content_loss import VGGFeatureLoss
+from facesr_ext.losses.prior_loss import LandmarkLoss, ParsingLoss
+from tests.support import write_vgg
+
+
+def test_prior_loss_is_mse_over_what_is_known_summed_over_stacks() -> None:
+    target = torch.rand(2, 5, 8, 8)
+    pred = [torch.rand(2, 5, 8, 8), torch.rand(2, 5, 8, 8)]
+    mask = torch.ones(2, 5, 1, 1)
+    whole = LandmarkLoss()(pred, target, mask)
+    assert torch.allclose(whole, sum((p - target).square().mean() for p in pred), atol=1e-6)
+    mask[1] = 0
+    known = LandmarkLoss(loss_weight=3.0)(pred, target, mask)
+    assert torch.allclose(known, 3 * sum((p[0] - target[0]).square().mean() for p in pred), atol=1e-5)
+
+
+@pytest.mark.parametrize('criterion', ['mse', 'l1', 'ce'])
+def test_nothing_known_gives_zero_with_a_gradient(criterion: str) -> None:
+    pred = torch.rand(2, 11, 4, 4, requires_grad=True)
+    loss = ParsingLoss(criterion=criterion)([pred], torch.zeros(2, 11, 4, 4), torch.zeros(2, 1, 4, 4))
+    loss.backward()
+    assert loss == 0
+    assert pred.grad is not None and pred.grad.abs().sum() == 0
+
+
+def test_cross_entropy_is_least_for_the_right_class() -> None:
+    target = torch.zeros(1, 3, 2, 2)
+    target[:, 1] = 1
+    mask = torch.ones(1, 1, 2, 2)
+    right, wrong = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    right[:, 1], wrong[:, 2] = 20, 20
+    loss = ParsingLoss(criterion='ce')
+    assert loss([right], target, mask) < 1e-6 < 15 < loss([wrong], target, mask)
+
+
+def test_unknown_criterion() -> None:
+    with pytest.raises(ValueError, match='LandmarkLoss: criterion is one of mse, l1'):
+        LandmarkLoss(criterion='ce')
+
+
+def test_vgg_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('FACESR_HOME', str(tmp_path))
+    write_vgg(tmp_path)
+    loss = VGGFeatureLoss(loss_weight=0.1)
+    a, b = torch.rand(1, 3, 32, 32, requires_grad=True), torch.rand(1, 3, 32, 32)
+    value = loss(a, b)
+    value.backward()
+    assert value > 0 and a.grad.abs().sum() > 0
+    assert loss(b, b) == 0
+    features = loss.vgg(b)['conv5_3']
+    assert torch.allclose(value, 0.1 * (loss.vgg(a)['conv5_3'] - features).square().mean())
+    assert not any(p.requires_grad for p in loss.parameters())
+
+
+def test_missing_vgg_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('FACESR_HOME', str(tmp_path))
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setenv('FACESR_OFFLINE', '1')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        DependencyError, match=r'(?s)vgg16-397923af\.pth.*https://download\.pytorch\.org.*pretrained_models'
+    ):
+        VGGFeatureLoss()

@@ -1,0 +1,133 @@
+"""Reading and writing of pictures: the one place that does it.
+
+Paths may hold any character on any system, EXIF rotation is applied, and a file that cannot be decoded is named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from facesr_ext.errors import DatasetError
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
+
+
+def list_images(folder: str | os.PathLike[str], key: str) -> list[str]:
+    """Relative paths (with '/') of the pictures below a folder, sorted.
+
+    Args:
+        folder (str | PathLike): The folder; hidden files and folders are passed over.
+        key (str): The option that names it, for the message.
+
+    Raises:
+        DatasetError: if the folder is missing or holds no picture.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise DatasetError(f'{key}: there is no folder {root}; name an existing folder of pictures')
+    found = (p.relative_to(root) for p in root.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    names = sorted(p.as_posix() for p in found if not any(part.startswith('.') for part in p.parts))
+    if not names:
+        raise DatasetError(f'{key}: no picture ({", ".join(IMAGE_SUFFIXES)}) in {root} or below it')
+    return names
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a picture as 8-bit RGB.
+
+    Returns:
+        ndarray: (H, W, 3), uint8, RGB.
+
+    Raises:
+        DatasetError: naming the file, if it is missing or cannot be decoded.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as err:
+        raise DatasetError(f'cannot read {path}: {err.strerror or err}') from err
+    img = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if img is None:
+        raise DatasetError(
+            f'{path} is not a picture that can be decoded (cut off or of another format); remove or replace it'
+        )
+    return cv2.cvtColor(img, cv2.COLOR_BGR2RGB)
+
+
+def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a mask of class values (palette or grey PNG).
+
+    Returns:
+        ndarray: (H, W), uint8, the stored values.
+
+    Raises:
+        DatasetError: naming the file, if it is missing, cannot be decoded or is a colour picture.
+    """
+    try:
+        with Image.open(path) as img:
+            if img.mode not in ('P', 'L', '1'):
+                raise DatasetError(
+                    f'{path} has mode {img.mode}; a mask is a palette or grey PNG that holds class values'
+                )
+            return np.array(img, dtype=np.uint8)
+    except (OSError, UnidentifiedImageError) as err:
+        raise DatasetError(f'cannot read the mask {path}: {err}') from err
+
+
+def write_image(path: str | os.PathLike[str], img: np.ndarray) -> None:
+    """Writes an RGB or grey picture in the format of its suffix, making the folder where needed.
+
+    Args:
+        path (str | PathLike): Where to.
+        img (ndarray): (H, W, 3) RGB or (H, W), uint8.
+
+    Raises:
+        DatasetError: if it cannot be encoded or written.
+    """
+    path = Path(path)
+    ok, data = cv2.imencode(path.suffix, cv2.cvtColor(img, cv2.COLOR_RGB2BGR) if img.ndim == 3 else img)
+    if not ok:
+        raise DatasetError(f'cannot encode a picture as {path.suffix!r} ({path})')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data.tofile(path)
+    except OSError as err:
+        raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err
+
+
+def write_mask(path: str | os.PathLike[str], mask: np.ndarray) -> None:
+    """Writes a mask (H, W) uint8 of class values as a palette PNG that shows each class in a colour of its own."""
+    img = Image.fromarray(mask).convert('L')
+    img.putpalette(_palette())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    img.save(path)
+
+
+def _palette() -> list[int]:
+    """256 well separated colours: hues by the golden angle; value 0 is black."""
+    hues = (np.arange(256) * 137.508) % 360 / 2
+    hsv = np.stack([hues, np.full(256, 170), 140 + (np.arange(256) * 53) % 116], -1).astype(np.uint8)
+    rgb = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]
+    rgb[0] = 0
+    return [int(v) for v in rgb.ravel()]
+
+
+def read_lines(path: str | os.PathLike[str], key: str) -> list[str]:
+    """The first word of each line of a meta_info file, empty lines left out.
+
+    Raises:
+        DatasetError: if the file is missing or names nothing.
+    """
+    try:
+        lines: Iterable[str] = Path(path).read_text(encoding='utf-8').splitlines()
+    except OSError as err:
+        raise DatasetError(f'{key}: cannot read {path}: {err.strerror or err}') from err
+    words = [line.split()[0] for line in lines if line.strip()]
+    if not words:
+        raise DatasetError(f'{key}: {path} names no picture')
+    return words

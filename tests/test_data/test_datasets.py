@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from basicsr.data import build_dataset
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from facesr_ext.cli.main import main
+from facesr_ext.data.contact_sheet import contact_sheet
+from facesr_ext.data.image_io import list_images, read_image, read_mask, write_image, write_mask
+from facesr_ext.data.samplers import EpochIndex
+from facesr_ext.errors import DatasetError, OptionError
+from tests.support import PHOTOS, needs_photos
+
+
+@pytest.fixture(scope='module')
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``facesr sample`` writes: six faces of 64 px."""
+    folder = tmp_path_factory.mktemp('sample')
+    with pytest.raises(SystemExit) as ended:
+        main(['sample', str(folder), '--num', '6', '--size', '64', '--seed', '3'])
+    assert ended.value.code in (0, None)
+    return folder
+
+
+def _faces(folder: Path, **changes: Any) -> Any:
+    opt = {
+        'name': 'faces',
+        'type': 'FaceDataset',
+        'phase': 'train',
+        'scale': 8,
+        'manual_seed': 5,
+        'dataroot_gt': str(folder / 'images'),
+        'dataroot_parsing': str(folder / 'masks'),
+        'landmark_file': str(folder / 'landmarks.json'),
+        'num_landmark': 68,
+        'image_size': 64,
+        'use_hflip': True,
+    }
+    opt.update(changes)
+    return build_dataset({key: value for key, value in opt.items() if value is not ...})
+
+
+def test_written_faces_read_back_as_the_builtin_ones(sample: Path) -> None:
+    written = _faces(sample, phase='val', use_hflip=False)
+    drawn = _faces(
+        sample, phase='val', dataroot_gt='builtin', dataroot_parsing=..., landmark_file=..., seed=3, num_faces=6
+    )
+    assert len(written) == len(drawn) == 6
+    for a, b in zip((written[i] for i in range(6)), (drawn[i] for i in range(6)), strict=True):
+        assert torch.equal(a['gt'], b['gt']) and torch.equal(a['parsing'], b['parsing'])
+        assert torch.allclose(a['landmarks'], b['landmarks'], atol=0.01)
+        assert (
+            a['gt'].shape == (3, 64, 64) and a['gt'].dtype == torch.float32 and 0 <= a['gt'].min() <= a['gt'].max() <= 1
+        )
+        assert a['parsing'].dtype == torch.int64 and a['landmarks'].shape == (68, 2)
+
+
+def test_draws_are_a_function_of_seed_epoch_and_index(sample: Path) -> None:
+    data = _faces(sample, crop_scale=[0.5, 1.0])
+
+    def same(a: int, b: int, other: Any = data) -> bool:
+        return torch.equal(data[a]['gt'], other[b]['gt'])
+
+    at = EpochIndex
+    assert same(at(2, 4, 2), at(2, 4, 2)) and same(at(2, 4, 2), at(2, 4, 2), pickle.loads(pickle.dumps(data)))
+    assert not same(at(2, 4, 2), at(2, 5, 2)) and not same(at(2, 4, 2), at(2, 4, 8))
+    assert not same(at(2, 4, 2), at(2, 4, 2), _faces(sample, crop_scale=[0.5, 1.0], manual_seed=6))
+
+
+@pytest.mark.parametrize('context', ['fork', 'spawn'])
+def test_workers_give_what_the_main_process_gives(sample: Path, context: str) -> None:
+    data = _faces(sample, crop_scale=0.8)
+    alone = next(iter(DataLoader(data, 6)))
+    worked = next(iter(DataLoader(data, 6, num_workers=1, multiprocessing_context=context)))
+    assert all(torch.equal(alone[key], worked[key]) for key in ('gt', 'parsing', 'landmarks'))
+
+
+def test_mirroring_keeps_labels_on_their_feature(sample: Path) -> None:
+    """The mean landmark of each eye stays in that eye's mask, mirrored or not, and both happen."""
+    data = _faces(sample, image_size=64)
+    mirrored = 0
+    plain = _faces(sample, use_hflip=False)
+    for epoch in range(6):
+        item = data[EpochIndex(1, epoch, 1)]
+        mirrored += not torch.equal(item['gt'], plain[EpochIndex(1, epoch, 1)]['gt'])
+        for label, points in ((5, slice(36, 42)), (4, slice(42, 48))):
+            y, x = torch.nonzero(item['parsing'] == label, as_tuple=True)
+            centre = item['landmarks'][points].mean(0)
+            assert abs(x.float().mean() - centre[0]) < 2 and abs(y.float().mean() - centre[1]) < 2
+    assert 0 < mirrored < 6
+
+
+def test_crop_and_resize_move_landmarks_with_the_picture(sample: Path) -> None:
+    whole = _faces(sample, phase='val', image_size=64)[0]
+    half = _faces(sample, phase='val', image_size=64, crop_scale=0.5)[0]
+    expected = (whole['landmarks'] + 0.5 - 16) * 2 - 0.5
+    assert torch.allclose(half['landmarks'], expected, atol=1e-4)
+    crop = _faces(sample, gt_size=32, use_hflip=False)[0]
+    assert crop['gt'].shape == (3, 32, 32) and crop['parsing'].shape == (32, 32)
+    place = whole['landmarks'][0] - crop['landmarks'][0]
+    x, y = (int(v) for v in place.round())
+    assert torch.equal(crop['gt'], whole['gt'][:, y : y + 32, x : x + 32])
+
+
+def test_unknown_labels(sample: Path, tmp_path: Path) -> None:
+    masks = tmp_path / 'masks'
+    masks.mkdir()
+    name = list_images(sample / 'images', 'x')[0]
+    write_mask(masks / name, read_mask(sample / 'masks' / name))
+    landmarks = json.loads((sample / 'landmarks.json').read_text())
+    landmarks[name][3] = None
+    some = tmp_path / 'some.json'
+    some.write_text(json.dumps({name: landmarks[name]}))
+    data = _faces(sample, phase='val', dataroot_parsing=str(masks), landmark_file=str(some))
+    assert data[0]['parsing'].max() < 19 and (data[1]['parsing'] == 255).all()
+    assert torch.isnan(data[0]['landmarks'][3]).all() and torch.isfinite(data[0]['landmarks'][4]).all()
+    assert torch.isnan(data[1]['landmarks']).all()
+
+
+def test_meta_info_file_and_non_ascii_paths(sample: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'Gesichter-äöü-脸'
+    for index, name in enumerate(list_images(sample / 'images', 'x')[:3]):
+        write_image(folder / 'sub' / f'{index}é.png', read_image(sample / 'images' / name))
+    meta = tmp_path / 'meta.txt'
+    meta.write_text('sub/2é.png (64,64,3)\n\nsub/0é.png\n', encoding='utf-8')
+    plain = {'dataroot_parsing': ..., 'landmark_file': ..., 'num_landmark': ..., 'phase': 'val'}
+    data = _faces(folder, dataroot_gt=str(folder), meta_info_file=str(meta), **plain)
+    assert [Path(data[i]['gt_path']).name for i in range(len(data))] == ['2é.png', '0é.png']
+    assert 'parsing' not in data[0] and 'landmarks' not in data[0]
+
+
+def test_grey_alpha_16_bit_and_exif(tmp_path: Path) -> None:
+    rgb = np.tile(np.arange(0, 240, 30, dtype=np.uint8)[:, None, None], (1, 6, 3))
+    Image.fromarray(rgb[..., 0]).save(tmp_path / 'grey.png')
+    Image.fromarray(np.dstack([rgb, rgb[..., 0]])).save(tmp_path / 'alpha.png')
+    Image.fromarray(rgb[..., 0].astype(np.uint16) * 257).save(tmp_path / 'deep.png')
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.fromarray(rgb).save(tmp_path / 'turned.jpg', exif=exif, quality=100)
+    for name in ('grey.png', 'alpha.png', 'deep.png'):
+        assert np.abs(read_image(tmp_path / name).astype(int) - rgb).max() <= 1, name
+    assert read_image(tmp_path / 'turned.jpg').shape == (6, 8, 3)
+
+
+def _spoil(folder: Path) -> None:
+    (folder / '0_bad.png').write_bytes(b'no picture')
+
+
+def test_bad_files_are_named_or_skipped(sample: Path, tmp_path: Path) -> None:
+    for name in list_images(sample / 'images', 'x')[:2]:
+        write_image(tmp_path / name, read_image(sample / 'images' / name))
+    _spoil(tmp_path)
+    plain: dict[str, Any] = {
+        'dataroot_parsing': ...,
+        'landmark_file': ...,
+        'num_landmark': ...,
+        'dataroot_gt': str(tmp_path),
+    }
+    bad = _faces(tmp_path, **plain)
+    position = bad.paths.index('0_bad.png')
+    with pytest.raises(DatasetError, match=r'0_bad\.png is not a picture'):
+        bad[position]
+    item = _faces(tmp_path, skip_bad_files=True, **plain)[position]
+    assert Path(item['gt_path']).name != '0_bad.png'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'error', 'message'),
+    [
+        ({'dataroot_gt': 'nowhere'}, DatasetError, 'dataroot_gt: there is no folder nowhere'),
+        ({'dataroot_gt': ...}, OptionError, 'dataroot_gt is missing'),
+        ({'dataroot_parsing': 'nowhere'}, DatasetError, 'no picture of .* has a mask'),
+        ({'parsing_labels': 'celeba'}, OptionError, 'parsing_labels is one of celebamask19'),
+        ({'num_landmark': 98}, DatasetError, r'shape \(68, 2\), not \(98, 2\)'),
+        ({'num_landmark': ...}, OptionError, 'needs num_landmark'),
+        ({'crop_scale': [0.9, 1.2]}, OptionError, 'crop_scale is a number or'),
+        ({'gtsize': 32}, OptionError, 'has no option gtsize'),
+        ({'dataroot_gt': 'builtin', 'image_size': ...}, OptionError, 'builtin needs image_size'),
+        ({'dataroot_gt': 'builtin', 'num_landmark': 98}, OptionError, '68 or 5 landmarks'),
+    ],
+)
+def test_unfit_options(sample: Path, changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        _faces(sample, **changes)
+
+
+def test_empty_folder_and_too_large_crop(sample: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match='no picture'):
+        _faces(sample, dataroot_gt=str(tmp_path), dataroot_parsing=...)
+    with pytest.raises(DatasetError, match='gt_size 128 is larger than a picture of 64x64 px'):
+        _faces(sample, gt_size=128)[0]
+
+
+# ---- pairs ---------------------------------------------------------------------------------------------------------
+
+
+def _pairs(folder: Path, **changes: Any) -> Any:
+    opt = {
+        'name': 'pairs',
+        'type': 'PairedFaceDataset',
+        'phase': 'train',
+        'scale': 4,
+        'manual_seed': 0,
+        'dataroot_gt': str(folder / 'gt'),
+        'dataroot_lq': str(folder / 'lq'),
+        'gt_size': 32,
+        'use_hflip': True,
+    }
+    return build_dataset({**opt, **changes})
+
+
+@pytest.fixture(scope='module')
+def pair_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs whose LQ pixel tells the place of the GT pixels that it stands for."""
+    folder = tmp_path_factory.mktemp('pairs')
+    grid = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    lq = np.repeat(grid[..., None], 3, 2)
+    for name in 'ab':
+        write_image(folder / 'gt' / f'{name}.png', lq.repeat(4, 0).repeat(4, 1))
+        write_image(folder / 'lq' / f'{name}.png', lq)
+        write_image(folder / 'enlarged' / f'{name}x4.png', lq.repeat(4, 0).repeat(4, 1))
+    return folder
+
+
+@pytest.mark.parametrize('enlarged', [False, True])
+def test_pairs_stay_aligned(pair_folder: Path, enlarged: bool) -> None:
+    changes: dict[str, Any] = {
+        'dataroot_lq': str(pair_folder / 'enlarged'),
+        'filename_tmpl': '{}x4',
+        'lq_enlarged': True,
+    }
+    data = _pairs(pair_folder, **(changes if enlarged else {}))
+    for epoch in range(8):
+        item = data[EpochIndex(1, epoch, 1)]
+        lq = item['lq'] if enlarged else item['lq'].repeat_interleave(4, 1).repeat_interleave(4, 2)
+        assert item['gt'].shape == (3, 32, 32) and torch.equal(lq, item['gt'])
+
+
+def test_unfit_pairs(pair_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r'is 16x16 px, expected 64x64 px.*lq_enlarged True'):
+        _pairs(pair_folder, lq_enlarged=True)[0]
+    with pytest.raises(DatasetError, match='2 of 2 pictures have no LQ'):
+        _pairs(pair_folder, filename_tmpl='{}_lq')
+    with pytest.raises(OptionError, match='builtin has no stored LQ'):
+        _pairs(pair_folder, dataroot_gt='builtin')
+    with pytest.raises(OptionError, match='gt_size 30 is not a multiple of the scale 4'):
+        _pairs(pair_folder, gt_size=30)[0]
+    with pytest.raises(DatasetError, match='is 64x64 px, but image_size is 128'):
+        _pairs(pair_folder, image_size=128)[0]
+
+
+@needs_photos
+def test_real_photographs_with_masks() -> None:
+    folder = PHOTOS / 'celebahq_parsing'
+    data = _faces(folder, dataroot_gt=str(folder / 'images'), landmark_file=..., num_landmark=..., image_size=128)
+    assert len(data) == 896
+    item = data[10]
+    assert item['gt'].shape == (3, 128, 128) and set(item['parsing'].unique().tolist()) <= set(range(19))
+
+
+@needs_photos
+def test_published_pairs_are_declared_enlarged() -> None:
+    folder = PHOTOS / 'fsrnet_celeba_x8'
+    data = _pairs(
+        folder,
+        dataroot_gt=str(folder / 'HR'),
+        dataroot_lq=str(folder / 'LR_bicubic'),
+        scale=8,
+        lq_enlarged=True,
+        gt_size=None,
+        phase='val',
+    )
+    assert len(data) == 500 and data[0]['lq'].shape == data[0]['gt'].shape == (3, 128, 128)
+
+
+def test_contact_sheet() -> None:
+    small, large = np.zeros((4, 4, 3), np.uint8), np.full((16, 16, 3), 200, np.uint8)
+    sheet = contact_sheet([[small, large], [small, large]], ['LQ', 'GT'])
+    assert sheet.shape == (18 + 2 * 18, 2 * 18, 3) and sheet.dtype == np.uint8
+    assert (sheet[18:34, :16] == 0).all() and (sheet[18:34, 18:34] == 200).all()

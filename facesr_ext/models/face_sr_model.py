@@ -1,0 +1,457 @@
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from os import path as osp
+from typing import Any
+
+import numpy as np
+import torch
+from basicsr.models.sr_model import SRModel
+from basicsr.utils import get_root_logger
+from basicsr.utils.dist_util import master_only
+from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+from torch import nn
+
+from facesr_ext import __version__
+from facesr_ext.archs.arch_util import arch_info, imresize, quantize
+from facesr_ext.archs.fsrnet_arch import FSRNetOutput
+from facesr_ext.data.contact_sheet import contact_sheet
+from facesr_ext.data.image_io import write_image
+from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
+from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, save_atomic, select_params
+from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
+from facesr_ext.models.precision import Precision
+from facesr_ext.models.priors import PriorTargets
+from facesr_ext.models.validation import Validation, to_uint8
+
+Losses = dict[str, torch.Tensor]
+
+
+@MODEL_REGISTRY.register()
+class FaceSRModel(SRModel):
+    """Trains and tests one super-resolution network: the one training loop, driven by the loss table.
+
+    On top of BasicSR's ``SRModel``: degradation on the device, prior targets, micro-batches, bf16, gradient clipping,
+    EMA
+    with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an iteration draws is a
+    function of (manual_seed, rank, iteration) alone, so there is no random state to store.
+
+    Args:
+        opt (dict): The option file. Beside BasicSR's sections: ``degradation``, ``precision``, ``channels_last``, and
+            in
+            ``train``: ``micro_batch`` (samples a backward pass; default: all), ``grad_clip`` (largest gradient norm),
+            ``nonfinite_patience`` (skipped steps in a row before training stops; default 10), ``prior_targets`` and the
+            losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
+
+    Raises:
+        OptionError: for options that do not fit.
+    """
+
+    LOG_PREFIX = 'l_'
+    TRAIN_KEYS = frozenset((
+        *LOSS_TABLE, 'ema_decay', 'optim_g', 'scheduler', 'total_iter', 'warmup_iter', 'micro_batch', 'grad_clip',
+        'nonfinite_patience', 'prior_targets',
+    ))  # fmt: skip
+
+    opt: dict[str, Any]
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        opt = deepcopy(opt)
+        refuse_text_numbers('network_g', opt.get('network_g', {}))
+        refuse_text_numbers('train', opt.get('train', {}))
+        super(SRModel, self).__init__(opt)
+        if not isinstance(opt.get('scale'), int):
+            raise OptionError('scale: the LR-to-HR factor is missing at the top of the option file')
+        self.scale: int = opt['scale']
+        self.precision = Precision(opt, self.device)
+        self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
+        self.current_iter = 0
+        self.started = False
+        self.validated: dict[str, int | str] = {}
+        self.net_g = self._build_net('g')
+        self.info = arch_info(self.get_bare_model(self.net_g))
+        train_opt = opt.get('train') or {}
+        self.targets = PriorTargets(self.get_bare_model(self.net_g), train_opt.get('prior_targets') or {})
+        if self.info.scale not in (1, self.scale):
+            raise OptionError(
+                f'network_g: built for scale {self.info.scale}, but scale is {self.scale}; make them agree'
+            )
+        if self.is_train:
+            self.init_training_settings()
+
+    def _build_net(self, label: str) -> nn.Module:
+        """Builds ``network_<label>``, brings it to the device and loads its ``pretrain_network_<label>``."""
+        section = f'network_{label}'
+        net = build_part(section, ARCH_REGISTRY, self.opt.get(section))
+        self.precision.check(section, net)
+        net = self.model_to_device(self.precision.lay_out(net))
+        self.print_network(net)
+        path = self.opt['path'].get(f'pretrain_network_{label}')
+        if path:
+            self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
+        return net
+
+    def _param_key(self, label: str) -> str | None:
+        """Where a checkpoint's weights are: 'params' when resuming, else as told, else params_ema where it is there."""
+        return 'params' if self.opt['path'].get('resume_state') else self.opt['path'].get(f'param_key_{label}')
+
+    @master_only
+    def print_network(self, net: nn.Module) -> None:
+        """One line for each network; BasicSR prints every layer."""
+        bare = self.get_bare_model(net)
+        get_root_logger().info(
+            f'Network: {type(bare).__name__}, {sum(p.numel() for p in bare.parameters()):,d} parameters'
+        )
+
+    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = None) -> None:
+        """Loads weights, on any device and without running code of the file; the log says which were taken.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged or does not fit.
+        """
+        state, used = select_params(load_checkpoint(load_path), param_key, load_path)
+        bare = self.get_bare_model(net)
+        load_weights(bare, state, load_path, strict)
+        get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path} [{used}]')
+
+    # ---- training: settings -------------------------------------------------------------------------------------
+
+    def init_training_settings(self) -> None:
+        """Losses, EMA, optimisers and schedulers."""
+        train_opt = self.opt['train']
+        require_keys('train', train_opt, ('optim_g', 'scheduler', 'total_iter'), self.TRAIN_KEYS)
+        self.targets.check_supervised(train_opt, self.opt['datasets'].get('train', {}))
+        self.net_g.train()
+        self.ema_decay = train_opt.get('ema_decay', 0)
+        if self.ema_decay > 0:
+            self._init_ema()
+        self.losses = build_losses(train_opt, self.device)
+        if not self.losses:
+            raise OptionError(f'train: there is no loss; add one of {", ".join(LOSS_TABLE)}')
+        self.micro_batch: int | None = train_opt.get('micro_batch')
+        self.bad_steps = {'g': 0, 'd': 0}
+        self.setup_optimizers()
+        self.setup_schedulers()
+
+    def _init_ema(self) -> None:
+        self.net_g_ema = deepcopy(self.get_bare_model(self.net_g)).requires_grad_(False).eval()
+        path = self.opt['path'].get('pretrain_network_g')
+        if path and self.opt['path'].get('resume_state'):
+            self.load_network(self.net_g_ema, path, self.opt['path'].get('strict_load_g', True), 'params_ema')
+
+    def setup_optimizers(self) -> None:
+        self.optimizer_g = self._build_optimizer('optim_g', self.net_g)
+
+    def _build_optimizer(self, section: str, net: nn.Module) -> torch.optim.Optimizer:
+        """Builds an optimiser of torch.optim by its name and enrols it."""
+        settings = dict(self.opt['train'].get(section) or {})
+        params = [p for p in net.parameters() if p.requires_grad]
+        if not settings.get('type') or 'lr' not in settings:
+            raise OptionError(f'train: {section} needs a type and a lr')
+        if not params:
+            raise OptionError(f'train: {section}: {type(self.get_bare_model(net)).__name__} has no parameters to train')
+        try:
+            optimizer = self.get_optimizer(settings.pop('type'), params, **settings)
+        except (TypeError, ValueError) as err:
+            raise OptionError(f'train: {section}: {err}') from err
+        self.optimizers.append(optimizer)
+        return optimizer
+
+    def setup_schedulers(self) -> None:
+        kept = self.opt
+        self.opt = deepcopy(kept)  # BasicSR takes the type out of the section that it reads
+        try:
+            super().setup_schedulers()
+        except (KeyError, TypeError, NotImplementedError, AssertionError) as err:
+            raise OptionError(f'train: scheduler: {err}') from err
+        finally:
+            self.opt = kept
+
+    # ---- training: one iteration --------------------------------------------------------------------------------
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """The runner's first call of an iteration: takes note of its number and seeds it."""
+        super().update_learning_rate(current_iter, warmup_iter)
+        self.current_iter = current_iter
+        seeds = np.random.SeedSequence([self.opt['manual_seed'] or 0, self.opt['rank'], current_iter]).generate_state(2)
+        torch.manual_seed(int(seeds[0]))  # dropout and the like
+        self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Takes a training batch: moves it, degrades it, makes the prior targets."""
+        enlarged = bool(self.opt['datasets']['train'].get('lq_enlarged'))
+        self.batch = self._prepare(data, self.generator, enlarged)
+        self.lq, self.gt = self.batch.lq, self.batch.gt
+        if not self.started:
+            self.started = True
+            self._write_first_batch()
+
+    def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool) -> Batch:
+        """A batch as the network takes it.
+
+        Args:
+            data (dict): What the dataset gave, collated.
+            generator (Generator): What the degradation draws from.
+            enlarged (bool): Whether a stored LQ is at HR size.
+
+        Raises:
+            OptionError: if LQ, degradation and network do not fit each other.
+        """
+        gt = data['gt'].to(self.device) if 'gt' in data else None
+        if 'lq' in data:
+            lq = data['lq'].to(self.device)
+        elif self.degradation is None or gt is None:
+            raise OptionError(
+                'the data set gives no LQ: add a degradation section (such as preset: fsrnet_x8), or use a '
+                'paired data set (PairedFaceDataset with dataroot_lq)'
+            )
+        else:
+            lq, enlarged = self.degradation(gt, generator), self.degradation.enlarged
+        if enlarged and self.info.input == 'small':
+            raise OptionError(
+                f'network_g: {type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
+                'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false'
+            )
+        height, width = lq.shape[-2:]
+        big = lq if enlarged else quantize(imresize(lq, (height * self.scale, width * self.scale)))
+        given = big if self.info.input == 'enlarged' else lq
+        self._check_size(given)
+        priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
+        return Batch(lq=self.precision.lay_out(given), enlarged=big, gt=gt, **priors)
+
+    def _check_size(self, lq: torch.Tensor) -> None:
+        multiple = self.info.multiple_of
+        if lq.shape[-2] % multiple or lq.shape[-1] % multiple:
+            raise OptionError(
+                f'network_g: its input is {lq.shape[-1]}x{lq.shape[-2]} px, but must be a multiple of {multiple}; '
+                'change '
+                'image_size / gt_size, or for FSRNet hg_depth'
+            )
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """One iteration; BasicSR's runner calls it."""
+        self.step_logs = self.generator_step()
+
+    def generator_step(self) -> Losses:
+        """One step of ``net_g``; returns what to log."""
+        logs = self._step(self.net_g, self.optimizer_g, self._generator_losses)
+        if self.ema_decay > 0:
+            self.model_ema(self.ema_decay)
+        return logs
+
+    def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
+        """Forward pass of a micro-batch: its losses, and further figures for the log."""
+        with self.precision.autocast():
+            out = self._forward(self.net_g, batch)
+        out = out._replace(sr=out.sr.float(), coarse=out.coarse.float())
+        self.last_sr = out.sr
+        self.outputs.append(out.sr.detach())
+        losses = {self.LOG_PREFIX + name: value for name, value in compute_losses(self.losses, out, batch).items()}
+        return losses, {'psnr': _batch_psnr(out.sr.detach(), batch.gt)}
+
+    def _forward(self, net: nn.Module, batch: Batch) -> FSRNetOutput:
+        """The network's result, with its intermediate ones where it has any."""
+        if hasattr(self.get_bare_model(net), 'prior_stride'):
+            return net(batch.lq, return_priors=True)
+        sr = net(batch.lq)
+        return FSRNetOutput(sr, sr, (), ())
+
+    def _step(
+        self, net: nn.Module, optimizer: torch.optim.Optimizer, forward: Callable[[Batch], tuple[Losses, Losses]]
+    ) -> Losses:
+        """Accumulates gradients over micro-batches and steps, unless something is not finite."""
+        buffers = [b.clone() for b in net.buffers()]  # a forward pass that overflows spoils BatchNorm's statistics
+        optimizer.zero_grad(set_to_none=True)
+        self.outputs: list[torch.Tensor] = []
+        logs: Losses = {}
+        for batch, share in self._micro_batches():
+            losses, figures = forward(batch)
+            total = torch.stack(list(losses.values())).sum()
+            (total * share).backward()
+            for name, value in {**losses, **figures}.items():
+                logs[name] = logs.get(name, 0) + value.detach() * share
+        label = 'g' if net is self.net_g else 'd'
+        limit = self.opt['train'].get('grad_clip') or float('inf')
+        norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
+        logs[f'grad_norm_{label}'] = norm.detach()
+        if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient
+            optimizer.step()
+            self.bad_steps[label] = 0
+        else:
+            for buffer, old in zip(net.buffers(), buffers, strict=True):
+                buffer.copy_(old)
+            self._count_bad_step(label)
+        return logs
+
+    def _micro_batches(self) -> Iterable[tuple[Batch, float]]:
+        size = len(self.batch)
+        step = self.micro_batch or size
+        for start in range(0, size, step):
+            part = self.batch.part(start, min(start + step, size))
+            yield part, len(part) / size
+
+    def _count_bad_step(self, label: str) -> None:
+        """Reports a skipped step; after ``nonfinite_patience`` in a row saves the weights as they were, and stops."""
+        self.bad_steps[label] += 1
+        count, patience = self.bad_steps[label], self.opt['train'].get('nonfinite_patience', 10)
+        get_root_logger().warning(
+            f'Iteration {self.current_iter}: loss or gradient of net_{label} is not finite; step skipped '
+            f'({count} of {patience})'
+        )
+        if count >= patience:
+            good = max(0, self.current_iter - count)
+            self.save(0, good)
+            raise FaceSRError(
+                f'{patience} steps of net_{label} in a row were not finite. The last good state is saved as iteration '
+                f'{good} in {self.opt["path"]["models"]}. Lower train:optim_{label}:lr, set train:grad_clip, or look '
+                'for bad images.'
+            )
+
+    @torch.no_grad()
+    def model_ema(self, decay: float = 0.999) -> None:
+        """Averages parameters and float buffers, copies other buffers; the decay warms up as (1 + t) / (10 + t)."""
+        decay = min(decay, (1 + self.current_iter) / (10 + self.current_iter))
+        own, ema = self.get_bare_model(self.net_g).state_dict(), self.net_g_ema.state_dict()
+        floats = [key for key in ema if ema[key].is_floating_point()]
+        torch._foreach_lerp_([ema[key] for key in floats], [own[key] for key in floats], 1 - decay)
+        for key in ema.keys() - set(floats):
+            ema[key].copy_(own[key])
+
+    def get_current_log(self) -> OrderedDict[str, float]:
+        """Losses of the last step, gathered and averaged over the processes; the runner asks every ``print_freq``."""
+        return self.reduce_loss_dict(self.step_logs)
+
+    # ---- validation ---------------------------------------------------------------------------------------------
+
+    def validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool = False) -> None:
+        """Metrics, losses, images, per-image CSV and contact sheet of one set, by the first process."""
+        if self.is_train:
+            current_iter = self.current_iter  # the runner has counted on past the end when it validates last
+        name = dataloader.dataset.opt['name']
+        if self.opt['rank'] == 0 and self.validated.get(name) != current_iter:
+            self.validated[name] = current_iter
+            Validation(self, dataloader, current_iter).run(tb_logger, save_img)
+
+    @torch.no_grad()
+    def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
+        """One validation batch in fp32, by the averaged weights where there are any; seeded by its picture's name."""
+        name = osp.splitext(osp.basename((data.get('gt_path') or data['lq_path'])[0]))[0]
+        generator = torch.Generator(self.device).manual_seed(zlib.crc32(name.encode()))
+        batch = self._prepare(data, generator, lq_enlarged)
+        net = getattr(self, 'net_g_ema', self.net_g)
+        training = net.training
+        net.eval()
+        out = self._forward(net, batch)
+        net.train(training)
+        return batch, out
+
+    def validation_losses(self, out: FSRNetOutput, batch: Batch) -> dict[str, float]:
+        """The losses of the table on a validation batch."""
+        if not self.is_train or batch.gt is None:
+            return {}
+        with torch.no_grad():
+            return {self.LOG_PREFIX + name: float(v) for name, v in compute_losses(self.losses, out, batch).items()}
+
+    @master_only
+    def _write_first_batch(self) -> None:
+        """LQ | GT of the first batch, with the priors drawn: what the network is really given."""
+        batch, count = self.batch, min(8, len(self.batch))
+        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
+        if batch.planes is not None:
+            columns['parsing'] = _paint(batch.planes)
+        if batch.heatmaps is not None:
+            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        pictures = {title: to_uint8(t[:count]) for title, t in columns.items() if t is not None}
+        rows = [[pictures[title][i] for title in pictures] for i in range(count)]
+        path = osp.join(self.opt['path']['visualization'], 'first_batch.png')
+        write_image(path, contact_sheet(rows, list(pictures)))
+        get_root_logger().info(f'First batch as the network sees it: {path}')
+
+    # ---- checkpoints --------------------------------------------------------------------------------------------
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Networks first, the training state last: where a ``.state`` is, all of it is."""
+        nets, keys = [self.net_g], ['params']
+        if hasattr(self, 'net_g_ema'):
+            nets, keys = [self.net_g, self.net_g_ema], ['params', 'params_ema']
+        self.save_network(nets, 'net_g', current_iter, keys)
+        self.save_training_state(epoch, current_iter)
+
+    @master_only
+    def save_network(self, net: Any, net_label: str, current_iter: int, param_key: str | list[str] = 'params') -> None:
+        """Writes weights and what rebuilds the network, atomically.
+
+        Raises:
+            CheckpointError: if the file cannot be written.
+        """
+        nets = net if isinstance(net, list) else [net]
+        keys = param_key if isinstance(param_key, list) else [param_key]
+        content: dict[str, Any] = {
+            key: OrderedDict((k, v.cpu()) for k, v in self.get_bare_model(n).state_dict().items())
+            for n, key in zip(nets, keys, strict=True)
+        }
+        content[META_KEY] = self._metadata(net_label, current_iter)
+        name = 'latest' if current_iter == -1 else current_iter
+        save_atomic(content, osp.join(self.opt['path']['models'], f'{net_label}_{name}.pth'))
+
+    def _metadata(self, net_label: str, current_iter: int) -> dict[str, Any]:
+        """What rebuilds the network from the file alone; plain types, so that ``weights_only`` reads it."""
+        train_set = self.opt['datasets'].get('train', {})
+        return {
+            'version': __version__,
+            'arch': _plain(self.opt[net_label.replace('net_', 'network_')]),
+            'scale': self.scale,
+            'input': self.info.input,
+            'value_range': [0.0, 1.0],
+            'degradation': _plain(self.opt.get('degradation') or {}),
+            'trained_on': {'name': train_set.get('name'), 'dataroot_gt': train_set.get('dataroot_gt')},
+            'iteration': self.current_iter if current_iter == -1 else current_iter,
+        }
+
+    @master_only
+    def save_training_state(self, epoch: int, current_iter: int) -> None:
+        """Writes ``<iteration>.state``, after the networks: optimisers, schedulers, seed and best metrics."""
+        if current_iter == -1:
+            return
+        state = {
+            'epoch': epoch,
+            'iter': current_iter,
+            'optimizers': [o.state_dict() for o in self.optimizers],
+            'schedulers': [s.state_dict() for s in self.schedulers],
+            'manual_seed': self.opt['manual_seed'],
+            'best_metric_results': getattr(self, 'best_metric_results', {}),
+        }
+        save_atomic(state, osp.join(self.opt['path']['training_states'], f'{current_iter}.state'))
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        super().resume_training(resume_state)
+        self.current_iter = resume_state['iter']
+        if resume_state.get('best_metric_results'):
+            self.best_metric_results = resume_state['best_metric_results']
+
+
+def _plain(value: Any) -> Any:
+    """Option values as plain dicts and lists."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _batch_psnr(sr: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
+    """Mean PSNR-RGB (dB) of a batch, as a tensor so that nothing waits for the device."""
+    if gt is None:
+        return sr.new_zeros(())
+    mse = (sr.clamp(0, 1) - gt).square().flatten(1).mean(1)
+    return (-10 * mse.clamp(min=1e-10).log10()).mean()
+
+
+def _paint(planes: torch.Tensor) -> torch.Tensor:
+    """(N, C, h, w) parsing planes -> (N, 3, h, w) in one colour a plane."""
+    hues = torch.arange(planes.shape[1], device=planes.device) * 2.4
+    colours = torch.stack([hues.cos(), (hues + 2.1).cos(), (hues + 4.2).cos()], 1) * 0.4 + 0.5
+    return torch.einsum('nchw,cr->nrhw', planes, colours)

@@ -1,0 +1,93 @@
+"""The one table of losses: what each option key of ``train:`` reads and what the log calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from basicsr.utils.registry import LOSS_REGISTRY
+from torch import nn
+
+from facesr_ext.archs.fsrnet_arch import FSRNetOutput
+from facesr_ext.host.options import build_part
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch, on the model's device, ready for the network.
+
+    Attributes:
+        lq (Tensor): (N, 3, h, w), RGB, [0, 1], as the network takes it.
+        enlarged (Tensor): (N, 3, H, W): the LQ at HR size: what a discriminator is conditioned on, and bicubic's
+            result.
+        gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
+        heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
+        planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
+    """
+
+    lq: torch.Tensor
+    enlarged: torch.Tensor
+    gt: torch.Tensor | None = None
+    heatmaps: torch.Tensor | None = None
+    heatmap_mask: torch.Tensor | None = None
+    planes: torch.Tensor | None = None
+    plane_mask: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.lq)
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Samples start to stop."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: t[start:stop] for name, t in tensors.items() if t is not None})
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """What a loss is called in the log, and what it reads; None where the batch or the network has it not."""
+
+    log: str
+    reads: Callable[[FSRNetOutput, Batch], tuple[Any, ...] | None]
+
+
+def _landmarks(out: FSRNetOutput, batch: Batch) -> tuple[Any, ...] | None:
+    return (out.landmarks, batch.heatmaps, batch.heatmap_mask) if out.landmarks and batch.heatmaps is not None else None
+
+
+def _parsing(out: FSRNetOutput, batch: Batch) -> tuple[Any, ...] | None:
+    return (out.parsing, batch.planes, batch.plane_mask) if out.parsing and batch.planes is not None else None
+
+
+LOSS_TABLE: dict[str, LossSpec] = {
+    'pixel_opt': LossSpec('pix', lambda out, batch: (out.sr, batch.gt)),
+    'coarse_opt': LossSpec('coarse', lambda out, batch: (out.coarse, batch.gt)),
+    'perceptual_opt': LossSpec('percep', lambda out, batch: (out.sr, batch.gt)),
+    'landmark_opt': LossSpec('landmark', _landmarks),
+    'parsing_opt': LossSpec('parsing', _parsing),
+}
+
+
+def build_losses(train_opt: dict[str, Any], device: torch.device) -> nn.ModuleDict:
+    """Builds every loss of the table that the ``train`` section names, keyed as there.
+
+    Raises:
+        OptionError: for a section that cannot be built.
+    """
+    wanted = [key for key in LOSS_TABLE if train_opt.get(key)]
+    return nn.ModuleDict({key: build_part(f'train: {key}', LOSS_REGISTRY, train_opt[key]) for key in wanted}).to(device)
+
+
+def compute_losses(losses: nn.ModuleDict, out: FSRNetOutput, batch: Batch) -> dict[str, torch.Tensor]:
+    """Every loss that can be read from the batch, by its name in the log; (percep, style) pairs are taken apart."""
+    values: dict[str, torch.Tensor] = {}
+    for key, loss in losses.items():
+        inputs = LOSS_TABLE[key].reads(out, batch)
+        if inputs is None:
+            continue
+        value = loss(*inputs)
+        pair = value if isinstance(value, tuple) else (value,)
+        names = (LOSS_TABLE[key].log, 'style')
+        values.update({name: v for name, v in zip(names, pair, strict=False) if v is not None})
+    return values

@@ -1,0 +1,80 @@
+"""Targets of the prior network, made from a batch's masks and landmarks on the model's device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from facesr_ext.data.face_dataset import BUILTIN
+from facesr_ext.errors import OptionError
+from facesr_ext.faces.heatmaps import landmark_heatmaps
+from facesr_ext.faces.labels import CHANNEL_SETS, HELEN11, parsing_planes
+from facesr_ext.host.options import known_name, require_keys
+
+
+class PriorTargets:
+    """Makes heatmaps and parsing planes of the size that the network predicts.
+
+    Args:
+        net (nn.Module): The bare generator; without ``num_landmark`` / ``num_parsing`` there is nothing to make.
+        opt (dict): ``train: prior_targets``: ``parsing``, a channel set (helen11, csgiung11), and ``sigma``, the
+            heatmaps' standard deviation in their pixels. Default: helen11, 1.5.
+
+    Raises:
+        OptionError: if the channel set is unknown or does not have ``num_parsing`` maps.
+    """
+
+    def __init__(self, net: nn.Module, opt: dict[str, Any]) -> None:
+        require_keys('train: prior_targets', opt, (), ('parsing', 'sigma'))
+        self.num_landmark = int(getattr(net, 'num_landmark', 0))
+        self.num_parsing = int(getattr(net, 'num_parsing', 0))
+        self.stride = int(getattr(net, 'prior_stride', 1))
+        name = known_name('train: prior_targets: parsing', opt.get('parsing', HELEN11.name), CHANNEL_SETS)
+        self.channels, self.sigma = CHANNEL_SETS[name], float(opt.get('sigma', 1.5))
+        if self.num_parsing not in (0, len(self.channels)):
+            raise OptionError(
+                f'network_g: num_parsing {self.num_parsing} does not fit the {len(self.channels)} maps of '
+                f'train: prior_targets: parsing: {name}'
+            )
+
+    def check_supervised(self, train_opt: dict[str, Any], dataset_opt: dict[str, Any]) -> None:
+        """Refuses a prior head that nothing would teach: its maps would reach the decoder all the same.
+
+        Raises:
+            OptionError: naming the head, and the ways out.
+        """
+        builtin = dataset_opt.get('dataroot_gt') == BUILTIN
+        for head, num, loss, source in (
+            ('num_landmark', self.num_landmark, 'landmark_opt', 'landmark_file'),
+            ('num_parsing', self.num_parsing, 'parsing_opt', 'dataroot_parsing'),
+        ):
+            if not num:
+                continue
+            if not (train_opt.get(loss) or {}).get('loss_weight', 1.0 if train_opt.get(loss) else 0):
+                raise OptionError(
+                    f'network_g: {head} is {num}, but train: {loss} is missing or has no weight: an untaught '
+                    f'prior would reach the decoder; add the loss or set {head}: 0 (prior: false for none)'
+                )
+            if not builtin and not dataset_opt.get(source):
+                raise OptionError(
+                    f'network_g: {head} is {num}, but datasets: train has no {source} to teach it with; name one '
+                    f'(--force_yml datasets:train:{source}=...) or train without: network_g:prior=false'
+                )
+
+    def make(self, data: dict[str, Any], image_size: tuple[int, int], device: torch.device) -> dict[str, torch.Tensor]:
+        """The fields of a :class:`~facesr_ext.models.loss_table.Batch` that the data has labels for."""
+        size = (image_size[0] // self.stride, image_size[1] // self.stride)
+        out: dict[str, torch.Tensor] = {}
+        if self.num_landmark and 'landmarks' in data:
+            landmarks = data['landmarks'].to(device)
+            if landmarks.shape[1] != self.num_landmark:
+                raise OptionError(
+                    f'network_g: num_landmark is {self.num_landmark}, but the data set gives {landmarks.shape[1]} '
+                    'landmarks a face; set num_landmark alike in both'
+                )
+            out['heatmaps'], out['heatmap_mask'] = landmark_heatmaps(landmarks, image_size, size, self.sigma)
+        if self.num_parsing and 'parsing' in data:
+            out['planes'], out['plane_mask'] = parsing_planes(data['parsing'].to(device), self.channels, size)
+        return out

@@ -1,0 +1,141 @@
+"""Validation and test of one data set: metrics beside bicubic's, losses, images, per-image CSV, contact sheet."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from os import path as osp
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from basicsr.metrics import calculate_metric
+from basicsr.utils import get_root_logger
+from tqdm import tqdm
+
+from facesr_ext.data.contact_sheet import contact_sheet
+from facesr_ext.data.image_io import write_image
+from facesr_ext.errors import OptionError
+
+if TYPE_CHECKING:
+    from facesr_ext.models.face_sr_model import FaceSRModel
+
+SHEET_ROWS = 8
+BASELINE = 'bicubic'
+
+
+def to_uint8(batch: torch.Tensor) -> list[np.ndarray]:
+    """(N, 3, H, W) RGB [0, 1] -> N pictures (H, W, 3) uint8 RGB, rounded as a saved file is."""
+    scaled = batch.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    return list(scaled.permute(0, 2, 3, 1).cpu().numpy())
+
+
+class Validation:
+    """One pass over one data set.
+
+    The file says bicubic's figures beside the model's for every metric: a model below them has learnt nothing.
+
+    Args:
+        model (FaceSRModel): The model.
+        dataloader (DataLoader): BasicSR's, batch 1.
+        current_iter (int | str): The iteration, or in a test the run's name.
+    """
+
+    def __init__(self, model: FaceSRModel, dataloader: Any, current_iter: int | str) -> None:
+        self.model, self.loader, self.current_iter = model, dataloader, current_iter
+        self.opt, self.set_opt = model.opt, dataloader.dataset.opt
+        self.name: str = self.set_opt['name']
+        self.metrics: dict[str, dict[str, Any]] = self.opt['val'].get('metrics') or {}
+        self.rows: list[dict[str, Any]] = []
+        self.losses: dict[str, list[float]] = defaultdict(list)
+        self.sheet: list[list[np.ndarray]] = []
+        self.titles: list[str] = []
+
+    def run(self, tb_logger: Any, save_img: bool) -> None:
+        """Goes over the set, then writes and logs what was found."""
+        enlarged = bool(self.set_opt.get('lq_enlarged'))
+        for data in self._progress(self.loader):
+            batch, out = self.model.predict(data, enlarged)
+            pictures = {'LQ': batch.lq, BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
+            images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
+            path = (data.get('lq_path') or data['gt_path'])[0]
+            name = osp.splitext(osp.basename(path))[0]
+            if save_img:
+                write_image(self._image_path(name), images['SR'])
+            if batch.gt is not None:
+                self.rows.append({'name': name, **self._measure(images)})
+                for key, value in self.model.validation_losses(out, batch).items():
+                    self.losses[key].append(value)
+            if len(self.sheet) < SHEET_ROWS:
+                self.titles = list(images)
+                self.sheet.append(list(images.values()))
+        self._write_sheet()
+        if self.rows and self.metrics:
+            self._write_csv()
+            self._log(self._means(), tb_logger)
+
+    def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
+        return tqdm(loader, unit='image', desc=self.name) if self.opt['val'].get('pbar', False) else loader
+
+    def _measure(self, images: dict[str, np.ndarray]) -> dict[str, float]:
+        """Each metric of the result, and of the enlarged LQ."""
+        out = {}
+        gt = images['GT'][..., ::-1]
+        for key, metric_opt in self.metrics.items():
+            for suffix, title in (('', 'SR'), (f'_{BASELINE}', BASELINE)):
+                data = {'img': np.ascontiguousarray(images[title][..., ::-1]), 'img2': np.ascontiguousarray(gt)}
+                try:
+                    out[key + suffix] = float(calculate_metric(data, metric_opt))
+                except (KeyError, TypeError) as err:
+                    raise OptionError(f'val: metrics: {key}: {err}') from err
+        return out
+
+    def _image_path(self, name: str) -> str:
+        root = self.opt['path']['visualization']
+        if self.opt['is_train']:
+            return osp.join(root, name, f'{name}_{self.current_iter}.png')
+        return osp.join(root, self.name, f'{name}_{self.opt["val"].get("suffix") or self.opt["name"]}.png')
+
+    def _report_path(self, suffix: str) -> Path:
+        """Training keeps a file for each iteration, a test one for the set."""
+        name = f'{self.name}_{self.current_iter}' if self.opt['is_train'] else self.name
+        return Path(self.opt['path']['visualization']) / f'{name}{suffix}'
+
+    def _write_sheet(self) -> None:
+        if self.sheet:
+            write_image(self._report_path('.png'), contact_sheet(self.sheet, self.titles))
+
+    def _write_csv(self) -> None:
+        path = self._report_path('.csv')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open('w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def _means(self) -> dict[str, float]:
+        keys = [key for key in self.rows[0] if key != 'name']
+        return {key: math.fsum(row[key] for row in self.rows) / len(self.rows) for key in keys}
+
+    def _log(self, means: dict[str, float], tb_logger: Any) -> None:
+        """The figures on the screen, in TensorBoard and among the best ones."""
+        model = self.model
+        model.metric_results = {key: means[key] for key in self.metrics}
+        model._initialize_best_metric_results(self.name)
+        lines = [f'Validation {self.name}, {len(self.rows)} images']
+        for key in self.metrics:
+            line = f'\t # {key}: {means[key]:.4f}\t{BASELINE}: {means[f"{key}_{BASELINE}"]:.4f}'
+            if self.opt['is_train']:
+                model._update_best_metric_result(self.name, key, means[key], self.current_iter)
+                best = model.best_metric_results[self.name][key]
+                line += f'\tBest: {best["val"]:.4f} @ {best["iter"]} iter'
+            lines.append(line)
+        losses = {key: math.fsum(values) / len(values) for key, values in self.losses.items()}
+        lines += [f'\t # {key}: {value:.4e}' for key, value in losses.items()]
+        get_root_logger().info('\n'.join(lines) + f'\n\t # sheet: {self._report_path(".png")}')
+        if tb_logger:
+            for key, value in {**means, **losses}.items():
+                tb_logger.add_scalar(f'metrics/{self.name}/{key}', value, self.current_iter)

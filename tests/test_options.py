@@ -72,6 +72,7 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     assert all(metric['type'] in METRIC_REGISTRY for metric in opt['val']['metrics'].values())
     losses = [value for key, value in opt.get('train', {}).items() if key.endswith('_opt')]
     assert all(loss['type'] in LOSS_REGISTRY for loss in losses)
+    assert set(opt['path']) <= {'pretrain_network_g', 'param_key_g', 'strict_load_g', 'resume_state'}  # others: folders
     start = (opt['path'].get('pretrain_network_g') or '').split('/')
     assert start == [''] or start[:2] == ['experiments', opt['name']]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import pickle
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_draws_are_a_function_of_seed_epoch_and_index(sample: Path) -> None:
     assert not same(at(2, 4, 2), at(2, 4, 2), _faces(sample, crop_scale=[0.5, 1.0], manual_seed=6))
 
 
-@pytest.mark.parametrize('context', ['fork', 'spawn'])
+@pytest.mark.parametrize('context', sorted({'fork', 'spawn'} & set(multiprocessing.get_all_start_methods())))
 def test_workers_give_what_the_main_process_gives(sample: Path, context: str) -> None:
     data = _faces(sample, crop_scale=0.8)
     alone = next(iter(DataLoader(data, 6)))

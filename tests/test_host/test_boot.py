@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pkgutil
@@ -211,3 +212,13 @@ def test_failed_component_leaves_nothing_registered(tmp_path: Path, monkeypatch:
         with pytest.raises(RuntimeError, match='second half missing'):
             plugin._import_component('broken_arch_of_a_test')
         assert 'HalfRegistered' not in ARCH_REGISTRY
+
+
+def test_packages_on_basicsr_import_again(run_python: RunPython) -> None:
+    """Real-ESRGAN and GFPGAN, where they are installed (``pip install --no-deps``), stand on the hook."""
+    if not all(importlib.util.find_spec(name) for name in ('realesrgan', 'gfpgan')):
+        pytest.skip('realesrgan and gfpgan are not installed')
+    code = 'import realesrgan, gfpgan; from realesrgan import RealESRGANer; from gfpgan import GFPGANer'
+    run_python(code)
+    off = run_python(code, env={'FACESR_EXT_AUTOLOAD': '0'}, check=False)
+    assert off.returncode != 0 and 'functional_tensor' in off.stderr

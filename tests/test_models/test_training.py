@@ -222,7 +222,7 @@ def test_validation_of_several_sets_with_losses_and_bicubic(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     opt = small_options(OPTIONS / 'quickstart.yml')
     opt['datasets']['val_2'] = {**opt['datasets']['val'], 'name': 'other', 'seed': 7}
-    opt['val']['save_img'] = True
+    opt['val']['save_img'] = opt['logger']['use_tb_logger'] = True
     run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
     run = tmp_path / 'experiments' / opt['name']
     state = torch.load(run / 'training_states' / '2.state', weights_only=True)
@@ -232,6 +232,7 @@ def test_validation_of_several_sets_with_losses_and_bicubic(tmp_path: Path, monk
             rows = list(csv.DictReader(file))
         assert [row['name'] for row in rows] == [f'builtin_{seed}_{i:05d}' for i in range(2)]
         assert {'psnr_y', 'psnr_y_bicubic', 'ssim_rgb'} <= rows[0].keys()
+    assert list((tmp_path / 'tb_logger' / opt['name']).glob('events*'))
     assert (run / 'visualization' / 'builtin_1_00000' / 'builtin_1_00000_2.png').is_file()
 
 

@@ -10,6 +10,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
+from facesr_ext.archs.arch_util import imresize
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.host.options import build_part
 
@@ -37,6 +38,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.lq)
+
+    def small(self, scale: int) -> torch.Tensor:
+        """(N, 3, H / scale, W / scale): the LQ at its own size, brought back to it where it is stored enlarged."""
+        size = (self.enlarged.shape[-2] // scale, self.enlarged.shape[-1] // scale)
+        return self.lq if self.lq.shape[-2:] == size else imresize(self.enlarged, size)
 
     def part(self, start: int, stop: int) -> Batch:
         """Samples start to stop."""

@@ -59,7 +59,7 @@ class Validation:
         enlarged = bool(self.set_opt.get('lq_enlarged'))
         for data in self._progress(self.loader):
             batch, out = self.model.predict(data, enlarged)
-            pictures = {'LQ': batch.lq, BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
+            pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
             images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
             path = (data.get('lq_path') or data['gt_path'])[0]
             name = osp.splitext(osp.basename(path))[0]

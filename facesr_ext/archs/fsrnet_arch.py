@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,12 @@ from torch.nn import functional as F
 
 from facesr_ext.archs.arch_util import ArchInfo, imresize
 
-FUSIONS = ('maps', 'features', 'both')
+CHOICES: dict[str, tuple[object, ...]] = {
+    'prior_fusion': ('maps', 'features', 'both'),
+    'prior_input': ('coarse', 'input'),
+    'norm': ('bn', 'none'),
+    'fold': (1, 2, 4),
+}
 
 
 class FSRNetOutput(NamedTuple):
@@ -206,44 +212,23 @@ class FSRNet(nn.Module):
         upscale_input: bool = False,
     ) -> None:
         super().__init__()
-        if not prior:
-            num_landmark = num_parsing = 0
-        _check_choice('prior_fusion', prior_fusion, FUSIONS)
-        _check_choice('prior_input', prior_input, ('coarse', 'input'))
-        _check_choice('norm', norm, ('bn', 'none'))
-        _check_choice('fold', fold, (1, 2, 4))
-        if prior and num_landmark + num_parsing < 1:
-            raise ValueError(
-                'FSRNet: a prior network needs num_landmark or num_parsing above 0; without one set prior: false'
-            )
-        if hg_num < 1 or hg_depth < 1:
-            raise ValueError(f'FSRNet: hg_num and hg_depth are at least 1, not {hg_num} and {hg_depth}')
-        self.scale, self.fold, self.upscale_input = scale, fold, upscale_input
+        choices = {'prior_fusion': prior_fusion, 'prior_input': prior_input, 'norm': norm, 'fold': fold}
+        _check_arguments(choices, hg_num, hg_depth, num_landmark + num_parsing if prior else None)
+        self.scale, self.fold, self.upscale_input, self.out_residual = scale, fold, upscale_input, out_residual
         self.prior_fusion, self.prior_input, self.detach_prior = prior_fusion, prior_input, detach_prior
-        self.parsing_logits, self.out_residual = parsing_logits, out_residual
-        self.num_landmark, self.num_parsing = num_landmark, num_parsing
+        self.parsing_logits, self.hg_depth = parsing_logits, hg_depth
+        self.num_landmark, self.num_parsing = (num_landmark, num_parsing) if prior else (0, 0)
 
-        folded_ch, stride = num_in_ch * fold * fold, 2 if fold == 1 else 1
-        self.coarse = nn.Sequential(
-            _conv(folded_ch, num_feat, norm),
-            *(ResidualBlock(num_feat, norm) for _ in range(num_coarse_block)),
-            nn.Conv2d(num_feat, folded_ch, 3, 1, 1),
-        )
-        self.encoder = nn.Sequential(
-            _conv(folded_ch, num_feat, norm, stride=stride),
-            *(ResidualBlock(num_feat, norm) for _ in range(num_encoder_block)),
-            _conv(num_feat, num_feat, norm),
-        )
-        self.prior = (
-            PriorNet(folded_ch, stride, (num_landmark, num_parsing), hg_feat, hg_depth, hg_num, norm, intermediate)
-            if prior
-            else None
-        )
-        fused = (num_landmark + num_parsing) * (prior_fusion != 'features') + hg_feat * (prior_fusion != 'maps')
-        self.decoder = _decoder(
-            num_feat + (fused if prior else 0), num_feat, folded_ch, num_decoder_block, norm, stride
-        )
-        self._hg_depth = hg_depth if prior else 0
+        image_ch, stride = num_in_ch * fold * fold, 2 if fold == 1 else 1
+        head, to_image = _conv(image_ch, num_feat, norm), nn.Conv2d(num_feat, image_ch, 3, 1, 1)
+        self.coarse = nn.Sequential(head, *_blocks(num_coarse_block, num_feat, norm), to_image)
+        head, tail = _conv(image_ch, num_feat, norm, stride=stride), _conv(num_feat, num_feat, norm)
+        self.encoder = nn.Sequential(head, *_blocks(num_encoder_block, num_feat, norm), tail)
+        heads = (self.num_landmark, self.num_parsing)
+        self.prior = PriorNet(image_ch, stride, heads, hg_feat, hg_depth, hg_num, norm, intermediate) if prior else None
+        fused = sum(heads) * (prior_fusion != 'features') + hg_feat * (prior_fusion != 'maps')
+        in_ch = num_feat + (fused if prior else 0)
+        self.decoder = _decoder(in_ch, num_feat, image_ch, num_decoder_block, norm, stride)
         if norm == 'none':
             self._calm_residuals()
 
@@ -261,9 +246,9 @@ class FSRNet(nn.Module):
     @property
     def info(self) -> ArchInfo:
         """How the network is to be fed."""
-        multiple = max(2, self.fold) * 2**self._hg_depth
+        multiple = self.prior_stride * 2 ** (self.hg_depth if self.prior is not None else 0)
         if self.upscale_input:
-            return ArchInfo(self.scale, 'small', max(1, multiple // self.scale))
+            return ArchInfo(self.scale, 'small', multiple // math.gcd(multiple, self.scale))
         return ArchInfo(self.scale, 'enlarged', multiple)
 
     @property
@@ -308,23 +293,25 @@ class FSRNet(nn.Module):
         return [t.detach() for t in chosen] if self.detach_prior else chosen
 
 
+def _blocks(num: int, num_feat: int, norm: str) -> list[ResidualBlock]:
+    return [ResidualBlock(num_feat, norm) for _ in range(num)]
+
+
 def _decoder(in_ch: int, num_feat: int, out_ch: int, num_block: int, norm: str, stride: int) -> nn.Sequential:
     """Fine SR decoder; it brings the size back where the encoder has halved it."""
     up: list[nn.Module] = []
     if stride == 2:
-        up = [
-            nn.ConvTranspose2d(num_feat, num_feat, 4, 2, 1, bias=norm != 'bn'),
-            _norm(num_feat, norm),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(
-        _conv(in_ch, num_feat, norm),
-        *up,
-        *(ResidualBlock(num_feat, norm) for _ in range(num_block)),
-        nn.Conv2d(num_feat, out_ch, 3, 1, 1),
-    )
+        deconv = nn.ConvTranspose2d(num_feat, num_feat, 4, 2, 1, bias=norm != 'bn')
+        up = [deconv, _norm(num_feat, norm), nn.ReLU(inplace=True)]
+    tail = nn.Conv2d(num_feat, out_ch, 3, 1, 1)
+    return nn.Sequential(_conv(in_ch, num_feat, norm), *up, *_blocks(num_block, num_feat, norm), tail)
 
 
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f'FSRNet: {name} is one of {", ".join(map(str, choices))}, not {value!r}')
+def _check_arguments(choices: dict[str, object], hg_num: int, hg_depth: int, maps: int | None) -> None:
+    for name, value in choices.items():
+        if value not in CHOICES[name]:
+            raise ValueError(f'FSRNet: {name} is one of {", ".join(map(str, CHOICES[name]))}, not {value!r}')
+    if maps is not None and maps < 1:
+        raise ValueError('FSRNet: a prior network needs num_landmark or num_parsing above 0; for none set prior: false')
+    if hg_num < 1 or hg_depth < 1:
+        raise ValueError(f'FSRNet: hg_num and hg_depth are at least 1, not {hg_num} and {hg_depth}')

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 
+from facesr_ext.degradations.ops import usm_sharpen
 from facesr_ext.errors import DatasetError
 
 
@@ -15,10 +16,12 @@ class Degradation(ABC):
     Attributes:
         scale (int): HR-to-LR factor.
         enlarged (bool): The LQ comes back at HR size.
+        usm_lq (bool): The LQ is made from the sharpened GT.
+        usm_target (bool): A network is trained towards the sharpened GT (:meth:`target`).
     """
 
-    def __init__(self, scale: int, enlarged: bool = False) -> None:
-        self.scale, self.enlarged = scale, enlarged
+    def __init__(self, scale: int, enlarged: bool = False, usm_lq: bool = False, usm_target: bool = False) -> None:
+        self.scale, self.enlarged, self.usm_lq, self.usm_target = scale, enlarged, usm_lq, usm_target
 
     @torch.no_grad()
     def __call__(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -40,7 +43,12 @@ class Degradation(ABC):
                 f'a GT of {width}x{height} px cannot be reduced by {self.scale}: set image_size or gt_size in '
                 f'the dataset to a multiple of {self.scale}'
             )
-        return self.degrade(gt, generator)
+        return self.degrade(usm_sharpen(gt) if self.usm_lq else gt, generator)
+
+    @torch.no_grad()
+    def target(self, gt: torch.Tensor) -> torch.Tensor:
+        """What a network is trained towards: the GT (N, 3, H, W), sharpened where ``usm_target`` says so."""
+        return usm_sharpen(gt) if self.usm_target else gt
 
     @abstractmethod
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

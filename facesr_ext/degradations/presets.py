@@ -9,11 +9,28 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host.options import build_part, known_name
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
+# fmt: off
 PRESETS: dict[str, dict[str, Any]] = {
     'bicubic_x4': {'type': 'BicubicDegradation', 'scale': 4},
     'bicubic_x8': {'type': 'BicubicDegradation', 'scale': 8},
     'fsrnet_x8': {'type': 'BicubicDegradation', 'scale': 8, 'enlarge': True},
+    # Real-ESRNet's and Real-ESRGAN's own settings are the defaults of the class
+    'realesrgan': {'type': 'SecondOrderDegradation', 'usm_lq': True, 'usm_target': True},
+    # the challenge's editions of 2022 and 2023 (MMEditing)
+    'ai6126_2023': {'type': 'FirstOrderDegradation', 'scale': 4},
+    # its editions of 2024 and 2025; the organisers' file sharpens LQ source and target alike (gt_usm)
+    'ai6126_2024': {
+        'type': 'SecondOrderDegradation', 'scale': 4, 'usm_lq': True, 'usm_target': False, 'resize_range': [0.2, 1.5],
+        'noise_range': [1.0, 20.0], 'poisson_scale_range': [0.05, 2.0], 'jpeg_range': [50.0, 95.0],
+        'noise_range2': [1.0, 15.0], 'poisson_scale_range2': [0.05, 1.5], 'jpeg_range2': [70.0, 95.0],
+    },
+    # report S4: one stage, noise 15, JPEG 5 to 50
+    'report_s4': {
+        'type': 'FirstOrderDegradation', 'scale': 4, 'kernel_sizes': list(range(7, 22, 2)), 'blur_sigma': [0.2, 3.0],
+        'downscale_range': [0.25, 0.25], 'noise_range': [15.0, 15.0], 'jpeg_range': [5.0, 50.0],
+    },
 }
+# fmt: on
 
 
 def build_degradation(opt: dict[str, Any], scale: int) -> Degradation:

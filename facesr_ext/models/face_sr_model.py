@@ -4,6 +4,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import replace
 from os import path as osp
 from typing import Any
 
@@ -186,6 +187,8 @@ class FaceSRModel(SRModel):
         """Takes a training batch: moves it, degrades it, makes the prior targets."""
         enlarged = bool(self.opt['datasets']['train'].get('lq_enlarged'))
         self.batch = self._prepare(data, self.generator, enlarged)
+        if self.degradation is not None and self.batch.gt is not None:
+            self.batch = replace(self.batch, gt=self.degradation.target(self.batch.gt))
         self.lq, self.gt = self.batch.lq, self.batch.gt
         if not self.started:
             self.started = True

@@ -10,10 +10,10 @@ from facesr_ext.errors import DatasetError, OptionError
 
 @pytest.mark.parametrize('preset', sorted(PRESETS))
 def test_preset(preset: str) -> None:
-    degradation = build_degradation({'preset': preset}, PRESETS[preset]['scale'])
-    gt = torch.rand(2, 3, 64, 64)
+    degradation = build_degradation({'preset': preset}, PRESETS[preset].get('scale', 4))
+    gt = torch.rand(2, 3, 128, 128)
     outs = [degradation(gt, torch.Generator().manual_seed(3)) for _ in range(2)]
-    side = 64 if degradation.enlarged else 64 // degradation.scale
+    side = 128 if degradation.enlarged else 128 // degradation.scale
     assert outs[0].shape == (2, 3, side, side)
     assert torch.equal(*outs)
     levels = outs[0] * 255

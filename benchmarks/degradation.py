@@ -1,0 +1,121 @@
+"""LQ synthesis: ours against BasicSR's ``RealESRNetModel.feed_data``, interleaved, medians and their ratio.
+
+    python benchmarks/degradation.py [--size 512] [--batch 8] [--rounds 7] [--device cpu]
+
+BasicSR's data set draws the kernels, which is not counted against it; ours draws them inside the step that is timed.
+Both sharpen the GT first, as Real-ESRNet's option file has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from basicsr.data.degradations import circular_lowpass_kernel, random_mixed_kernels
+from basicsr.models.realesrnet_model import RealESRNetModel
+
+from facesr_ext.data.procedural_faces import ProceduralFaces
+from facesr_ext.degradations import jpeg, kernels, ops
+from facesr_ext.degradations.draws import Draws
+from facesr_ext.degradations.presets import build_degradation
+
+STOCK = {
+    'resize_prob': [0.2, 0.7, 0.1], 'resize_range': [0.15, 1.5], 'gaussian_noise_prob': 0.5, 'noise_range': [1, 30],
+    'poisson_scale_range': [0.05, 3], 'gray_noise_prob': 0.4, 'jpeg_range': [30, 95], 'second_blur_prob': 0.8,
+    'resize_prob2': [0.3, 0.4, 0.3], 'resize_range2': [0.3, 1.2], 'gaussian_noise_prob2': 0.5, 'noise_range2': [1, 25],
+    'poisson_scale_range2': [0.05, 2.5], 'gray_noise_prob2': 0.4, 'jpeg_range2': [30, 95], 'gt_usm': True,
+}  # fmt: skip
+
+
+def stock_model(args: argparse.Namespace) -> RealESRNetModel:
+    """BasicSR's model with a network of no weight, on the device."""
+    opt: dict[str, Any] = {
+        **STOCK, 'scale': 4, 'is_train': True, 'dist': False, 'num_gpu': int(args.device == 'cuda'), 'rank': 0,
+        'queue_size': args.batch, 'path': {}, 'datasets': {'train': {'gt_size': args.size}},
+        'network_g': {'type': 'SRVGGNetCompact', 'num_feat': 4, 'num_conv': 1, 'upscale': 4},
+        'train': {
+            'pixel_opt': {'type': 'L1Loss'}, 'optim_g': {'type': 'Adam', 'lr': 0.0},
+            'scheduler': {'type': 'MultiStepLR', 'milestones': [1]},
+        },
+    }  # fmt: skip
+    return RealESRNetModel(opt)
+
+
+def stock_batch(gt: torch.Tensor) -> dict[str, torch.Tensor]:
+    """GT and the kernels that BasicSR's data set would have drawn."""
+
+    def kernel() -> np.ndarray:
+        prob = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
+        sigma, turn = [0.2, 3.0], [-np.pi, np.pi]
+        return random_mixed_kernels(list(kernels.KINDS), prob, 21, sigma, sigma, turn, [0.5, 4.0], [1.0, 2.0])
+
+    first, second = (torch.tensor(np.stack([kernel() for _ in gt]), dtype=torch.float32) for _ in range(2))
+    sinc = torch.tensor(circular_lowpass_kernel(2.0, 21), dtype=torch.float32).repeat(len(gt), 1, 1)
+    return {'gt': gt, 'kernel1': first, 'kernel2': second, 'sinc_kernel': sinc}
+
+
+def timed(step: Callable[[], Any], device: str) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    step()
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Callable[[], Any]]:
+    """Our single steps at full size."""
+    draws, num = Draws(generator), len(gt)
+    spec = build_degradation({'preset': 'realesrgan'}, 4).blur1  # type: ignore[attr-defined]
+    half = torch.full((num,), 0.5)
+    drawn = kernels.draw_kernels(spec, num, draws)
+    return {
+        'draw kernels': lambda: kernels.draw_kernels(spec, num, draws),
+        'USM': lambda: ops.usm_sharpen(gt),
+        'blur': lambda: ops.blur(gt, drawn),
+        'Gaussian noise': lambda: ops.add_gaussian_noise(gt, half * 20, half > 1, draws),
+        'shot noise': lambda: ops.add_poisson_noise(gt, half, half > 1, draws),
+        'JPEG': lambda: jpeg.compress(gt, (30.0, 95.0), draws),
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (('--size', 512), ('--batch', 8), ('--rounds', 7)):
+        parser.add_argument(name, type=int, default=default)
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    args = parser.parse_args()
+    drawn = ProceduralFaces(args.batch, 0, args.size)
+    images = np.stack([drawn[i].image for i in range(args.batch)])
+    gt = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous().to(args.device)
+    generator = torch.Generator(args.device).manual_seed(0)
+    model, ours, batch = stock_model(args), build_degradation({'preset': 'realesrgan'}, 4), stock_batch(gt)
+    pair: dict[str, Callable[[], Any]] = {
+        'BasicSR': lambda: model.feed_data(batch),
+        'facesr_ext': lambda: (ours(gt, generator), ours.target(gt)),
+    }
+    times: dict[str, list[float]] = {name: [] for name in pair}
+    for turn in range(args.rounds + 1):
+        for name, step in pair.items():
+            seconds = timed(step, args.device)
+            if turn:  # the first turn warms up
+                times[name].append(seconds)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    shape = f'{args.batch} x 3 x {args.size} x {args.size}, {args.device}, {torch.get_num_threads()} threads'
+    print(f'LQ synthesis, {shape}, median of {args.rounds} interleaved rounds')
+    for name, seconds in medians.items():
+        print(f'  {name:12s} {seconds * 1000:8.0f} ms   {args.batch / seconds:6.1f} images/s')
+    print(f'  ratio BasicSR / facesr_ext: {medians["BasicSR"] / medians["facesr_ext"]:.1f}')
+    for name, step in steps(gt, generator).items():
+        values = [timed(step, args.device) for _ in range(4)][1:]
+        print(f'  step {name:15s} {statistics.median(values) * 1000:8.1f} ms')
+
+
+if __name__ == '__main__':
+    main()

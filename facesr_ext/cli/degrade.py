@@ -1,0 +1,26 @@
+"""``facesr degrade``: writes LQ pictures, to look at or to train on, by a named degradation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def add_command(app: typer.Typer) -> None:
+    """Adds ``degrade``."""
+
+    @app.command('degrade')
+    def degrade(
+        source: Path = typer.Argument(..., help='A picture, or a folder of pictures.'),
+        output: Path = typer.Option(..., '-o', '--output', help='Folder for the LQ pictures, named as the originals.'),
+        preset: str = typer.Option('realesrgan', help='A named degradation: facesr_ext/degradations/presets.py.'),
+        scale: int = typer.Option(4, min=1, max=16, help='HR-to-LR factor, where the preset leaves it open.'),
+        seed: int = typer.Option(0, min=0, help='The same seed gives the same LQ for a picture of the same name.'),
+        grid: Path | None = typer.Option(None, help='Also write a contact sheet of the first pictures here.'),
+    ) -> None:
+        """Degrade pictures by a preset, reproducibly."""
+        from facesr_ext.degradations.writer import degrade_folder
+
+        count = degrade_folder(source, output, preset, scale, seed, grid)
+        typer.echo(f'{count} LQ pictures in {output}')

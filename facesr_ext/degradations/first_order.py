@@ -1,0 +1,86 @@
+"""First-order degradation: blur, downscale, noise, JPEG, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from facesr_ext.archs.arch_util import quantize
+from facesr_ext.degradations import jpeg, ops
+from facesr_ext.degradations.base import Degradation
+from facesr_ext.degradations.draws import Draws, Range
+from facesr_ext.degradations.kernels import KernelSpec, draw_kernels
+from facesr_ext.host.registry import DEGRADATION_REGISTRY
+
+
+@DEGRADATION_REGISTRY.register()
+class FirstOrderDegradation(Degradation):
+    """Blur, downscale by a random factor, noise, JPEG, then back to HR size and by area to LR size.
+
+    The degradation of the AI6126 challenge's first editions (MMEditing's), and of face restoration before Real-ESRGAN.
+    The factor and the modes are drawn for each of the batch's random groups, all else for each image.
+
+    Args:
+        scale (int): HR-to-LR factor.
+        groups (int): Groups a batch. Default: 4.
+        usm_lq, usm_target (bool): Sharpen the source of the LQ, or what the network is trained towards. Default: False.
+        kernel_sizes (Sequence[int]): Odd, pixels. Default: 41.
+        kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range: The blur.
+        downscale_range (Range): Size after the downscale, as a share of the GT's. Default: 1/16 to 1.
+        gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob: The noise; sigma is of 255.
+        jpeg_range (Range): Quality.
+
+    Raises:
+        OptionError: for an unknown kernel kind, an even size or weights that do not match.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        groups: int = 4,
+        usm_lq: bool = False,
+        usm_target: bool = False,
+        kernel_sizes: Sequence[int] = (41,),
+        kernel_list: Sequence[str] = ('iso', 'aniso'),
+        kernel_prob: Sequence[float] = (0.5, 0.5),
+        sinc_prob: float = 0.0,
+        blur_sigma: Range = (0.2, 5.0),
+        betag_range: Range = (0.5, 4.0),
+        betap_range: Range = (1.0, 2.0),
+        downscale_range: Range = (0.0625, 1.0),
+        gaussian_noise_prob: float = 1.0,
+        noise_range: Range = (0.0, 25.0),
+        poisson_scale_range: Range = (0.0, 1.0),
+        gray_noise_prob: float = 0.0,
+        jpeg_range: Range = (50.0, 95.0),
+    ) -> None:
+        super().__init__(scale, usm_lq=usm_lq, usm_target=usm_target)
+        self.groups = groups
+        self.kernels = KernelSpec(
+            kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range
+        )
+        self.downscale_range, self.jpeg_range = downscale_range, jpeg_range
+        self.noise = (gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
+
+    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), 8-bit levels."""
+        draws = Draws(generator)
+        height, width = gt.shape[-2:]
+        lq = gt.new_empty(len(gt), gt.shape[1], height // self.scale, width // self.scale)
+        for group in draws.permutation(len(gt)).chunk(self.groups):
+            index = group.to(gt.device)
+            lq[index] = self._group(gt[index], lq.shape[-2:], draws)
+        return quantize(lq)
+
+    def _group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
+        full = (img.shape[-2], img.shape[-1])
+        img = ops.blur(img, draw_kernels(self.kernels, len(img), draws))
+        factor = float(draws.uniform(self.downscale_range, 1))
+        down, up = (ops.RESIZE_MODES[i] for i in draws.choice([1.0] * len(ops.RESIZE_MODES), 2).tolist())
+        small = (max(1, round(full[0] * factor)), max(1, round(full[1] * factor)))
+        img = ops.add_noise(ops.resize(img, small, down), *self.noise, draws)
+        img = jpeg.compress(img, self.jpeg_range, draws)
+        if small == tuple(size):
+            return img  # it is at LR size already
+        return ops.resize(ops.resize(img, full, up), (size[0], size[1]), 'area')

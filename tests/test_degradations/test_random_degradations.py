@@ -1,0 +1,175 @@
+"""First and second order: steps equal to BasicSR's, reproducible, and as varied as they should be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from basicsr.data import degradations as stock
+from basicsr.utils import USMSharp
+
+from facesr_ext.data.procedural_faces import ProceduralFaces
+from facesr_ext.degradations import jpeg, kernels, ops
+from facesr_ext.degradations.draws import Draws
+from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.errors import DatasetError, OptionError
+
+RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4')
+
+
+def _draws(seed: int = 0) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope='module')
+def faces() -> torch.Tensor:
+    drawn = ProceduralFaces(8, 3, 128)
+    images = np.stack([drawn[i].image for i in range(8)])
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+
+
+# ---- steps ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('size', [7, 13, 21])
+@pytest.mark.parametrize('kind', kernels.KINDS)
+def test_kernels_equal_basicsr(kind: str, size: int) -> None:
+    sigma_x, sigma_y, theta, beta = 2.1, 0.7, 0.6, 1.7
+    isotropic = not kind.endswith('aniso')
+    one = torch.ones(1)
+    ours = kernels.blur_kernels(
+        21,
+        torch.tensor([size]),
+        sigma_x * one,
+        (sigma_x if isotropic else sigma_y) * one,
+        (0.0 if isotropic else theta) * one,
+        (beta if kind.startswith(('gen', 'plateau')) else 1.0) * one,
+        torch.tensor([kind.startswith('plateau')]),
+    )[0]
+    arguments: dict[str, Any] = {'isotropic': isotropic}
+    if kind.startswith('generalized'):
+        expected = stock.bivariate_generalized_Gaussian(size, sigma_x, sigma_y, theta, beta, **arguments)
+    elif kind.startswith('plateau'):
+        expected = stock.bivariate_plateau(size, sigma_x, sigma_y, theta, beta, **arguments)
+    else:
+        expected = stock.bivariate_Gaussian(size, sigma_x, sigma_y, theta, **arguments)
+    assert np.abs(ours.numpy() - np.pad(expected, (21 - size) // 2)).max() < 1e-6
+
+
+@pytest.mark.parametrize('size', [7, 21])
+def test_sinc_kernels_equal_basicsr(size: int) -> None:
+    ours = kernels.sinc_kernels(21, torch.tensor([size]), torch.tensor([1.3]))[0]
+    assert np.abs(ours.numpy() - stock.circular_lowpass_kernel(1.3, size, pad_to=21)).max() < 1e-6
+
+
+def test_drawn_kernels_sum_to_one_and_vary() -> None:
+    spec = kernels.KernelSpec((7, 21), kernels.KINDS, (1.0,) * 6, 0.3, (0.2, 3.0), (0.5, 4.0), (1.0, 2.0))
+    drawn = kernels.draw_kernels(spec, 400, _draws())
+    assert drawn.shape == (400, 21, 21) and torch.allclose(drawn.sum((1, 2)), torch.ones(400), atol=1e-5)
+    small = drawn[:, 0].abs().sum(1) == 0
+    assert 0.35 < small.float().mean() < 0.75
+    sinc = (drawn < -1e-6).flatten(1).any(1).float().mean()
+    assert 0.2 < sinc < 0.4
+
+
+def test_separable_usm_equals_basicsr(faces: torch.Tensor) -> None:
+    ours, reference = ops.usm_sharpen(faces), USMSharp()(faces.contiguous())
+    assert (ours - reference).abs().max() < 1e-3 and (ours - reference).abs().mean() < 1e-6
+    with pytest.raises(DatasetError, match='20x20 px is too small'):
+        ops.usm_sharpen(faces[:, :, :20, :20])
+
+
+def test_level_count_equals_unique(faces: torch.Tensor) -> None:
+    levels = (faces * 255).round()
+    assert ops.count_levels(levels).tolist() == [len(torch.unique(image)) for image in levels]
+
+
+def test_noise_has_the_strength_asked_for() -> None:
+    img = torch.full((2, 3, 256, 256), 0.5)
+    out = ops.add_gaussian_noise(img, torch.tensor([5.0, 20.0]), torch.tensor([False, True]), _draws()) - img
+    assert out.flatten(1).std(1).tolist() == pytest.approx([5 / 255, 20 / 255], rel=0.02)
+    assert torch.allclose(out[1, 0], out[1, 1]) and not torch.allclose(out[0, 0], out[0, 1], atol=1e-3)
+
+
+def test_shot_noise_equals_basicsr_in_distribution(faces: torch.Tensor) -> None:
+    scale = torch.full((8,), 1.5)
+    for grey in (False, True):
+        flags = torch.full((8,), grey)
+        ours = ops.add_poisson_noise(faces, scale, flags, _draws()) - faces
+        torch.manual_seed(0)
+        theirs = stock.add_poisson_noise_pt(faces, scale, gray_noise=flags.float()) - faces
+        assert ours.flatten(1).std(1).tolist() == pytest.approx(theirs.flatten(1).std(1).tolist(), rel=0.03)
+
+
+def test_jpeg_worsens_with_lower_quality(faces: torch.Tensor) -> None:
+    errors = [(jpeg.compress(faces, (q, q), _draws()) - faces).square().mean() for q in (95.0, 60.0, 10.0)]
+    assert errors == sorted(errors) and errors[0] < 2e-3
+
+
+# ---- whole ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('preset', RANDOM)
+def test_reproducible_and_varied(preset: str, faces: torch.Tensor) -> None:
+    degradation = build_degradation({'preset': preset}, 4)
+    outs = [degradation(faces, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert outs[0].shape == (8, 3, 32, 32) and torch.isfinite(outs[0]).all()
+    assert torch.equal(outs[0], outs[1]) and not torch.equal(outs[0], outs[2])
+    levels = outs[0] * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-4) and levels.min() >= 0 and levels.max() <= 255
+    alike = degradation(faces[:1].repeat(8, 1, 1, 1), torch.Generator().manual_seed(1))
+    assert (alike - alike[0]).abs().flatten(1).mean(1)[1:].min() > 1e-3  # each image has draws of its own
+    small = torch.nn.functional.interpolate(faces, size=(32, 32), mode='area')
+    error = -10 * math.log10((outs[0] - small).square().mean())
+    assert 14 < error < 40
+
+
+def test_a_batch_is_not_all_alike_in_its_size_draws(faces: torch.Tensor) -> None:
+    """Sharpness of one face, degraded without noise and JPEG loss: one group gives one factor, four give several."""
+    quiet = {
+        'noise_range': [0, 0], 'noise_range2': [0, 0], 'gaussian_noise_prob': 1, 'gaussian_noise_prob2': 1,
+        'jpeg_range': [99, 99], 'jpeg_range2': [99, 99], 'blur_sigma': [0.2, 0.21], 'blur_sigma2': [0.2, 0.21],
+        'sinc_prob': 0, 'sinc_prob2': 0, 'final_sinc_prob': 0, 'kernel_prob': [1, 0, 0, 0, 0, 0],
+        'kernel_prob2': [1, 0, 0, 0, 0, 0], 'usm_lq': False,
+    }  # fmt: skip
+    same = faces[:1].repeat(8, 1, 1, 1)
+    spread = []
+    for groups in (1, 4):
+        degradation = build_degradation({'preset': 'realesrgan', 'groups': groups, **quiet}, 4)
+        out = degradation(same, torch.Generator().manual_seed(5))
+        spread.append(float(out.std(0).mean()))
+    assert spread[0] < 2e-3 < spread[1]
+
+
+def test_usm_of_source_and_target_apart(faces: torch.Tensor) -> None:
+    plain = build_degradation({'preset': 'realesrgan', 'usm_lq': False, 'usm_target': False}, 4)
+    source = build_degradation({'preset': 'realesrgan', 'usm_lq': True, 'usm_target': False}, 4)
+    target = build_degradation({'preset': 'realesrgan', 'usm_lq': False, 'usm_target': True}, 4)
+    lqs = [d(faces, torch.Generator().manual_seed(0)) for d in (plain, source, target)]
+    assert torch.equal(lqs[0], lqs[2]) and not torch.equal(lqs[0], lqs[1])
+    assert torch.equal(source.target(faces), faces)
+    assert torch.equal(target.target(faces), ops.usm_sharpen(faces))
+
+
+def test_unfit_arguments_are_named() -> None:
+    for changes, message in (
+        ({'kernel_list': ['anisotropic'], 'kernel_prob': [1]}, "kernel_list: 'anisotropic' is unknown; did you mean"),
+        ({'kernel_prob': [1, 2]}, 'one weight for each kind'),
+        ({'jpeg_rang': [1, 2]}, 'did you mean jpeg_range'),
+    ):
+        with pytest.raises(OptionError, match=message):
+            build_degradation({'preset': 'realesrgan', **changes}, 4)
+    with pytest.raises(OptionError, match='kernel sizes are odd'):
+        build_degradation({'preset': 'ai6126_2023', 'kernel_sizes': [8]}, 4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('preset', RANDOM)
+def test_close_on_two_devices(preset: str, faces: torch.Tensor) -> None:
+    degradation = build_degradation({'preset': preset}, 4)
+    outs = [degradation(faces.to(device), torch.Generator().manual_seed(0)).cpu() for device in ('cpu', 'cuda')]
+    assert (outs[0] - outs[1]).abs().mean() < 1e-3

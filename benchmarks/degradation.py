@@ -1,6 +1,6 @@
 """LQ synthesis: ours against BasicSR's ``RealESRNetModel.feed_data``, interleaved, medians and their ratio.
 
-    python benchmarks/degradation.py [--size 512] [--batch 8] [--rounds 7] [--device cpu]
+    python -m benchmarks.degradation [--size 512] [--batch 8] [--rounds 7] [--device cpu]
 
 BasicSR's data set draws the kernels, which is not counted against it; ours draws them inside the step that is timed.
 Both sharpen the GT first, as Real-ESRNet's option file has it.
@@ -36,7 +36,7 @@ def stock_model(args: argparse.Namespace) -> RealESRNetModel:
     """BasicSR's model with a network of no weight, on the device."""
     opt: dict[str, Any] = {
         **STOCK, 'scale': 4, 'is_train': True, 'dist': False, 'num_gpu': int(args.device == 'cuda'), 'rank': 0,
-        'queue_size': args.batch, 'path': {}, 'datasets': {'train': {'gt_size': args.size}},
+        'queue_size': args.batch, 'gt_size': args.size, 'path': {},
         'network_g': {'type': 'SRVGGNetCompact', 'num_feat': 4, 'num_conv': 1, 'upscale': 4},
         'train': {
             'pixel_opt': {'type': 'L1Loss'}, 'optim_g': {'type': 'Adam', 'lr': 0.0},

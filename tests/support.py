@@ -30,6 +30,7 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
         'hg_feat': 8,
     },
     'PatchDiscriminator': {'num_feat': 4},
+    'MSRResNet': {'num_feat': 4, 'num_block': 1},
 }
 SMALL: dict[str, Any] = {
     'num_gpu': 0,

@@ -18,8 +18,16 @@ _GREY = (0.2989, 0.587, 0.114)  # as torchvision's rgb_to_grayscale, which Real-
 
 
 def blur(img: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-    """Filters each image by its own kernel (N, k, k), reflecting at the borders."""
-    _check_border(img, kernels.shape[-1] // 2)
+    """Filters each image by its own kernel (N, k, k), reflecting at the borders.
+
+    A kernel that is wider than the image can be reflected is cut to what fits: a small face that an earlier step has
+    made smaller still must not end a run.
+    """
+    half = kernels.shape[-1] // 2
+    room = min(half, min(img.shape[-2:]) - 1)
+    if room < half:
+        kernels = kernels[:, half - room : half + room + 1, half - room : half + room + 1]
+        kernels = kernels / kernels.sum((1, 2), keepdim=True)
     return filter2D(img.contiguous(), kernels.to(img.device))
 
 
@@ -39,7 +47,10 @@ def usm_sharpen(img: torch.Tensor, weight: float = 0.5, threshold: float = 10.0)
 
 def _gaussian(img: torch.Tensor) -> torch.Tensor:
     half = USM_RADIUS // 2
-    _check_border(img, half)
+    if min(img.shape[-2:]) <= half:
+        size = f'{img.shape[-1]}x{img.shape[-2]} px'
+        raise DatasetError(f'an image of {size} is too small for USM, which needs more than {half} px a side: enlarge '
+                           'image_size / gt_size, or set usm_lq and usm_target to false')  # fmt: skip
     kernel = _gaussian_kernel().to(img)
     channels = img.shape[1]
     rows = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
@@ -51,14 +62,6 @@ def _gaussian(img: torch.Tensor) -> torch.Tensor:
 @lru_cache(maxsize=1)
 def _gaussian_kernel() -> torch.Tensor:
     return torch.from_numpy(cv2.getGaussianKernel(USM_RADIUS, 0)).flatten().float()
-
-
-def _check_border(img: torch.Tensor, half: int) -> None:
-    if min(img.shape[-2:]) <= half:
-        raise DatasetError(
-            f'an image of {img.shape[-1]}x{img.shape[-2]} px is too small for this degradation, which needs '
-            f'more than {half} px a side: enlarge image_size / gt_size or choose a smaller kernel'
-        )
 
 
 def resize(img: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:

@@ -82,6 +82,14 @@ def test_separable_usm_equals_basicsr(faces: torch.Tensor) -> None:
         ops.usm_sharpen(faces[:, :, :20, :20])
 
 
+def test_blur_cuts_kernels_to_a_small_image(faces: torch.Tensor) -> None:
+    spec = kernels.KernelSpec((21,), ('iso',), (1.0,), 0.0, (2.0, 2.0), (0.5, 4.0), (1.0, 2.0))
+    drawn = kernels.draw_kernels(spec, 8, _draws())
+    flat = torch.full((8, 3, 9, 6), 0.3)
+    assert torch.allclose(ops.blur(flat, drawn), flat, atol=1e-6)
+    assert ops.blur(faces[..., :1, :1], drawn).shape == (8, 3, 1, 1)
+
+
 def test_level_count_equals_unique(faces: torch.Tensor) -> None:
     levels = (faces * 255).round()
     assert ops.count_levels(levels).tolist() == [len(torch.unique(image)) for image in levels]

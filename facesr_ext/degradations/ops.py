@@ -46,22 +46,25 @@ def usm_sharpen(img: torch.Tensor, weight: float = 0.5, threshold: float = 10.0)
 
 
 def _gaussian(img: torch.Tensor) -> torch.Tensor:
+    """Gaussian blur as two matrix products: for so wide a kernel several times faster than convolutions."""
+    rows, cols = (_blur_matrix(length).to(img) for length in img.shape[-2:])
+    return rows @ img @ cols.t()
+
+
+@lru_cache(maxsize=16)
+def _blur_matrix(length: int) -> torch.Tensor:
+    """(length, length) float32 on the CPU: Gaussian blur along an axis, reflected at its ends. Do not write into it."""
     half = USM_RADIUS // 2
-    if min(img.shape[-2:]) <= half:
-        size = f'{img.shape[-1]}x{img.shape[-2]} px'
-        raise DatasetError(f'an image of {size} is too small for USM, which needs more than {half} px a side: enlarge '
-                           'image_size / gt_size, or set usm_lq and usm_target to false')  # fmt: skip
-    kernel = _gaussian_kernel().to(img)
-    channels = img.shape[1]
-    rows = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-    cols = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-    out = F.conv2d(F.pad(img, (0, 0, half, half), mode='reflect'), rows, groups=channels)
-    return F.conv2d(F.pad(out, (half, half, 0, 0), mode='reflect'), cols, groups=channels)
-
-
-@lru_cache(maxsize=1)
-def _gaussian_kernel() -> torch.Tensor:
-    return torch.from_numpy(cv2.getGaussianKernel(USM_RADIUS, 0)).flatten().float()
+    if length <= half:
+        raise DatasetError(
+            f'an image of {length} px a side is too small for USM, which needs more than {half} px: enlarge '
+            'image_size / gt_size, or set usm_lq and usm_target to false'
+        )
+    taps = torch.arange(length)[:, None] + torch.arange(-half, half + 1)
+    taps = taps.abs()
+    taps = torch.where(taps >= length, 2 * (length - 1) - taps, taps)
+    weights = torch.from_numpy(cv2.getGaussianKernel(USM_RADIUS, 0)).flatten().expand_as(taps)
+    return torch.zeros(length, length, dtype=torch.float64).scatter_add_(1, taps, weights).float()
 
 
 def resize(img: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:

@@ -78,7 +78,7 @@ def test_drawn_kernels_sum_to_one_and_vary() -> None:
 def test_separable_usm_equals_basicsr(faces: torch.Tensor) -> None:
     ours, reference = ops.usm_sharpen(faces), USMSharp()(faces.contiguous())
     assert (ours - reference).abs().max() < 1e-3 and (ours - reference).abs().mean() < 1e-6
-    with pytest.raises(DatasetError, match='20x20 px is too small'):
+    with pytest.raises(DatasetError, match='20 px a side is too small for USM'):
         ops.usm_sharpen(faces[:, :, :20, :20])
 
 

@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any, Literal
 
 from basicsr.utils import get_root_logger
+from torch import distributed
 
 from facesr_ext.errors import FaceSRError
 
@@ -51,6 +52,14 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
     module = importlib.import_module(f'basicsr.{kind}')
     with _arguments(sys.argv[1:] if argv is None else argv):
         getattr(module, f'{kind}_pipeline')(str(run_root(module)))
+    _leave_group()
+
+
+def _leave_group() -> None:
+    """Ends the group of processes, if there is one, once the first process has validated for the last time."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def run_root(module: ModuleType) -> Path:

@@ -59,8 +59,8 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
 def _leave_group() -> None:
     """Ends the group of processes, if there is one, once the first process has validated for the last time.
 
-    Without it some processes abort at their exit (gloo's threads outlive the interpreter), and so they do where a network
-    still holds the group: the model is gone only after its reference cycles have been collected.
+    Without it some processes abort at their exit (gloo's threads outlive the interpreter), and so they do where a
+    network still holds the group: the model is gone only after its reference cycles have been collected.
     Upstream: https://github.com/pytorch/pytorch/pull/179291
     """
     if distributed.is_available() and distributed.is_initialized():

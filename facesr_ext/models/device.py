@@ -49,9 +49,9 @@ def choose_device(opt: dict[str, Any]) -> torch.device:
 def wrap_distributed(net: nn.Module, device: torch.device, find_unused: bool) -> nn.Module:
     """Shares a network's gradients among the processes; all start with the first one's weights and buffers.
 
-    From then on buffers are each process's own, and the first one's are saved, as with BasicSR: a broadcast before each forward
-    pass would reach a discriminator between its verdicts on real and fake, and spoil the backward pass through
-    BatchNorm.
+    From then on buffers are each process's own, and the first one's are saved. Sending them before each forward pass,
+    as DistributedDataParallel does by default, saves the same ones; but it would write to a discriminator's between
+    its verdicts on real and fake, and many versions of torch then refuse the backward pass through BatchNorm.
 
     Args:
         net (nn.Module): The network, on its device.
@@ -61,7 +61,7 @@ def wrap_distributed(net: nn.Module, device: torch.device, find_unused: bool) ->
     for buffer in net.buffers():  # spectral normalisation begins with random ones
         distributed.broadcast(buffer, 0)
     known = inspect.signature(DistributedDataParallel).parameters
-    options = {next(key for key in ('forward_sync_buffers', 'broadcast_buffers') if key in known): False}
+    options: dict[str, Any] = {next(key for key in ('forward_sync_buffers', 'broadcast_buffers') if key in known): False}
     ids = [device.index] if device.type == 'cuda' else None
     return DistributedDataParallel(net, device_ids=ids, find_unused_parameters=find_unused, **options)
 

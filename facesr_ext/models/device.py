@@ -61,7 +61,8 @@ def wrap_distributed(net: nn.Module, device: torch.device, find_unused: bool) ->
     for buffer in net.buffers():  # spectral normalisation begins with random ones
         distributed.broadcast(buffer, 0)
     known = inspect.signature(DistributedDataParallel).parameters
-    options: dict[str, Any] = {next(key for key in ('forward_sync_buffers', 'broadcast_buffers') if key in known): False}
+    name = 'forward_sync_buffers' if 'forward_sync_buffers' in known else 'broadcast_buffers'  # new and old torch
+    options: dict[str, Any] = {name: False}
     ids = [device.index] if device.type == 'cuda' else None
     return DistributedDataParallel(net, device_ids=ids, find_unused_parameters=find_unused, **options)
 

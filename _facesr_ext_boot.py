@@ -1,11 +1,12 @@
 """Start-up hook of facesr_ext: makes a plain ``import basicsr`` work and know the parts of facesr_ext.
 
 ``facesr_ext.start`` (Python 3.15 and later, PEP 829) or ``facesr_ext.pth`` (earlier) calls `autoload` when the
-interpreter starts. It puts one finder on ``sys.meta_path`` that answers for two names only:
+interpreter starts. It puts one finder on ``sys.meta_path`` that answers for three names only:
 
 - ``basicsr``: the real module, followed by ``facesr_ext.register()`` once its ``__init__`` has finished;
 - ``torchvision.transforms.functional_tensor``: only where torchvision no longer has it (removed in 0.17). Stock BasicSR
   cannot be imported without it: https://github.com/XPixelGroup/BasicSR/issues/663
+- ``scipy.ndimage.filters``: only where SciPy no longer has it (to be removed in 2.0), which BasicSR's NIQE imports.
 
 Nothing of facesr_ext, BasicSR or torch is imported before somebody imports ``basicsr``. ``FACESR_EXT_AUTOLOAD=0``
 switches the hook off; ``FACESR_EXT_STRICT=1`` turns a failed registration into an exception.
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-_SHIM = 'torchvision.transforms.functional_tensor'
+_SHIMS = ('torchvision.transforms.functional_tensor', 'scipy.ndimage.filters')
 _OFF = ('0', 'false', 'off', 'no')
 
 
 class _Finder:
-    """Answers for basicsr and for the missing torchvision module; everything else passes by."""
+    """Answers for basicsr and for the modules that newer packages no longer have; everything else passes by."""
 
     facesr_ext_finder = True  # known by attribute, so that a second copy of this file recognises it too
 
@@ -42,7 +43,7 @@ class _Finder:
             if spec is not None and spec.origin is not None and hasattr(spec.loader, 'exec_module'):
                 spec.loader = _loaders().HostLoader(spec.loader)
             return spec
-        if name == _SHIM:
+        if name in _SHIMS:
             spec = self._real(name, path, target)
             if spec is None:
                 from importlib.machinery import ModuleSpec

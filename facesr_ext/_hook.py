@@ -1,4 +1,4 @@
-"""The loaders that the start-up hook's finder hands out: BasicSR with registration, torchvision's missing module."""
+"""The loaders that the start-up hook's finder hands out: BasicSR with registration, and missing modules."""
 
 from __future__ import annotations
 
@@ -36,21 +36,41 @@ class HostLoader:
 
 
 class ShimLoader:
-    """Fills ``torchvision.transforms.functional_tensor`` from where torchvision keeps these functions today."""
+    """Fills a module that BasicSR imports from where its package keeps these functions today."""
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        from torchvision.transforms import functional
+        {
+            'torchvision.transforms.functional_tensor': _fill_functional_tensor,
+            'scipy.ndimage.filters': _fill_filters,
+        }[module.__name__](module)
 
-        def __getattr__(name: str) -> Any:
-            from torchvision.transforms import _functional_tensor
 
-            return getattr(_functional_tensor, name)
+def _fill_functional_tensor(module: ModuleType) -> None:
+    """Gives torchvision.transforms.functional_tensor, gone since torchvision 0.17, its functions."""
+    from torchvision.transforms import functional
 
-        module.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
-        module.__getattr__ = __getattr__  # type: ignore[method-assign]
+    def __getattr__(name: str) -> Any:
+        from torchvision.transforms import _functional_tensor
+
+        return getattr(_functional_tensor, name)
+
+    module.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
+    module.__getattr__ = __getattr__  # type: ignore[method-assign]
+
+
+def _fill_filters(module: ModuleType) -> None:
+    """Gives scipy.ndimage.filters, to be removed in SciPy 2.0, its functions."""
+    from scipy import ndimage
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith('__'):  # __path__ and __file__ are those of another module
+            raise AttributeError(name)
+        return getattr(ndimage, name)
+
+    module.__getattr__ = __getattr__  # type: ignore[method-assign]
 
 
 def _register_quietly() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -99,3 +102,18 @@ def write_vgg(folder: Path, vgg_type: str = 'vgg16') -> Path:
     path = folder / models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url.rsplit('/', 1)[-1]
     torch.save(state, path)
     return path
+
+
+def stock_copy(name: str) -> ModuleType:
+    """Executes a module of BasicSR once more, which gives its functions as they are without repairs."""
+    spec = importlib.util.spec_from_file_location(f'basicsr.{name}_stock', str(sys.modules[f'basicsr.{name}'].__file__))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment of a process that a test starts: the CPU, one thread, nothing of ours from the outside."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith('FACESR_') and k != 'PYTHONPATH'}
+    return {**clean, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '', **more}

@@ -51,5 +51,6 @@ def _show_version(wanted: bool) -> None:
 
 def _root(
     version: bool = typer.Option(False, '--version', help='Show the version.', callback=_show_version, is_eager=True),
+    local_rank: int = typer.Option(0, '--local-rank', '--local_rank', hidden=True),  # torch.distributed.launch's
 ) -> None:
     """Face super-resolution for BasicSR: train, test, restore."""

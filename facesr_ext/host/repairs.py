@@ -4,8 +4,12 @@ One function per defect: its docstring says the symptom, the cause and what is d
 is there, by a feature and never by a version number, so that a mended BasicSR is left alone and a second call does
 nothing. Only what crashes, hangs or lies is repaired; whatever would change the numbers of other people's runs is not.
 
-The defect that comes first of all, the missing ``torchvision.transforms.functional_tensor``, is mended by the start-up
-hook (``_facesr_ext_boot``), since BasicSR cannot even be imported before.
+Here are the runners, loaders, optimisers and weights; ``repairs_device`` has what needs no CUDA and several processes,
+``repairs_parts`` the degradations, losses and metrics. `apply_all` applies them all.
+
+The modules that BasicSR imports and newer packages no longer have (``torchvision.transforms.functional_tensor``,
+``scipy.ndimage.filters``) are supplied by the start-up hook (``_facesr_ext_boot``), since BasicSR cannot even be
+imported before.
 """
 
 from __future__ import annotations
@@ -31,8 +35,9 @@ from basicsr.models import base_model
 from basicsr.utils import check_resume, set_random_seed
 
 from facesr_ext.errors import CheckpointError, OptionError
-from facesr_ext.host import runner, weights
+from facesr_ext.host import repairs_device, repairs_parts, runner, weights
 from facesr_ext.host.options import known_name
+from facesr_ext.host.patching import names_used, replace_everywhere
 
 # `basicsr.train` as an attribute may be anything (the package star-imports it); the module is what sys.modules holds.
 _train = sys.modules['basicsr.train']
@@ -78,7 +83,7 @@ def repair_resume() -> None:
     Cause: torch.cuda.current_device() without a look whether there is one; the folder is a literal.
     Upstream: https://github.com/XPixelGroup/BasicSR/issues/679, https://github.com/XPixelGroup/BasicSR/issues/64
     """
-    if 'current_device' in _names_used(_train.load_resume_state):  # type: ignore[attr-defined]
+    if 'current_device' in names_used(_train.load_resume_state):  # type: ignore[attr-defined]
         functools.update_wrapper(load_resume_state, _train.load_resume_state)  # type: ignore[attr-defined]
         _train.load_resume_state = load_resume_state  # type: ignore[attr-defined]
 
@@ -235,7 +240,7 @@ def repair_prefetch() -> None:
     """
     data = sys.modules['basicsr.data']
     stock = data.build_dataloader  # type: ignore[attr-defined]
-    if 'iter' not in _names_used(prefetch_dataloader.CPUPrefetcher.__init__) or hasattr(stock, '__wrapped__'):
+    if 'iter' not in names_used(prefetch_dataloader.CPUPrefetcher.__init__) or hasattr(stock, '__wrapped__'):
         return
 
     @functools.wraps(stock)
@@ -247,7 +252,7 @@ def repair_prefetch() -> None:
             )
         return stock(dataset, dataset_opt, *args, **kwargs)
 
-    _replace_everywhere('build_dataloader', stock, build_dataloader)
+    replace_everywhere('build_dataloader', stock, build_dataloader)
 
 
 def repair_optimizers() -> None:
@@ -257,7 +262,7 @@ def repair_optimizers() -> None:
     Cause: the release on PyPI knows only Adam; later sources list a few more by hand.
     """
     stock = base_model.BaseModel.get_optimizer
-    if {'RMSprop', 'getattr', '_optimizer_class'} & _names_used(stock):
+    if {'RMSprop', 'getattr', '_optimizer_class'} & names_used(stock):
         return
 
     @functools.wraps(stock)
@@ -339,19 +344,6 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     return net
 
 
-def _names_used(function: Any) -> set[str]:
-    """Returns the global and attribute names that a function's code mentions; none where it is no Python function."""
-    code = getattr(function, '__code__', None)
-    return set(code.co_names) if code is not None else set()
-
-
-def _replace_everywhere(name: str, stock: Any, new: Any) -> None:
-    """Replaces a function in each module of BasicSR that has imported it by name."""
-    for module_name, module in list(sys.modules.items()):
-        if module_name.partition('.')[0] == 'basicsr' and vars(module).get(name) is stock:
-            setattr(module, name, new)
-
-
 REPAIRS: tuple[Callable[[], None], ...] = (
     repair_runners,
     repair_resume,
@@ -359,6 +351,8 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     repair_prefetch,
     repair_optimizers,
     repair_vgg_weights,
+    *repairs_device.REPAIRS,
+    *repairs_parts.REPAIRS,
 )
 
 

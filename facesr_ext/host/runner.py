@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import re
 import sys
@@ -15,6 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any, Literal
 
 from basicsr.utils import get_root_logger
+from torch import distributed
 
 from facesr_ext.errors import FaceSRError
 
@@ -51,6 +53,20 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
     module = importlib.import_module(f'basicsr.{kind}')
     with _arguments(sys.argv[1:] if argv is None else argv):
         getattr(module, f'{kind}_pipeline')(str(run_root(module)))
+    _leave_group()
+
+
+def _leave_group() -> None:
+    """Ends the group of processes, if there is one, once the first process has validated for the last time.
+
+    Without it some processes abort at their exit (gloo's threads outlive the interpreter), and so they do where a
+    network still holds the group: the model is gone only after its reference cycles have been collected.
+    Upstream: https://github.com/pytorch/pytorch/pull/179291
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        gc.collect()
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def run_root(module: ModuleType) -> Path:

@@ -27,6 +27,9 @@ class _PriorLoss(nn.Module):
             target (Tensor): (N, C, h, w), [0, 1].
             mask (Tensor): Weights that broadcast to the target, 0 where it is unknown.
 
+        Among several processes or micro-batches each takes the average over what is known in its own samples; these
+        averages then count by their samples, and not by how much of them is known.
+
         Returns:
             Tensor: The weighted loss, a scalar; it depends on every prediction also where nothing is known, so that
             each parameter gets a gradient on every process.

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
+from torch import nn
 
 from facesr_ext.host.options import build_part
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
@@ -67,22 +68,24 @@ class FaceGANModel(FaceSRModel):
 
     def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
         losses, figures = super()._generator_losses(batch)
-        losses['l_g_gan'] = self.cri_gan(self._judge(self.last_sr, batch), True, is_disc=False)
+        # The bare network: among several processes the discriminator's gradients are not what is shared here.
+        verdict = self._judge(self.get_bare_model(self.net_d), self.last_sr, batch)
+        losses['l_g_gan'] = self.cri_gan(verdict, True, is_disc=False)
         return losses, figures
 
     def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
-        real_pred, fake_pred = self._judge(batch.gt, batch), self._judge(fake, batch)
+        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.gt, fake))
         losses = {
             'l_d_real': self.cri_gan(real_pred, True, is_disc=True),
             'l_d_fake': self.cri_gan(fake_pred, False, is_disc=True),
         }
         return losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()}
 
-    def _judge(self, img: Any, batch: Batch) -> torch.Tensor:
+    def _judge(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
         """The discriminator's verdict as fp32 logits."""
-        condition = (batch.enlarged,) if getattr(self.get_bare_model(self.net_d), 'conditional', False) else ()
+        condition = (batch.enlarged,) if getattr(self.get_bare_model(net), 'conditional', False) else ()
         with self.precision.autocast():
-            return self.net_d(self.precision.lay_out(img), *condition).float()
+            return net(self.precision.lay_out(img), *condition).float()
 
     @torch.no_grad()
     def _fakes(self) -> list[torch.Tensor]:

@@ -25,6 +25,7 @@ from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
 from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, save_atomic, select_params
+from facesr_ext.models.device import choose_device, sharing, wrap_distributed
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -66,6 +67,7 @@ class FaceSRModel(SRModel):
         refuse_text_numbers('network_g', opt.get('network_g', {}))
         refuse_text_numbers('train', opt.get('train', {}))
         super(SRModel, self).__init__(opt)
+        self.device = choose_device(opt)
         if not isinstance(opt.get('scale'), int):
             raise OptionError('scale: the LR-to-HR factor is missing at the top of the option file')
         self.scale: int = opt['scale']
@@ -96,6 +98,12 @@ class FaceSRModel(SRModel):
         if path:
             self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
         return net
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """Brings a network to the device, and among several processes shares its gradients."""
+        if not self.opt['dist']:
+            return super().model_to_device(net)
+        return wrap_distributed(net.to(self.device), self.device, self.opt.get('find_unused_parameters', False))
 
     def _param_key(self, label: str) -> str | None:
         """Where a checkpoint's weights are: 'params' when resuming, else as told, else params_ema where it is there."""
@@ -272,17 +280,19 @@ class FaceSRModel(SRModel):
         optimizer.zero_grad(set_to_none=True)
         self.outputs: list[torch.Tensor] = []
         logs: Losses = {}
-        for batch, share in self._micro_batches():
-            losses, figures = forward(batch)
-            total = torch.stack(list(losses.values())).sum()
-            (total * share).backward()
+        parts = list(self._micro_batches())
+        for number, (batch, share) in enumerate(parts, 1):
+            with sharing(net, last=number == len(parts)):
+                losses, figures = forward(batch)
+                total = torch.stack(list(losses.values())).sum()
+                (total * share).backward()
             for name, value in {**losses, **figures}.items():
                 logs[name] = logs.get(name, 0) + value.detach() * share
         label = 'g' if net is self.net_g else 'd'
         limit = self.opt['train'].get('grad_clip') or float('inf')
         norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
         logs[f'grad_norm_{label}'] = norm.detach()
-        if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient
+        if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient, on any process
             optimizer.step()
             self.bad_steps[label] = 0
         else:
@@ -346,7 +356,8 @@ class FaceSRModel(SRModel):
         name = osp.splitext(osp.basename((data.get('gt_path') or data['lq_path'])[0]))[0]
         generator = torch.Generator(self.device).manual_seed(zlib.crc32(name.encode()))
         batch = self._prepare(data, generator, lq_enlarged)
-        net = getattr(self, 'net_g_ema', self.net_g)
+        # The bare network: the first process validates alone, and must not wait for the others.
+        net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
         training = net.training
         net.eval()
         out = self._forward(net, batch)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,18 +20,11 @@ from torch import nn
 
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host import repairs
+from facesr_ext.host.patching import names_used
+from tests.support import stock_copy
 
 train = sys.modules['basicsr.train']
 VGG_FILES = {'vgg16': 'vgg16-397923af.pth', 'vgg19': 'vgg19-dcbb9e9d.pth'}
-
-
-def stock_copy(name: str) -> ModuleType:
-    """Executes a module of BasicSR once more, which gives its functions as they are without repairs."""
-    spec = importlib.util.spec_from_file_location(f'stock_{name}', str(sys.modules[f'basicsr.{name}'].__file__))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -85,7 +77,7 @@ def test_stock_resume_misses_the_folder_and_asks_for_cuda(
     run_folder: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stock = stock_copy('train')
-    if 'current_device' not in repairs._names_used(stock.load_resume_state):
+    if 'current_device' not in names_used(stock.load_resume_state):
         pytest.skip('mended upstream')
     monkeypatch.chdir(tmp_path)
     assert stock.load_resume_state(run_folder) is None

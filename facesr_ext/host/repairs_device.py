@@ -1,0 +1,160 @@
+"""Repairs of what in BasicSR wants CUDA: the Real-ESRGAN models, a filter, and training by several processes."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from basicsr.models import base_model, realesrgan_model, realesrnet_model
+from basicsr.utils import dist_util, img_process_util
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from facesr_ext.errors import OptionError
+from facesr_ext.host.patching import names_used, replace_everywhere
+
+TIMEOUT = datetime.timedelta(hours=4)
+"""How long a process waits for the others. torch's ten minutes (NCCL) are shorter than many a validation, which the
+first process does alone; a process that dies is noticed by torchrun at once all the same."""
+
+
+def repair_realesrgan_models() -> None:
+    """Lets RealESRGANModel and RealESRNetModel run on the device of the model, be it a CPU.
+
+    Symptom: "Found no NVIDIA driver" (or tensors on two devices with num_gpu: 0 beside a GPU) at construction, then at
+    the first batch; a batch size that does not divide queue_size ends in an assertion.
+    Cause: DiffJPEG, USMSharp and the pair pool are moved by a hard ``.cuda()``.
+    What is done: they are made on ``self.device``; the pool is there before the stock code would make it.
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/107
+    """
+    for module, name in ((realesrgan_model, 'RealESRGANModel'), (realesrnet_model, 'RealESRNetModel')):
+        cls = getattr(module, name)
+        if 'cuda' in names_used(cls.__init__):
+            cls.__init__ = _device_init(cls, module)
+            cls._dequeue_and_enqueue = _device_pool(cls._dequeue_and_enqueue)
+
+
+def _device_init(cls: Any, module: Any) -> Callable[..., None]:
+    """The constructor of a Real-ESRGAN model, on the model's device."""
+
+    def __init__(self: Any, opt: dict[str, Any]) -> None:
+        super(cls, self).__init__(opt)
+        self.jpeger = module.DiffJPEG(differentiable=False).to(self.device)
+        self.usm_sharpener = module.USMSharp().to(self.device)
+        self.queue_size = opt.get('queue_size', 180)
+
+    return __init__
+
+
+def _device_pool(stock: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The pair pool of a Real-ESRGAN model, on the model's device."""
+
+    @functools.wraps(stock)
+    def _dequeue_and_enqueue(self: Any) -> None:
+        if not hasattr(self, 'queue_lr'):
+            batch = len(self.lq)
+            if self.queue_size % batch:
+                raise OptionError(
+                    f'queue_size: {self.queue_size} is no multiple of the batch of {batch} (batch_size_per_gpu); '
+                    f'write queue_size: {max(1, self.queue_size // batch) * batch}'
+                )
+            self.queue_lr = self.lq.new_zeros(self.queue_size, *self.lq.shape[1:])
+            self.queue_gt = self.gt.new_zeros(self.queue_size, *self.gt.shape[1:])
+            self.queue_ptr = 0
+        stock(self)
+
+    return _dequeue_and_enqueue
+
+
+def repair_filter2d() -> None:
+    """Lets filter2D take images of any memory layout.
+
+    Symptom: "view size is not compatible with input tensor's size and stride" in Real-ESRGAN's degradation.
+    Cause: DiffJPEG leaves channels-last strides, padding keeps them, and filter2D flattens by ``view``.
+    What is done: the image is made contiguous; one that is already stays as it is.
+    """
+    stock = img_process_util.filter2D
+    if {'contiguous', 'reshape'} & names_used(stock):
+        return
+
+    @functools.wraps(stock)
+    def filter2D(img: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return stock(img.contiguous(), kernel)
+
+    replace_everywhere('filter2D', stock, filter2D)
+
+
+def repair_launcher() -> None:
+    """Lets ``torchrun ... --launcher pytorch`` start processes on CPUs, and finds each process's GPU by LOCAL_RANK.
+
+    Symptom: ZeroDivisionError on a machine without CUDA; two processes on one GPU where machines have unequal numbers
+    of them; a validation of more than ten minutes ends the training of the processes that wait.
+    Cause: the GPU is the rank modulo the number of GPUs; NCCL, with torch's timeout.
+    What is done: gloo without CUDA; the GPU is the one of LOCAL_RANK, and must be there; a timeout of `TIMEOUT`.
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/626
+    """
+    stock = dist_util._init_dist_pytorch
+    if 'LOCAL_RANK' not in stock.__code__.co_consts:
+        dist_util._init_dist_pytorch = functools.wraps(stock)(init_dist_pytorch)
+
+
+def init_dist_pytorch(backend: str = 'nccl', **kwargs: Any) -> None:
+    """Joins the group of processes that torchrun has started.
+
+    Args:
+        backend (str): For machines with CUDA; others take gloo.
+        kwargs: For torch.distributed.init_process_group.
+
+    Raises:
+        OptionError: torchrun has not started this process, or has started more than there are GPUs.
+    """
+    if 'RANK' not in os.environ:
+        raise OptionError(
+            '--launcher pytorch is for processes that torchrun starts: '
+            'torchrun --nproc_per_node GPUS -m basicsr.train -opt FILE --launcher pytorch'
+        )
+    local_rank = int(os.environ.get('LOCAL_RANK', os.environ['RANK']))
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        if backend == 'nccl' and local_rank >= count:
+            raise OptionError(
+                f'torchrun has started process {local_rank + 1} of this machine, which has {count} GPUs; '
+                f'give --nproc_per_node {count}'
+            )
+        torch.cuda.set_device(local_rank % count)
+    elif backend == 'nccl':
+        backend = 'gloo'
+    distributed.init_process_group(backend=backend, **{'timeout': TIMEOUT, **kwargs})
+
+
+def repair_ddp_on_cpu() -> None:
+    """Wraps networks for distributed training on a CPU, too.
+
+    Symptom: "Found no NVIDIA driver" once the first network is built.
+    Cause: DistributedDataParallel is always given the current CUDA device.
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/107
+    """
+    stock = base_model.BaseModel.model_to_device
+    if 'current_device' not in names_used(stock):
+        return
+
+    @functools.wraps(stock)
+    def model_to_device(self: Any, net: torch.nn.Module) -> torch.nn.Module:
+        if not self.opt['dist'] or self.device.type == 'cuda':
+            return stock(self, net)
+        unused = self.opt.get('find_unused_parameters', False)
+        return DistributedDataParallel(net.to(self.device), find_unused_parameters=unused)
+
+    base_model.BaseModel.model_to_device = model_to_device
+
+
+REPAIRS: tuple[Callable[[], None], ...] = (
+    repair_realesrgan_models,
+    repair_filter2d,
+    repair_launcher,
+    repair_ddp_on_cpu,
+)

@@ -98,7 +98,7 @@ def main() -> None:
     model, ours, batch = stock_model(args), build_degradation({'preset': 'realesrgan'}, 4), stock_batch(gt)
     pair: dict[str, Callable[[], Any]] = {
         'BasicSR': lambda: model.feed_data(batch),
-        'facesr_ext': lambda: (ours(gt, generator), ours.target(gt)),
+        'facesr_ext': lambda: ours.pair(gt, generator),
     }
     times: dict[str, list[float]] = {name: [] for name in pair}
     for turn in range(args.rounds + 1):

@@ -17,14 +17,18 @@ class Degradation(ABC):
         scale (int): HR-to-LR factor.
         enlarged (bool): The LQ comes back at HR size.
         usm_lq (bool): The LQ is made from the sharpened GT.
-        usm_target (bool): A network is trained towards the sharpened GT (:meth:`target`).
+        usm_target (bool): A network is trained towards the sharpened GT (second of :meth:`pair`).
     """
 
     def __init__(self, scale: int, enlarged: bool = False, usm_lq: bool = False, usm_target: bool = False) -> None:
         self.scale, self.enlarged, self.usm_lq, self.usm_target = scale, enlarged, usm_lq, usm_target
 
-    @torch.no_grad()
     def __call__(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """The LQ of :meth:`pair` alone."""
+        return self.pair(gt, generator)[0]
+
+    @torch.no_grad()
+    def pair(self, gt: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Degrades a batch.
 
         Args:
@@ -32,7 +36,8 @@ class Degradation(ABC):
             generator (Generator): On the device of ``gt``.
 
         Returns:
-            Tensor: (N, 3, H / scale, W / scale) or, where ``enlarged``, (N, 3, H, W); RGB, [0, 1], 8-bit levels.
+            tuple[Tensor, Tensor]: the LQ (N, 3, H / scale, W / scale) or, where ``enlarged``, (N, 3, H, W), RGB,
+            [0, 1], 8-bit levels; and what a network is trained towards: ``gt``, sharpened where ``usm_target`` is set.
 
         Raises:
             DatasetError: if the size of ``gt`` is not a multiple of the scale.
@@ -43,12 +48,8 @@ class Degradation(ABC):
                 f'a GT of {width}x{height} px cannot be reduced by {self.scale}: set image_size or gt_size in '
                 f'the dataset to a multiple of {self.scale}'
             )
-        return self.degrade(usm_sharpen(gt) if self.usm_lq else gt, generator)
-
-    @torch.no_grad()
-    def target(self, gt: torch.Tensor) -> torch.Tensor:
-        """What a network is trained towards: the GT (N, 3, H, W), sharpened where ``usm_target`` says so."""
-        return usm_sharpen(gt) if self.usm_target else gt
+        sharp = usm_sharpen(gt) if self.usm_lq or self.usm_target else gt
+        return self.degrade(sharp if self.usm_lq else gt, generator), sharp if self.usm_target else gt
 
     @abstractmethod
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -4,7 +4,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import replace
 from os import path as osp
 from typing import Any
 
@@ -194,21 +193,20 @@ class FaceSRModel(SRModel):
     def feed_data(self, data: dict[str, Any]) -> None:
         """Takes a training batch: moves it, degrades it, makes the prior targets."""
         enlarged = bool(self.opt['datasets']['train'].get('lq_enlarged'))
-        self.batch = self._prepare(data, self.generator, enlarged)
-        if self.degradation is not None and self.batch.gt is not None:
-            self.batch = replace(self.batch, gt=self.degradation.target(self.batch.gt))
+        self.batch = self._prepare(data, self.generator, enlarged, train=True)
         self.lq, self.gt = self.batch.lq, self.batch.gt
         if not self.started:
             self.started = True
             self._write_first_batch()
 
-    def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool) -> Batch:
+    def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool, train: bool = False) -> Batch:
         """A batch as the network takes it.
 
         Args:
             data (dict): What the dataset gave, collated.
             generator (Generator): What the degradation draws from.
             enlarged (bool): Whether a stored LQ is at HR size.
+            train (bool): The GT is what the degradation has the network trained towards. Default: False.
 
         Raises:
             OptionError: if LQ, degradation and network do not fit each other.
@@ -222,7 +220,8 @@ class FaceSRModel(SRModel):
                 'paired data set (PairedFaceDataset with dataroot_lq)'
             )
         else:
-            lq, enlarged = self.degradation(gt, generator), self.degradation.enlarged
+            (lq, target), enlarged = self.degradation.pair(gt, generator), self.degradation.enlarged
+            gt = target if train else gt
         if enlarged and self.info.input == 'small':
             raise OptionError(
                 f'network_g: {type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '

@@ -75,8 +75,10 @@ def test_drawn_kernels_sum_to_one_and_vary() -> None:
     assert 0.2 < sinc < 0.4
 
 
-def test_separable_usm_equals_basicsr(faces: torch.Tensor) -> None:
-    ours, reference = ops.usm_sharpen(faces), USMSharp()(faces.contiguous())
+@pytest.mark.parametrize('size', [(128, 128), (100, 37), (26, 128)])
+def test_usm_by_matrices_equals_basicsr(faces: torch.Tensor, size: tuple[int, int]) -> None:
+    part = faces[..., : size[0], : size[1]]
+    ours, reference = ops.usm_sharpen(part), USMSharp()(part.contiguous())
     assert (ours - reference).abs().max() < 1e-3 and (ours - reference).abs().mean() < 1e-6
     with pytest.raises(DatasetError, match='20 px a side is too small for USM'):
         ops.usm_sharpen(faces[:, :, :20, :20])
@@ -158,8 +160,8 @@ def test_usm_of_source_and_target_apart(faces: torch.Tensor) -> None:
     target = build_degradation({'preset': 'realesrgan', 'usm_lq': False, 'usm_target': True}, 4)
     lqs = [d(faces, torch.Generator().manual_seed(0)) for d in (plain, source, target)]
     assert torch.equal(lqs[0], lqs[2]) and not torch.equal(lqs[0], lqs[1])
-    assert torch.equal(source.target(faces), faces)
-    assert torch.equal(target.target(faces), ops.usm_sharpen(faces))
+    targets = [d.pair(faces, torch.Generator().manual_seed(0))[1] for d in (source, target)]
+    assert torch.equal(targets[0], faces) and torch.equal(targets[1], ops.usm_sharpen(faces))
 
 
 def test_unfit_arguments_are_named() -> None:

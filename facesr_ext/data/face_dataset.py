@@ -20,7 +20,8 @@ from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_land
 BUILTIN = 'builtin'
 RUNNER_KEYS = frozenset((
     'name', 'type', 'phase', 'scale', 'io_backend', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio',
-    'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'use_shuffle', 'manual_seed',
+    'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'use_shuffle', 'timeout', 'manual_seed',
+    'skipped_file',
 ))  # fmt: skip
 """Dataset keys that BasicSR's runner and loader read by themselves."""
 

@@ -31,7 +31,7 @@ from basicsr.models import base_model
 from basicsr.utils import check_resume, set_random_seed
 
 from facesr_ext.errors import CheckpointError, OptionError
-from facesr_ext.host import runner, weights
+from facesr_ext.host import run_logs, runner, weights, workers
 from facesr_ext.host.options import known_name
 
 # `basicsr.train` as an attribute may be anything (the package star-imports it); the module is what sys.modules holds.
@@ -198,11 +198,11 @@ def repair_sampler() -> None:
 
     @functools.wraps(stock)
     def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
-        for dataset_opt in opt['datasets'].values():
-            dataset_opt['manual_seed'] = opt['manual_seed']  # what the draws of our data sets are a function of
+        workers.complete_dataset_options(opt)
         for note in _resume.notes:
             logger.warning(f'Passed over while resuming: {note}')
         loader, sampler, val_loaders, _, total_iters = stock(opt, logger)
+        workers.prepare_loader(loader, opt['datasets']['train'])
         sampler.align(loader.batch_size)
         done = opt.get('resume_iter', 0)
         sampler.resume(done)
@@ -359,6 +359,7 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     repair_prefetch,
     repair_optimizers,
     repair_vgg_weights,
+    run_logs.repair_loggers,
 )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
+from torch import nn
 
 from facesr_ext.host.options import build_part
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
@@ -90,6 +91,5 @@ class FaceGANModel(FaceSRModel):
         with self.precision.autocast():
             return [self._forward(self.net_g, batch).sr.float() for batch, _ in self._micro_batches()]
 
-    def save(self, epoch: int, current_iter: int) -> None:
-        self.save_network(self.net_d, 'net_d', current_iter)
-        super().save(epoch, current_iter)
+    def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
+        return {'net_d': {'params': self.net_d}, **super().saved_networks()}

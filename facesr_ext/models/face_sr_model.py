@@ -22,8 +22,10 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.host import interrupts
 from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
 from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, save_atomic, select_params
+from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -71,6 +73,7 @@ class FaceSRModel(SRModel):
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
         self.current_iter = 0
+        self.last_saved = 0
         self.started = False
         self.validated: dict[str, int | str] = {}
         self.net_g = self._build_net('g')
@@ -134,6 +137,7 @@ class FaceSRModel(SRModel):
         if not self.losses:
             raise OptionError(f'train: there is no loss; add one of {", ".join(LOSS_TABLE)}')
         self.micro_batch: int | None = train_opt.get('micro_batch')
+        self.keeping = Keeping(self.opt)
         self.bad_steps = {'g': 0, 'd': 0}
         self.setup_optimizers()
         self.setup_schedulers()
@@ -175,12 +179,40 @@ class FaceSRModel(SRModel):
     # ---- training: one iteration --------------------------------------------------------------------------------
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
-        """The runner's first call of an iteration: takes note of its number and seeds it."""
+        """The runner's first call of an iteration: takes note of its number and seeds it.
+
+        Raises:
+            RunInterrupted: if a signal has asked for the end; everything up to the iteration before is saved.
+        """
+        interrupts.arm()
+        self.stop_if_asked(current_iter)
         super().update_learning_rate(current_iter, warmup_iter)
         self.current_iter = current_iter
         seeds = np.random.SeedSequence([self.opt['manual_seed'] or 0, self.opt['rank'], current_iter]).generate_state(2)
         torch.manual_seed(int(seeds[0]))  # dropout and the like
         self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
+
+    def stop_if_asked(self, next_iter: int | None = None) -> None:
+        """Saves what is finished and ends the run, where Ctrl-C or SIGTERM has asked for it.
+
+        Args:
+            next_iter (int | None): The iteration about to begin. Processes of a distributed run agree there, every
+                ``print_freq``, and nowhere else.
+
+        Raises:
+            RunInterrupted: if so.
+        """
+        if not self.opt['dist']:
+            signum = interrupts.requested()
+        elif next_iter is not None and next_iter % self.opt['logger']['print_freq'] == 0:
+            signum = interrupts.requested_anywhere(self.device)
+        else:
+            return
+        if signum:
+            if self.current_iter > self.last_saved:
+                self.save(0, self.current_iter)
+            get_root_logger().info(f'Stopped and saved at iteration {self.current_iter}; --auto_resume goes on there.')
+            raise interrupts.RunInterrupted(signum)
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Takes a training batch: moves it, degrades it, makes the prior targets."""
@@ -374,17 +406,65 @@ class FaceSRModel(SRModel):
 
     # ---- checkpoints --------------------------------------------------------------------------------------------
 
-    def save(self, epoch: int, current_iter: int) -> None:
-        """Networks first, the training state last: where a ``.state`` is, all of it is."""
-        nets, keys = [self.net_g], ['params']
+    def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
+        """What a checkpoint holds: file label -> key in the file -> network."""
+        nets = {'params': self.net_g}
         if hasattr(self, 'net_g_ema'):
-            nets, keys = [self.net_g, self.net_g_ema], ['params', 'params_ema']
-        self.save_network(nets, 'net_g', current_iter, keys)
+            nets['params_ema'] = self.net_g_ema
+        return {'net_g': nets}
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Networks first, the training state last: where a ``.state`` is, all of it is. Old ones go after that.
+
+        Raises:
+            CheckpointError: if there is no room, or a file cannot be written.
+        """
+        networks = self.saved_networks()
+        self._check_space([n.state_dict() for nets in networks.values() for n in nets.values()], self.optimizers)
+        for label, nets in networks.items():
+            self.save_network(list(nets.values()), label, current_iter, list(nets))
         self.save_training_state(epoch, current_iter)
+        if current_iter != -1:
+            self.last_saved = current_iter
+            self._prune(current_iter)
 
     @master_only
-    def save_network(self, net: Any, net_label: str, current_iter: int, param_key: str | list[str] = 'params') -> None:
+    def _check_space(self, states: list[Any], optimizers: Iterable[torch.optim.Optimizer] = ()) -> None:
+        self.keeping.check_space(tensor_bytes([*states, *(o.state_dict() for o in optimizers)]))
+
+    @master_only
+    def _prune(self, newest: int) -> None:
+        self.keeping.prune(newest)
+
+    def keep_best(self, set_name: str, means: dict[str, float]) -> None:
+        """Keeps the generator apart (``logger: keep_best``) where a validation has brought the best value so far.
+
+        Args:
+            set_name (str): The validation set.
+            means (dict): Its mean of each metric.
+
+        Raises:
+            CheckpointError: if there is no room, or the file cannot be written.
+        """
+        record = self.keeping.new_best(set_name, means, self.current_iter)
+        if record is None:
+            return
+        nets = self.saved_networks()['net_g']
+        self._check_space([n.state_dict() for n in nets.values()])
+        self.save_network(list(nets.values()), 'net_g', BEST, list(nets))
+        get_root_logger().info(f'Best {record["metric"]} so far, {record["value"]:.4f}: kept as net_g_{BEST}.pth')
+
+    @master_only
+    def save_network(
+        self, net: Any, net_label: str, current_iter: int | str, param_key: str | list[str] = 'params'
+    ) -> None:
         """Writes weights and what rebuilds the network, atomically.
+
+        Args:
+            net (Module | list[Module]): One network, or several of one kind.
+            net_label (str): 'net_g', 'net_d'.
+            current_iter (int | str): Iteration, -1 for the latest, or a name.
+            param_key (str | list[str]): Key of each network in the file.
 
         Raises:
             CheckpointError: if the file cannot be written.
@@ -399,7 +479,7 @@ class FaceSRModel(SRModel):
         name = 'latest' if current_iter == -1 else current_iter
         save_atomic(content, osp.join(self.opt['path']['models'], f'{net_label}_{name}.pth'))
 
-    def _metadata(self, net_label: str, current_iter: int) -> dict[str, Any]:
+    def _metadata(self, net_label: str, current_iter: int | str) -> dict[str, Any]:
         """What rebuilds the network from the file alone; plain types, so that ``weights_only`` reads it."""
         train_set = self.opt['datasets'].get('train', {})
         return {
@@ -410,7 +490,8 @@ class FaceSRModel(SRModel):
             'value_range': [0.0, 1.0],
             'degradation': _plain(self.opt.get('degradation') or {}),
             'trained_on': {'name': train_set.get('name'), 'dataroot_gt': train_set.get('dataroot_gt')},
-            'iteration': self.current_iter if current_iter == -1 else current_iter,
+            'iteration': self.current_iter if current_iter in (-1, BEST) else current_iter,
+            **({BEST: self.keeping.record} if current_iter == BEST else {}),
         }
 
     @master_only
@@ -430,7 +511,8 @@ class FaceSRModel(SRModel):
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
         super().resume_training(resume_state)
-        self.current_iter = resume_state['iter']
+        self.current_iter = self.last_saved = resume_state['iter']
+        self.keeping.recall(self.current_iter)
         if resume_state.get('best_metric_results'):
             self.best_metric_results = resume_state['best_metric_results']
 

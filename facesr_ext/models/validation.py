@@ -58,6 +58,7 @@ class Validation:
         """Goes over the set, then writes and logs what was found."""
         enlarged = bool(self.set_opt.get('lq_enlarged'))
         for data in self._progress(self.loader):
+            self.model.stop_if_asked()
             batch, out = self.model.predict(data, enlarged)
             pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
             images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
@@ -75,7 +76,10 @@ class Validation:
         self._write_sheet()
         if self.rows and self.metrics:
             self._write_csv()
-            self._log(self._means(), tb_logger)
+            means = self._means()
+            self._log(means, tb_logger)
+            if self.opt['is_train']:
+                self.model.keep_best(self.name, means)
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
         return tqdm(loader, unit='image', desc=self.name) if self.opt['val'].get('pbar', False) else loader

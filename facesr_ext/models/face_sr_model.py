@@ -38,15 +38,15 @@ Losses = dict[str, torch.Tensor]
 class FaceSRModel(SRModel):
     """Trains and tests one super-resolution network: the one training loop, driven by the loss table.
 
-    On top of BasicSR's ``SRModel``: degradation on the device, prior targets, micro-batches, bf16, gradient clipping,
-    EMA
-    with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an iteration draws is a
-    function of (manual_seed, rank, iteration) alone, so there is no random state to store.
+    On top of BasicSR's ``SRModel``: degradation on the device, prior targets, micro-batches, half precision, gradient
+    clipping, EMA with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an iteration
+    draws is a function of (manual_seed, rank, iteration) alone, so there is no random state to store.
 
     Args:
-        opt (dict): The option file. Beside BasicSR's sections: ``degradation``, ``precision``, ``channels_last``, and
-            in
-            ``train``: ``micro_batch`` (samples a backward pass; default: all), ``grad_clip`` (largest gradient norm),
+        opt (dict): The option file. Beside BasicSR's sections: ``degradation``, what
+            :class:`~facesr_ext.models.precision.Precision` reads, in ``logger`` what
+            :class:`~facesr_ext.models.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
+            pass; default: all), ``grad_clip`` (largest gradient norm),
             ``nonfinite_patience`` (skipped steps in a row before training stops; default 10), ``prior_targets`` and the
             losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
 
@@ -92,6 +92,8 @@ class FaceSRModel(SRModel):
         section = f'network_{label}'
         net = build_part(section, ARCH_REGISTRY, self.opt.get(section))
         self.precision.check(section, net)
+        penalised = label == 'd' and bool((self.opt.get('train') or {}).get('gradient_penalty_opt'))
+        self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
         self.print_network(net)
         path = self.opt['path'].get(f'pretrain_network_{label}')
@@ -161,7 +163,7 @@ class FaceSRModel(SRModel):
             raise OptionError(f'train: {section}: {type(self.get_bare_model(net)).__name__} has no parameters to train')
         try:
             optimizer = self.get_optimizer(settings.pop('type'), params, **settings)
-        except (TypeError, ValueError) as err:
+        except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
             raise OptionError(f'train: {section}: {err}') from err
         self.optimizers.append(optimizer)
         return optimizer
@@ -297,27 +299,33 @@ class FaceSRModel(SRModel):
         self, net: nn.Module, optimizer: torch.optim.Optimizer, forward: Callable[[Batch], tuple[Losses, Losses]]
     ) -> Losses:
         """Accumulates gradients over micro-batches and steps, unless something is not finite."""
+        label = 'g' if net is self.net_g else 'd'
+        scaler = self.precision.scaler(label)
         buffers = [b.clone() for b in net.buffers()]  # a forward pass that overflows spoils BatchNorm's statistics
         optimizer.zero_grad(set_to_none=True)
         self.outputs: list[torch.Tensor] = []
         logs: Losses = {}
+        whole = torch.zeros((), device=self.device)
         for batch, share in self._micro_batches():
             losses, figures = forward(batch)
-            total = torch.stack(list(losses.values())).sum()
-            (total * share).backward()
+            total = torch.stack(list(losses.values())).sum() * share
+            scaler.scale(total).backward()
+            whole += total.detach()
             for name, value in {**losses, **figures}.items():
                 logs[name] = logs.get(name, 0) + value.detach() * share
-        label = 'g' if net is self.net_g else 'd'
+        scaler.unscale_(optimizer)
         limit = self.opt['train'].get('grad_clip') or float('inf')
         norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
         logs[f'grad_norm_{label}'] = norm.detach()
         if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient
-            optimizer.step()
+            scaler.step(optimizer)
             self.bad_steps[label] = 0
         else:
             for buffer, old in zip(net.buffers(), buffers, strict=True):
                 buffer.copy_(old)
-            self._count_bad_step(label)
+            if not self.precision.scaler_finds_its_scale(label, whole):
+                self._count_bad_step(label)
+        scaler.update()
         return logs
 
     def _micro_batches(self) -> Iterable[tuple[Batch, float]]:
@@ -496,7 +504,7 @@ class FaceSRModel(SRModel):
 
     @master_only
     def save_training_state(self, epoch: int, current_iter: int) -> None:
-        """Writes ``<iteration>.state``, after the networks: optimisers, schedulers, seed and best metrics."""
+        """Writes ``<iteration>.state``, after the networks: optimisers, schedulers, scalers, seed, best metrics."""
         if current_iter == -1:
             return
         state = {
@@ -504,6 +512,7 @@ class FaceSRModel(SRModel):
             'iter': current_iter,
             'optimizers': [o.state_dict() for o in self.optimizers],
             'schedulers': [s.state_dict() for s in self.schedulers],
+            'scalers': self.precision.state_dict(),
             'manual_seed': self.opt['manual_seed'],
             'best_metric_results': getattr(self, 'best_metric_results', {}),
         }
@@ -512,6 +521,7 @@ class FaceSRModel(SRModel):
     def resume_training(self, resume_state: dict[str, Any]) -> None:
         super().resume_training(resume_state)
         self.current_iter = self.last_saved = resume_state['iter']
+        self.precision.load_state_dict(resume_state.get('scalers', {}))
         self.keeping.recall(self.current_iter)
         if resume_state.get('best_metric_results'):
             self.best_metric_results = resume_state['best_metric_results']

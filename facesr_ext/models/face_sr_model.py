@@ -24,6 +24,7 @@ from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host import interrupts
 from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
+from facesr_ext.inference.tiles import Tiling, tiled
 from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, save_atomic, select_params
 from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
@@ -218,7 +219,10 @@ class FaceSRModel(SRModel):
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Takes a training batch: moves it, degrades it, makes the prior targets."""
-        enlarged = bool(self.opt['datasets']['train'].get('lq_enlarged'))
+        train_set = self.opt['datasets']['train']
+        enlarged = bool(train_set.get('lq_enlarged'))
+        if train_set.get('degrade_in_workers') and self.degradation is not None:
+            enlarged = self.degradation.enlarged
         self.batch = self._prepare(data, self.generator, enlarged)
         self.lq, self.gt = self.batch.lq, self.batch.gt
         if not self.started:
@@ -377,18 +381,37 @@ class FaceSRModel(SRModel):
             self.validated[name] = current_iter
             Validation(self, dataloader, current_iter).run(tb_logger, save_img)
 
-    @torch.no_grad()
     def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
-        """One validation batch in fp32, by the averaged weights where there are any; seeded by its picture's name."""
+        """One validation batch and its result."""
+        batch = self.prepare_validation(data, lq_enlarged)
+        return batch, self.infer(batch)
+
+    @torch.no_grad()
+    def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
+        """A validation batch, degraded by a seed from its first picture's name."""
         name = osp.splitext(osp.basename((data.get('gt_path') or data['lq_path'])[0]))[0]
         generator = torch.Generator(self.device).manual_seed(zlib.crc32(name.encode()))
-        batch = self._prepare(data, generator, lq_enlarged)
+        return self._prepare(data, generator, lq_enlarged)
+
+    @torch.no_grad()
+    def infer(self, batch: Batch, tiling: Tiling | None = None) -> FSRNetOutput:
+        """The result for a batch in fp32, by the averaged weights where there are any.
+
+        Args:
+            batch (Batch): What the network takes.
+            tiling (Tiling | None): Cut pictures larger than a tile; their result has no intermediate ones.
+        """
         net = getattr(self, 'net_g_ema', self.net_g)
         training = net.training
         net.eval()
-        out = self._forward(net, batch)
+        if tiling is not None and tiling.needed(batch.lq):
+            scale = 1 if self.info.input == 'enlarged' else self.scale
+            sr = tiled(net, batch.lq, tiling, scale, self.info.multiple_of)
+            out = FSRNetOutput(sr, sr, (), ())
+        else:
+            out = self._forward(net, batch)
         net.train(training)
-        return batch, out
+        return out
 
     def validation_losses(self, out: FSRNetOutput, batch: Batch) -> dict[str, float]:
         """The losses of the table on a validation batch."""

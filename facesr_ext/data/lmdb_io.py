@@ -28,9 +28,8 @@ def write_lmdb(
 ) -> int:
     """Writes a folder of pictures into an LMDB: ``data.mdb``, ``lock.mdb`` and ``meta_info.txt``.
 
-    The bytes of each file are stored as they are, so nothing is lost by encoding again. Keys are the relative paths
-    without suffix; labels have keys of their own (``label/parsing/KEY``, ``label/landmarks/KEY``). The LMDB takes its
-    name when it is complete: one that is there is whole.
+    The bytes of each file are stored as they are. Keys are the relative paths without suffix; labels have keys of their
+    own (``label/parsing/KEY``, ``label/landmarks/KEY``). The LMDB takes its name when it is complete.
 
     Args:
         images (str | PathLike): Folder of pictures, sub-folders too.
@@ -48,13 +47,14 @@ def write_lmdb(
     target = Path(target).expanduser()
     if target.suffix != SUFFIX or target.exists():
         raise DatasetError(f'{target} must be a new folder that ends in {SUFFIX}; remove it or choose another name')
-    source = FolderStore(Path(images).expanduser())
-    names = source.names('images')
+    entries = _Entries(
+        FolderStore(Path(images).expanduser()), FolderStore(Path(masks).expanduser()) if masks else None, landmarks
+    )
+    names = entries.images.names('images')
     _check_keys(names)
     temporary = target.with_name(f'.{target.name}.{os.getpid()}')
     try:
         temporary.mkdir(parents=True)
-        entries = _Entries(source, FolderStore(Path(masks).expanduser()) if masks else None, landmarks or {})
         _write(temporary, names, entries)
         os.replace(temporary, target)
     except (OSError, lmdb.Error) as err:
@@ -67,8 +67,8 @@ def write_lmdb(
 class _Entries:
     """What is written for each picture."""
 
-    def __init__(self, images: FolderStore, masks: FolderStore | None, landmarks: dict[str, Any]) -> None:
-        self.images, self.masks, self.landmarks = images, masks, landmarks
+    def __init__(self, images: FolderStore, masks: FolderStore | None, landmarks: dict[str, Any] | None) -> None:
+        self.images, self.masks, self.landmarks = images, masks, landmarks or {}
 
     def of(self, name: str) -> dict[str, bytes]:
         """Keys and bytes of one picture and its labels."""

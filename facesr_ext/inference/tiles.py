@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -69,28 +70,18 @@ def tiled(
         Tensor: (N, C', H * scale, W * scale), on the device of ``img``, float32.
     """
     height, width = img.shape[-2:]
-    total: torch.Tensor | None = None
-    weights = torch.zeros(height * scale, width * scale, device=img.device)
-    for y in _starts(height, tiling, multiple_of):
-        for x in _starts(width, tiling, multiple_of):
-            tile = img[..., y : y + tiling.size, x : x + tiling.size]
-            out = forward(tile).to(img.device, torch.float32)
-            ramps = [
-                _ramp(size, start, whole, tiling.overlap, scale, img.device)
-                for size, start, whole in ((tile.shape[-2], y, height), (tile.shape[-1], x, width))
-            ]
-            weight = ramps[0][:, None] * ramps[1]
-            if total is None:
-                total = out.new_zeros(*out.shape[:-2], *weights.shape)
-            place = (
-                ...,
-                slice(y * scale, y * scale + out.shape[-2]),
-                slice(x * scale, x * scale + out.shape[-1]),
-            )
-            total[place] += out * weight
-            weights[place] += weight
-    if total is None:
-        raise OptionError(f'a picture of {width}x{height} px has nothing to cut into tiles')
+    total, weights = torch.zeros(()), torch.zeros(height * scale, width * scale, device=img.device)
+    for y, x in itertools.product(*(_starts(length, tiling, multiple_of) for length in (height, width))):
+        tile = img[..., y : y + tiling.size, x : x + tiling.size]
+        out = forward(tile).to(img.device, torch.float32)
+        axes = zip(tile.shape[-2:], (y, x), (height, width), strict=True)
+        rows, columns = (_ramp(*axis, tiling.overlap, scale) for axis in axes)
+        weight = (rows[:, None] * columns).to(img.device)
+        if not total.ndim:
+            total = out.new_zeros(*out.shape[:-2], *weights.shape)
+        place = (..., slice(y * scale, y * scale + out.shape[-2]), slice(x * scale, x * scale + out.shape[-1]))
+        total[place] += out * weight
+        weights[place] += weight
     return total / weights
 
 
@@ -104,12 +95,11 @@ def _starts(length: int, tiling: Tiling, multiple_of: int) -> list[int]:
     return [room * i // (count - 1) * multiple_of for i in range(count - 1)] + [length - tiling.size]
 
 
-def _ramp(size: int, start: int, whole: int, overlap: int, scale: int, device: torch.device) -> torch.Tensor:
+def _ramp(size: int, start: int, whole: int, overlap: int, scale: int) -> torch.Tensor:
     """Weights (size * scale,) of a tile along one axis: 1, fading towards each side where there is a neighbour."""
-    place = torch.arange(size * scale, device=device) + 0.5
-    span = max(overlap * scale, 1)
+    place = torch.arange(size * scale) + 0.5
     weight = torch.ones_like(place)
     for near, inner in ((place, start > 0), (size * scale - place, start + size < whole)):
         if inner and overlap:
-            weight = weight * (2 * near / span - 0.5).clamp(0, 1)
+            weight = weight * (2 * near / (overlap * scale) - 0.5).clamp(0, 1)
     return weight

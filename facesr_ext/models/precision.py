@@ -36,8 +36,8 @@ class Precision:
         self.layout = torch.channels_last if _switch(opt, 'channels_last') else torch.contiguous_format
         self.compiles = _switch(opt, 'compile')
         self.scalers: dict[str, torch.amp.GradScaler] = {}
-        if device.type == 'cuda' and 'tf32' in opt:
-            allowed = _switch(opt, 'tf32')
+        allowed = _switch(opt, 'tf32')
+        if device.type == 'cuda' and opt.get('tf32') is not None:
             torch.set_float32_matmul_precision('high' if allowed else 'highest')
             torch.backends.cudnn.allow_tf32 = allowed
 
@@ -97,7 +97,7 @@ class Precision:
 
 
 def _switch(opt: dict[str, Any], key: str) -> bool:
-    value = opt.get(key, False)
-    if not isinstance(value, bool):
+    value = opt.get(key)
+    if value is not None and not isinstance(value, bool):
         raise OptionError(f'{key}: is true or false, not {value!r}')
-    return value
+    return bool(value)

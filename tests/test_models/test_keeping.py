@@ -18,9 +18,11 @@ import pytest
 import torch
 
 from facesr_ext.errors import CheckpointError, OptionError
+from facesr_ext.host import interrupts
 from facesr_ext.host.runner import run_pipeline
 from facesr_ext.models.checkpoints import META_KEY, load_checkpoint
 from facesr_ext.models.keeping import Keeping, tensor_bytes
+from facesr_ext.models.validation import Validation
 from tests.support import OPTIONS, small_options, write_options
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -142,6 +144,25 @@ def test_a_full_disk_ends_the_run_with_its_last_state_whole(tmp_path: Path, monk
         run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
     run = tmp_path / 'experiments' / opt['name']
     assert _left(run) == [['net_d_1.pth', 'net_g_1.pth'], ['1.state']]
+
+
+def test_a_signal_ends_a_validation_between_two_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    opt = _options(4, save_checkpoint_freq=1000)
+    came: list[int] = []
+    take = Validation._take
+
+    def take_and_signal(self: Validation, *args: Any) -> None:
+        take(self, *args)
+        signal.raise_signal(signal.SIGTERM)
+        came.append(1)
+
+    monkeypatch.setattr(Validation, '_take', take_and_signal)
+    with pytest.raises(interrupts.RunInterrupted) as ended:
+        run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
+    assert ended.value.status == 143 and came == [1]
+    assert _left(tmp_path / 'experiments' / opt['name']) == [['net_d_2.pth', 'net_g_2.pth'], ['2.state']]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _start(file: Path, cwd: Path, *more: str) -> subprocess.Popen[str]:

@@ -11,18 +11,22 @@ from basicsr.utils import get_root_logger
 from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils.data import Dataset
 
-from facesr_ext.data.image_io import list_images, read_image, read_lines, read_mask
+from facesr_ext.data.image_io import read_lines
 from facesr_ext.data.procedural_faces import ProceduralFaces
 from facesr_ext.data.samplers import EpochIndex
+from facesr_ext.data.stores import LmdbStore, Store, open_store
+from facesr_ext.degradations.base import Degradation
+from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks, landmark_flip
 
 BUILTIN = 'builtin'
 RUNNER_KEYS = frozenset((
     'name', 'type', 'phase', 'scale', 'io_backend', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio',
-    'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'use_shuffle', 'manual_seed',
+    'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'use_shuffle', 'timeout', 'manual_seed',
+    'skipped_file', 'degradation',
 ))  # fmt: skip
-"""Dataset keys that BasicSR's runner and loader read by themselves."""
+"""Dataset keys that BasicSR's runner and loader read by themselves, and those that the runner adds."""
 
 
 class FaceSample(NamedTuple):
@@ -43,20 +47,23 @@ class FaceDataset(Dataset[dict[str, Any]]):
 
     Args:
         opt (dict): Dataset options:
-            dataroot_gt (str): Folder of pictures (sub-folders too), or ``builtin``: drawn faces, with exact labels.
+            dataroot_gt (str): Folder of pictures (sub-folders too); with ``io_backend: {type: lmdb}`` an LMDB of them;
+                or ``builtin``: drawn faces, with exact labels.
             meta_info_file (str | None): Text file whose lines begin with the paths, below ``dataroot_gt``, to use.
             dataroot_parsing (str | None): Folder of masks, ``<path of the picture without suffix>.png``; a picture that
-                has no mask there is all unknown.
+                has no mask there is all unknown. Or an LMDB that holds them.
             parsing_labels (str): Label set of the masks: celebamask19, parsenet19, bisenet19, helen11.
-            landmark_file (str | None): JSON: picture path -> list of [x, y] in its pixels (null: unknown).
+            landmark_file (str | None): JSON: picture path -> list of [x, y] in its pixels (null: unknown). Or an LMDB.
             num_landmark (int): Landmarks a face, needed with ``landmark_file``; drawn faces have 68, or 5.
             image_size (int | None): The face, cropped square, is resized to this (area); None keeps the stored size.
             crop_scale (float | list[float]): Side of the square crop as a share of the shorter side; of a range,
                 training draws size and place, validation takes the middle. Default: 1.
             gt_size (int | None): Random crop of this size in training. Default: none.
             use_hflip (bool): Mirror half of the training faces; left and right labels change places. Default: false.
-            skip_bad_files (bool): A file that cannot be read is logged and the next one taken. Default: false, an
-                error.
+            skip_bad_files (bool): A file that cannot be read is logged once, listed in ``skipped.txt`` of the run, and
+                the next one taken. Default: false, an error.
+            degrade_in_workers (bool): In training, make the LQ here by the option file's ``degradation`` instead of on
+                the model's device: for many cores beside a small GPU. Default: false.
             num_faces, seed (int): How many drawn faces, and which. Default: 2000 of seed 0 in training, else 32 of
                 seed 1.
 
@@ -68,6 +75,7 @@ class FaceDataset(Dataset[dict[str, Any]]):
     KEYS = frozenset((
         'dataroot_gt', 'meta_info_file', 'dataroot_parsing', 'parsing_labels', 'landmark_file', 'num_landmark',
         'image_size', 'crop_scale', 'gt_size', 'use_hflip', 'skip_bad_files', 'num_faces', 'seed',
+        'degrade_in_workers',
     ))  # fmt: skip
 
     def __init__(self, opt: dict[str, Any]) -> None:
@@ -84,12 +92,15 @@ class FaceDataset(Dataset[dict[str, Any]]):
         self.crop_scale = (float(low), float(high))
         self.builtin: ProceduralFaces | None = None
         self.landmarks: dict[str, np.ndarray] | None = None
+        self.landmark_store: LmdbStore | None = None
         self.parsing_table: np.ndarray | None = None
         if opt.get('dataroot_gt') == BUILTIN:
             self._open_builtin()
         else:
             self._open_folder()
         self._flip_parsing = CELEBAMASK19.flip_table()
+        self.degradation = self._build_degradation()
+        self._skipped: set[str] = set()
 
     def _check_keys(self) -> None:
         unknown = sorted(set(self.opt) - RUNNER_KEYS - self.KEYS)
@@ -100,6 +111,18 @@ class FaceDataset(Dataset[dict[str, Any]]):
             )
         if not self.opt.get('dataroot_gt'):
             raise OptionError(f'{self.where}: dataroot_gt is missing; name a folder of faces, or builtin')
+
+    def _build_degradation(self) -> Degradation | None:
+        if not self.opt.get('degrade_in_workers'):
+            return None
+        if not self.train:
+            raise OptionError(
+                f'{self.where}: degrade_in_workers is for training; the model degrades validation sets, by the names '
+                'of their pictures'
+            )
+        if not self.opt.get('degradation'):
+            raise OptionError(f'{self.where}: degrade_in_workers needs the degradation section of the option file')
+        return build_degradation(self.opt['degradation'], self.opt['scale'])
 
     def _open_builtin(self) -> None:
         if self.image_size is None:
@@ -120,28 +143,48 @@ class FaceDataset(Dataset[dict[str, Any]]):
 
     def _open_folder(self) -> None:
         key = f'{self.where}: dataroot_gt'
-        self.root = Path(self.opt['dataroot_gt']).expanduser()
+        self.images = self._open_images('dataroot_gt')
+        self.root = self.images.root
         meta = self.opt.get('meta_info_file')
-        self.paths = read_lines(meta, f'{self.where}: meta_info_file') if meta else list_images(self.root, key)
+        self.paths = read_lines(meta, f'{self.where}: meta_info_file') if meta else self.images.names(key)
         if self.opt.get('dataroot_parsing'):
-            self._open_masks(Path(self.opt['dataroot_parsing']).expanduser())
+            self._open_masks(open_store(self.opt['dataroot_parsing']))
         if self.opt.get('landmark_file'):
-            self.landmarks = _read_landmarks(self.opt['landmark_file'], self._num_landmark(), self.where)
+            self._open_landmarks(open_store(self.opt['landmark_file']))
 
-    def _open_masks(self, folder: Path) -> None:
-        self.parsing_root = folder
+    def _open_images(self, key: str) -> Store:
+        """The folder or LMDB of an option, of the kind that ``io_backend`` says."""
+        kind = (self.opt.get('io_backend') or {}).get('type', 'disk')
+        if kind not in ('disk', 'lmdb'):
+            raise OptionError(f'{self.where}: io_backend: type is disk or lmdb, not {kind!r}')
+        store = open_store(self.opt[key])
+        if isinstance(store, LmdbStore) != (kind == 'lmdb'):
+            raise OptionError(
+                f'{self.where}: {key}: {store.root} does not fit io_backend: {{type: {kind}}}; an LMDB ends in .lmdb '
+                'and needs {type: lmdb}'
+            )
+        return store
+
+    def _open_masks(self, store: Store) -> None:
+        self.masks = store
         name = self.opt.get('parsing_labels', CELEBAMASK19.name)
         if name not in LABEL_SETS:
             raise OptionError(f'{self.where}: parsing_labels is one of {", ".join(LABEL_SETS)}, not {name!r}')
         self.parsing_table = LABEL_SETS[name].table_to(CELEBAMASK19)
-        if not any(self._mask_path(p).is_file() for p in self.paths):
+        if not any(store.has_mask(p) for p in self.paths):
             raise DatasetError(
-                f'{self.where}: dataroot_parsing: no picture of {self.root} has a mask in {folder}; '
-                f'{self.paths[0]} would have {self._mask_path(self.paths[0])}'
+                f'{self.where}: dataroot_parsing: no picture of {self.root} has a mask in {store.root}; '
+                f'{self.paths[0]} would have {store.mask_place(self.paths[0])}'
             )
 
-    def _mask_path(self, name: str) -> Path:
-        return (self.parsing_root / name).with_suffix('.png')
+    def _open_landmarks(self, store: Store) -> None:
+        num = self._num_landmark()
+        if not isinstance(store, LmdbStore):
+            self.landmarks = _read_landmarks(self.opt['landmark_file'], num, self.where)
+            return
+        self.landmark_store = store
+        if all(store.landmarks(p) is None for p in self.paths):
+            raise DatasetError(f'{self.where}: landmark_file: no picture of {self.root} has landmarks in {store.root}')
 
     def _num_landmark(self) -> int:
         num = self.opt.get('num_landmark')
@@ -156,12 +199,20 @@ class FaceDataset(Dataset[dict[str, Any]]):
         rng = self._rng(index)
         position, (sample,) = self._load(int(index))
         (sample,) = self._augment([self._frame(sample, rng)], [1], rng)
-        return {**self._tensors(sample), 'gt_path': str(self.root / self.paths[position])}
+        out: dict[str, Any] = {**self._tensors(sample), 'gt_path': str(self.root / self.paths[position])}
+        if self.degradation is not None:
+            seed = np.random.SeedSequence([*self._seeds(index), 1]).generate_state(1)  # 1: another stream than _rng's
+            pair = self.degradation.pair(out['gt'][None], torch.Generator().manual_seed(int(seed[0])))
+            out['lq'], out['gt'] = (t[0] for t in pair)
+        return out
+
+    def _seeds(self, index: int) -> tuple[int, int, int]:
+        """What one sample's randomness is a function of: manual_seed, epoch, draw."""
+        epoch, draw = (index.epoch, index.draw) if isinstance(index, EpochIndex) else (0, int(index))
+        return self.manual_seed, epoch, draw
 
     def _rng(self, index: int) -> np.random.Generator:
-        """All randomness of one sample, from (manual_seed, epoch, index)."""
-        epoch, draw = (index.epoch, index.draw) if isinstance(index, EpochIndex) else (0, int(index))
-        return np.random.default_rng([self.manual_seed, epoch, draw])
+        return np.random.default_rng(self._seeds(index))
 
     def _load(self, index: int) -> tuple[int, list[FaceSample]]:
         """Position and pictures of a sample, or with ``skip_bad_files`` those of the next one that can be read."""
@@ -171,8 +222,21 @@ class FaceDataset(Dataset[dict[str, Any]]):
             except DatasetError as err:
                 if not self.opt.get('skip_bad_files'):
                     raise
-                get_root_logger().warning(f'Skipped: {err}')
+                self._list_skipped(self.paths[position], err)
         raise DatasetError(f'{self.where}: none of the {len(self)} pictures below {self.root} can be read')
+
+    def _list_skipped(self, name: str, err: DatasetError) -> None:
+        """Says once a run that a file is left out: workers come and go, so the list of the run's folder remembers."""
+        if name in self._skipped:
+            return
+        self._skipped.add(name)
+        if self.opt.get('skipped_file'):
+            with Path(self.opt['skipped_file']).open('a+', encoding='utf-8') as file:
+                file.seek(0)
+                if f'{self.root / name}\n' in file:
+                    return
+                file.write(f'{self.root / name}\n')
+        get_root_logger().warning(f'Skipped: {err}')
 
     def _read(self, position: int) -> list[FaceSample]:
         """The stored pictures of one sample, the GT first."""
@@ -181,22 +245,29 @@ class FaceDataset(Dataset[dict[str, Any]]):
             landmarks = five_landmarks(face.landmarks) if self.opt.get('num_landmark') == 5 else face.landmarks
             return [FaceSample(face.image, face.parsing, landmarks)]
         name = self.paths[position]
-        image = read_image(self.root / name)
+        image = self.images.image(name)
         return [FaceSample(image, self._read_parsing(name, image), self._read_landmark(name))]
 
     def _read_parsing(self, name: str, image: np.ndarray) -> np.ndarray | None:
         if self.parsing_table is None:
             return None
-        path, size = self._mask_path(name), image.shape[:2]
-        if not path.is_file():
+        size = image.shape[:2]
+        if not self.masks.has_mask(name):
             return np.full(size, UNKNOWN, np.uint8)
-        mask = self.parsing_table[read_mask(path)]
+        mask = self.parsing_table[self.masks.mask(name)]
         return mask if mask.shape == size else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
 
     def _read_landmark(self, name: str) -> np.ndarray | None:
-        if self.landmarks is None:
+        num = int(self.opt.get('num_landmark') or 0)
+        if self.landmark_store is not None:
+            points = self.landmark_store.landmarks(name)
+            if points is not None:
+                return _landmark_array(name, points, num, self.where, str(self.landmark_store.root))
+        elif self.landmarks is None:
             return None
-        return self.landmarks.get(name, np.full((self._num_landmark(), 2), np.nan, np.float32))
+        elif name in self.landmarks:
+            return self.landmarks[name]
+        return np.full((num, 2), np.nan, np.float32)
 
     def _frame(self, sample: FaceSample, rng: np.random.Generator) -> FaceSample:
         """Square crop by ``crop_scale`` and area resize to ``image_size``."""
@@ -284,12 +355,14 @@ def _read_landmarks(path: str, num: int, where: str) -> dict[str, np.ndarray]:
         raw = json.loads(Path(path).expanduser().read_text(encoding='utf-8'))
     except (OSError, json.JSONDecodeError) as err:
         raise DatasetError(f'{where}: landmark_file: cannot read {path}: {err}') from err
-    out = {}
-    for name, points in raw.items():
-        array = np.array([(np.nan, np.nan) if p is None else p for p in points], dtype=np.float32)
-        if array.shape != (num, 2):
-            raise DatasetError(
-                f'{where}: landmark_file: {name} has shape {array.shape}, not ({num}, 2); mend num_landmark or {path}'
-            )
-        out[name] = array
-    return out
+    return {name: _landmark_array(name, points, num, where, path) for name, points in raw.items()}
+
+
+def _landmark_array(name: str, points: list[Any], num: int, where: str, source: str) -> np.ndarray:
+    """[x, y] or None for each landmark -> (num, 2) float32, NaN unknown."""
+    array = np.array([(np.nan, np.nan) if p is None else p for p in points], dtype=np.float32)
+    if array.shape != (num, 2):
+        raise DatasetError(
+            f'{where}: landmark_file: {name} has shape {array.shape}, not ({num}, 2); mend num_landmark or {source}'
+        )
+    return array

@@ -5,6 +5,7 @@ Paths may hold any character on any system, EXIF rotation is applied, and a file
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,10 +52,27 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as err:
         raise DatasetError(f'cannot read {path}: {err.strerror or err}') from err
-    img = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
+    """Decodes the bytes of a picture file as 8-bit RGB.
+
+    Args:
+        data (bytes | ndarray): What the file holds.
+        where (str): Its place, for the message.
+
+    Returns:
+        ndarray: (H, W, 3), uint8, RGB.
+
+    Raises:
+        DatasetError: naming the place, if it cannot be decoded.
+    """
+    array = np.frombuffer(data, np.uint8)
+    img = cv2.imdecode(array, cv2.IMREAD_COLOR) if array.size else None
     if img is None:
         raise DatasetError(
-            f'{path} is not a picture that can be decoded (cut off or of another format); remove or replace it'
+            f'{where} is not a picture that can be decoded (cut off or of another format); remove or replace it'
         )
     return cv2.cvtColor(img, cv2.COLOR_BGR2RGB)
 
@@ -69,14 +87,23 @@ def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
         DatasetError: naming the file, if it is missing, cannot be decoded or is a colour picture.
     """
     try:
-        with Image.open(path) as img:
+        data = Path(path).read_bytes()
+    except OSError as err:
+        raise DatasetError(f'cannot read the mask {path}: {err.strerror or err}') from err
+    return decode_mask(data, str(path))
+
+
+def decode_mask(data: bytes, where: str) -> np.ndarray:
+    """Decodes the bytes of a mask file; as `read_mask`, with ``where`` for the message."""
+    try:
+        with Image.open(io.BytesIO(data)) as img:
             if img.mode not in ('P', 'L', '1'):
                 raise DatasetError(
-                    f'{path} has mode {img.mode}; a mask is a palette or grey PNG that holds class values'
+                    f'{where} has mode {img.mode}; a mask is a palette or grey PNG that holds class values'
                 )
             return np.array(img, dtype=np.uint8)
     except (OSError, UnidentifiedImageError) as err:
-        raise DatasetError(f'cannot read the mask {path}: {err}') from err
+        raise DatasetError(f'cannot read the mask {where}: {err}') from err
 
 
 def write_image(path: str | os.PathLike[str], img: np.ndarray) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
 from facesr_ext.data.face_dataset import BUILTIN, FaceDataset, FaceSample, to_tensor
-from facesr_ext.data.image_io import list_images, read_image
+from facesr_ext.data.stores import picture_key
 from facesr_ext.errors import DatasetError, OptionError
 
 
@@ -19,7 +19,7 @@ class PairedFaceDataset(FaceDataset):
     Args:
         opt (dict): Options of :class:`FaceDataset`, but pictures stay as they are stored, and:
             image_size (int | None): The size that every GT must have. Default: any.
-            dataroot_lq (str): Folder of LQ pictures.
+            dataroot_lq (str): Folder or LMDB of LQ pictures.
             lq_enlarged (bool): They are stored at the size of the GT, as FSRNet's benchmark is. Default: false.
             filename_tmpl (str): The LQ's name for a GT's name, as '{}x4'. Default: '{}'.
 
@@ -27,18 +27,18 @@ class PairedFaceDataset(FaceDataset):
         DatasetError: if a GT has no LQ, or the sizes do not fit ``scale``.
     """
 
-    KEYS = (FaceDataset.KEYS | {'dataroot_lq', 'lq_enlarged', 'filename_tmpl'}) - {'crop_scale', 'num_faces', 'seed'}
+    KEYS = (FaceDataset.KEYS | {'dataroot_lq', 'lq_enlarged', 'filename_tmpl'}) - {
+        'crop_scale', 'num_faces', 'seed', 'degrade_in_workers',
+    }  # fmt: skip
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
         if not opt.get('dataroot_lq'):
             raise OptionError(f'{self.where}: dataroot_lq is missing; name the folder of LQ pictures')
-        self.lq_root = Path(opt['dataroot_lq']).expanduser()
+        self.lq_images = self._open_images('dataroot_lq')
+        self.lq_root = self.lq_images.root
         self.ratio = 1 if opt.get('lq_enlarged') else int(opt.get('scale', 1))
-        by_stem = {
-            PurePosixPath(n).with_suffix('').as_posix(): n
-            for n in list_images(self.lq_root, f'{self.where}: dataroot_lq')
-        }
+        by_stem = {picture_key(n): n for n in self.lq_images.names(f'{self.where}: dataroot_lq')}
         template = opt.get('filename_tmpl', '{}')
         wanted = [PurePosixPath(n) for n in self.paths]
         stems = [p.with_name(template.format(p.stem)).as_posix() for p in wanted]
@@ -62,7 +62,7 @@ class PairedFaceDataset(FaceDataset):
                 f'{self.root / self.paths[position]} is {_size(gt.image.shape)}, but image_size is {self.image_size}'
             )
         path = self.lq_root / self.lq_paths[position]
-        lq = read_image(path)
+        lq = self.lq_images.image(self.lq_paths[position])
         expected = tuple(v // self.ratio for v in gt.image.shape[:2])
         if lq.shape[:2] != expected:
             raise DatasetError(

@@ -72,6 +72,19 @@ def require_keys(section: str, opt: dict[str, Any], required: Iterable[str], opt
         known_name(f'{section}: option', key, required | set(optional))
 
 
+def whole_number(key: str, value: Any, least: int = 1) -> int | None:
+    """A whole number of an option file (YAML 1.1 reads ``1e3`` with a tag as a float); None where it is not set.
+
+    Raises:
+        OptionError: naming the key, where it is something else or below ``least``.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < least:
+        raise OptionError(f'{key} is a whole number from {least} on, not {value!r}; remove it for the default')
+    return int(value)
+
+
 def refuse_text_numbers(section: str, opt: dict[str, Any]) -> None:
     """Refuses numbers that YAML 1.1 reads as text, ``1e-3`` for one.
 

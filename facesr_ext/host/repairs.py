@@ -35,7 +35,7 @@ from basicsr.models import base_model
 from basicsr.utils import check_resume, set_random_seed
 
 from facesr_ext.errors import CheckpointError, OptionError
-from facesr_ext.host import repairs_device, repairs_parts, runner, weights
+from facesr_ext.host import repairs_device, repairs_parts, run_logs, runner, weights, workers
 from facesr_ext.host.options import known_name
 from facesr_ext.host.patching import names_used, replace_everywhere
 
@@ -203,11 +203,11 @@ def repair_sampler() -> None:
 
     @functools.wraps(stock)
     def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
-        for dataset_opt in opt['datasets'].values():
-            dataset_opt['manual_seed'] = opt['manual_seed']  # what the draws of our data sets are a function of
+        workers.complete_dataset_options(opt)
         for note in _resume.notes:
             logger.warning(f'Passed over while resuming: {note}')
         loader, sampler, val_loaders, _, total_iters = stock(opt, logger)
+        workers.prepare_loader(loader, opt['datasets']['train'])
         sampler.align(loader.batch_size)
         done = opt.get('resume_iter', 0)
         sampler.resume(done)
@@ -353,6 +353,7 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     repair_vgg_weights,
     *repairs_device.REPAIRS,
     *repairs_parts.REPAIRS,
+    run_logs.repair_loggers,
 )
 
 

@@ -19,6 +19,7 @@ from basicsr.utils import get_root_logger
 from torch import distributed
 
 from facesr_ext.errors import FaceSRError
+from facesr_ext.host import interrupts
 
 Kind = Literal['train', 'test']
 
@@ -31,13 +32,16 @@ def run(kind: Kind, argv: Sequence[str] | None = None) -> None:
         argv (Sequence[str] | None): BasicSR's arguments without the program name; None takes those of the process.
 
     Raises:
-        SystemExit: With status 2 after a FaceSRError, which has been logged.
+        SystemExit: With status 2 after a FaceSRError, which has been logged; with 130 or 143 where Ctrl-C or SIGTERM
+            has ended a training after it was saved.
     """
     try:
         run_pipeline(kind, argv)
     except FaceSRError as err:
         get_root_logger().error(str(err))
         raise SystemExit(2) from None
+    except interrupts.RunInterrupted as err:
+        raise SystemExit(err.status) from None
 
 
 def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
@@ -49,9 +53,11 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
 
     Raises:
         FaceSRError: The user can mend it.
+        RunInterrupted: A signal has ended a training of ours; its state is saved.
     """
     module = importlib.import_module(f'basicsr.{kind}')
-    with _arguments(sys.argv[1:] if argv is None else argv):
+    signals = interrupts.watched() if kind == 'train' else contextlib.nullcontext()
+    with _arguments(sys.argv[1:] if argv is None else argv), signals:
         getattr(module, f'{kind}_pipeline')(str(run_root(module)))
     _leave_group()
 

@@ -1,19 +1,35 @@
-"""Reading and writing of checkpoint files: atomic to write, ``weights_only`` to read, loadable by stock BasicSR."""
+"""Reading and writing of checkpoint files: atomic to write, ``weights_only`` to read, loadable by stock BasicSR.
+
+What other trainers write is read too: their keys around the weights, the prefixes of wrappers, and ``.safetensors``.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import safetensors
+import safetensors.torch
 import torch
+from basicsr.utils import get_root_logger
 from torch import nn
 
 from facesr_ext.errors import CheckpointError
 
 META_KEY = 'facesr_ext'
 """Where a checkpoint holds what rebuilds its network, beside BasicSR's ``params`` and ``params_ema``."""
+
+WEIGHT_KEYS = ('params_ema', 'params', 'state_dict', 'model')
+"""Where trainers put the weights inside a checkpoint, first choice first."""
+
+WRAPPERS = ('module', '_orig_mod')
+"""What DataParallel / DistributedDataParallel / AveragedModel and ``torch.compile(net)`` add to the names."""
+
+SAFETENSORS = '.safetensors'
 
 
 def save_atomic(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -22,11 +38,34 @@ def save_atomic(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
     Raises:
         CheckpointError: if it cannot be written (disk full, no permission).
     """
+    _write_atomic(lambda file: torch.save(content, file), path)
+
+
+def save_safetensors(
+    state: Mapping[str, torch.Tensor], path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the weights of one network as ``.safetensors``, atomically.
+
+    Args:
+        state (Mapping): A state dict. Tensors that share memory are written once each.
+        path (str | PathLike): Where to.
+        metadata (Mapping | None): What rebuilds the network, as JSON in the file's header under :data:`META_KEY`.
+
+    Raises:
+        CheckpointError: if it cannot be written (disk full, no permission).
+    """
+    header = {'format': 'pt', META_KEY: json.dumps(metadata or {})}
+    tensors = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
+    data = safetensors.torch.save(tensors, header)
+    _write_atomic(lambda file: file.write(data), path)
+
+
+def _write_atomic(write: Callable[[BinaryIO], Any], path: str | os.PathLike[str]) -> None:
     path = Path(path)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
         with temporary.open('wb') as file:
-            torch.save(content, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -38,45 +77,84 @@ def save_atomic(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads a checkpoint on the CPU without running any code of it.
 
+    Returns:
+        dict: What the file holds; of a ``.safetensors`` file its weights under ``params`` and its metadata under
+            :data:`META_KEY`, as in a ``.pth`` of ours.
+
     Raises:
         CheckpointError: if the file is missing, cut off, or holds more than weights.
     """
+    read = _read_safetensors if Path(path).suffix == SAFETENSORS else _read_torch
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        content = read(path)
     except FileNotFoundError as err:
         raise CheckpointError(
             f'there is no checkpoint {path}; check path: pretrain_network_* in the option file'
         ) from err
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as err:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
         raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, not a dict of weights')
     return content
 
 
+def _read_torch(path: str | os.PathLike[str]) -> Any:
+    return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
+    with safetensors.safe_open(path, framework='pt', device='cpu') as file:  # type: ignore[no-untyped-call]
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        header = file.metadata() or {}
+    try:
+        metadata = json.loads(header.get(META_KEY, '{}'))
+    except json.JSONDecodeError:
+        metadata = {}  # another program's entry of the same name: the weights are as good without it
+    return {'params': state, META_KEY: metadata}
+
+
 def select_params(content: dict[str, Any], param_key: str | None, path: str) -> tuple[dict[str, torch.Tensor], str]:
-    """The weights of a checkpoint: those asked for, else ``params_ema``, else ``params``, else the file itself.
+    """The weights of a checkpoint: those asked for, else the first of :data:`WEIGHT_KEYS`, else the file itself.
 
     Returns:
-        tuple[dict, str]: the state dict without 'module.' prefixes, and the key that it was found under.
+        tuple[dict, str]: the state dict under the network's own names, and the key that it was found under.
 
     Raises:
         CheckpointError: if the key asked for is not in the file.
     """
     if param_key is None:
-        param_key = next((key for key in ('params_ema', 'params') if key in content), None)
+        param_key = next((key for key in WEIGHT_KEYS if isinstance(content.get(key), Mapping)), None)
     elif param_key not in content and 'params' in content:
         param_key = 'params'
     if param_key is not None and param_key not in content:
         raise CheckpointError(
-            f'{path} has no {param_key!r}; it has {", ".join(list(content)[:5])}. Set path: param_key_g accordingly'
+            f'{path} has no {param_key!r}; it has {", ".join(list(content)[:5])}. Set path: param_key_g accordingly, '
+            'or leave it empty'
         )
     state = content if param_key is None else content[param_key]
-    return {key.removeprefix('module.'): value for key, value in state.items()}, param_key or '(the file itself)'
+    nested = next((key for key in WEIGHT_KEYS if isinstance(state.get(key), Mapping)), None)
+    if nested is not None:  # {'model': {'state_dict': ...}}
+        return select_params(state, nested, path)
+    return canonical_names(state), param_key or '(the file itself)'
+
+
+def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """A state dict under the names of the bare network: tensors only, without what wrappers add to the names.
+
+    ``_orig_mod`` goes wherever it stands (parts of a network can be compiled), ``module`` only at the front, and only
+    where all names have it: a network may have a part of that name.
+    """
+    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    if any(key.startswith('module.') for key in tensors):
+        tensors.pop('n_averaged', None)  # AveragedModel's counter, beside module.*
+    names = {key: [part for part in key.split('.') if part != WRAPPERS[1]] for key in tensors}
+    while names and all(len(parts) > 1 and parts[0] == WRAPPERS[0] for parts in names.values()):
+        names = {key: parts[1:] for key, parts in names.items()}
+    return {'.'.join(names[key]): value for key, value in tensors.items()}
 
 
 def load_weights(net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool) -> None:
-    """Loads a state dict.
+    """Loads a state dict; with ``strict`` off what of it fits, and the log says how much and what not.
 
     Raises:
         CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
@@ -84,14 +162,20 @@ def load_weights(net: nn.Module, state: dict[str, torch.Tensor], path: str, stri
     own = net.state_dict()
     fit = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     missing = [key for key in own if key not in fit]
-    extra = [key for key in state if key not in fit]
-    if (strict and (missing or extra)) or not fit:
-        lines = [f'  {key}: net {_shape(own.get(key))}, file {_shape(state.get(key))}' for key in (*missing, *extra)][
-            :10
-        ]
-        raise CheckpointError(
-            f'{path} does not fit {type(net).__name__}: {len(missing)} of {len(own)} entries missing or of another '
-            f'shape, {len(extra)} too many. The first:\n' + '\n'.join(lines)
+    extra = [key for key in state if key not in own]
+    if missing or extra:
+        total, loaded = (sum(own[key].numel() for key in keys) for keys in (own, fit))
+        lines = [f'  {key}: net {_shape(own.get(key))}, file {_shape(state.get(key))}' for key in (*missing, *extra)]
+        differences = (
+            f'{len(missing)} of {len(own)} entries missing or of another shape, {len(extra)} too many. The first:\n'
+            + '\n'.join(lines[:10])
+        )
+        if strict or not fit:
+            hint = '\nTo load what fits: path: strict_load_g: false' if fit else ''
+            raise CheckpointError(f'{path} does not fit {type(net).__name__}: {differences}{hint}')
+        get_root_logger().warning(
+            f'Loaded in part (strict_load: false): {100 * loaded / max(total, 1):.1f} % of the values of '
+            f'{type(net).__name__} come from {path}; {differences}'
         )
     net.load_state_dict(fit, strict=strict)
 

@@ -93,6 +93,5 @@ class FaceGANModel(FaceSRModel):
         with self.precision.autocast():
             return [self._forward(self.net_g, batch).sr.float() for batch, _ in self._micro_batches()]
 
-    def save(self, epoch: int, current_iter: int) -> None:
-        self.save_network(self.net_d, 'net_d', current_iter)
-        super().save(epoch, current_iter)
+    def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
+        return {'net_d': {'params': self.net_d}, **super().saved_networks()}

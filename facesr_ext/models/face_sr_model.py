@@ -22,9 +22,12 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.host import interrupts
 from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
+from facesr_ext.inference.tiles import Tiling, tiled
 from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, save_atomic, select_params
 from facesr_ext.models.device import choose_device, sharing, wrap_distributed
+from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -37,15 +40,15 @@ Losses = dict[str, torch.Tensor]
 class FaceSRModel(SRModel):
     """Trains and tests one super-resolution network: the one training loop, driven by the loss table.
 
-    On top of BasicSR's ``SRModel``: degradation on the device, prior targets, micro-batches, bf16, gradient clipping,
-    EMA
-    with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an iteration draws is a
-    function of (manual_seed, rank, iteration) alone, so there is no random state to store.
+    On top of BasicSR's ``SRModel``: degradation on the device, prior targets, micro-batches, half precision, gradient
+    clipping, EMA with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an iteration
+    draws is a function of (manual_seed, rank, iteration) alone, so there is no random state to store.
 
     Args:
-        opt (dict): The option file. Beside BasicSR's sections: ``degradation``, ``precision``, ``channels_last``, and
-            in
-            ``train``: ``micro_batch`` (samples a backward pass; default: all), ``grad_clip`` (largest gradient norm),
+        opt (dict): The option file. Beside BasicSR's sections: ``degradation``, what
+            :class:`~facesr_ext.models.precision.Precision` reads, in ``logger`` what
+            :class:`~facesr_ext.models.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
+            pass; default: all), ``grad_clip`` (largest gradient norm),
             ``nonfinite_patience`` (skipped steps in a row before training stops; default 10), ``prior_targets`` and the
             losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
 
@@ -73,6 +76,7 @@ class FaceSRModel(SRModel):
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
         self.current_iter = 0
+        self.last_saved = 0
         self.started = False
         self.validated: dict[str, int | str] = {}
         self.net_g = self._build_net('g')
@@ -91,6 +95,8 @@ class FaceSRModel(SRModel):
         section = f'network_{label}'
         net = build_part(section, ARCH_REGISTRY, self.opt.get(section))
         self.precision.check(section, net)
+        penalised = label == 'd' and bool((self.opt.get('train') or {}).get('gradient_penalty_opt'))
+        self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
         self.print_network(net)
         path = self.opt['path'].get(f'pretrain_network_{label}')
@@ -142,6 +148,7 @@ class FaceSRModel(SRModel):
         if not self.losses:
             raise OptionError(f'train: there is no loss; add one of {", ".join(LOSS_TABLE)}')
         self.micro_batch: int | None = train_opt.get('micro_batch')
+        self.keeping = Keeping(self.opt)
         self.bad_steps = {'g': 0, 'd': 0}
         self.setup_optimizers()
         self.setup_schedulers()
@@ -165,7 +172,7 @@ class FaceSRModel(SRModel):
             raise OptionError(f'train: {section}: {type(self.get_bare_model(net)).__name__} has no parameters to train')
         try:
             optimizer = self.get_optimizer(settings.pop('type'), params, **settings)
-        except (TypeError, ValueError) as err:
+        except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
             raise OptionError(f'train: {section}: {err}') from err
         self.optimizers.append(optimizer)
         return optimizer
@@ -183,16 +190,47 @@ class FaceSRModel(SRModel):
     # ---- training: one iteration --------------------------------------------------------------------------------
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
-        """The runner's first call of an iteration: takes note of its number and seeds it."""
+        """The runner's first call of an iteration: takes note of its number and seeds it.
+
+        Raises:
+            RunInterrupted: if a signal has asked for the end; everything up to the iteration before is saved.
+        """
+        interrupts.arm()
+        self.stop_if_asked(current_iter)
         super().update_learning_rate(current_iter, warmup_iter)
         self.current_iter = current_iter
         seeds = np.random.SeedSequence([self.opt['manual_seed'] or 0, self.opt['rank'], current_iter]).generate_state(2)
         torch.manual_seed(int(seeds[0]))  # dropout and the like
         self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
 
+    def stop_if_asked(self, next_iter: int | None = None) -> None:
+        """Saves what is finished and ends the run, where Ctrl-C or SIGTERM has asked for it.
+
+        Args:
+            next_iter (int | None): The iteration about to begin. Processes of a distributed run agree there, every
+                ``print_freq``, and nowhere else.
+
+        Raises:
+            RunInterrupted: if so.
+        """
+        if not self.opt['dist']:
+            signum = interrupts.requested()
+        elif next_iter is not None and next_iter % self.opt['logger']['print_freq'] == 0:
+            signum = interrupts.requested_anywhere(self.device)
+        else:
+            return
+        if signum:
+            if self.current_iter > self.last_saved:
+                self.save(0, self.current_iter)
+            get_root_logger().info(f'Stopped and saved at iteration {self.current_iter}; --auto_resume goes on there.')
+            raise interrupts.RunInterrupted(signum)
+
     def feed_data(self, data: dict[str, Any]) -> None:
         """Takes a training batch: moves it, degrades it, makes the prior targets."""
-        enlarged = bool(self.opt['datasets']['train'].get('lq_enlarged'))
+        train_set = self.opt['datasets']['train']
+        enlarged = bool(train_set.get('lq_enlarged'))
+        if train_set.get('degrade_in_workers') and self.degradation is not None:
+            enlarged = self.degradation.enlarged
         self.batch = self._prepare(data, self.generator, enlarged, train=True)
         self.lq, self.gt = self.batch.lq, self.batch.gt
         if not self.started:
@@ -275,29 +313,35 @@ class FaceSRModel(SRModel):
         self, net: nn.Module, optimizer: torch.optim.Optimizer, forward: Callable[[Batch], tuple[Losses, Losses]]
     ) -> Losses:
         """Accumulates gradients over micro-batches and steps, unless something is not finite."""
+        label = 'g' if net is self.net_g else 'd'
+        scaler = self.precision.scaler(label)
         buffers = [b.clone() for b in net.buffers()]  # a forward pass that overflows spoils BatchNorm's statistics
         optimizer.zero_grad(set_to_none=True)
         self.outputs: list[torch.Tensor] = []
         logs: Losses = {}
         parts = list(self._micro_batches())
+        whole = torch.zeros((), device=self.device)
         for number, (batch, share) in enumerate(parts, 1):
             with sharing(net, last=number == len(parts)):
                 losses, figures = forward(batch)
-                total = torch.stack(list(losses.values())).sum()
-                (total * share).backward()
+                total = torch.stack(list(losses.values())).sum() * share
+                scaler.scale(total).backward()
+            whole += total.detach()
             for name, value in {**losses, **figures}.items():
                 logs[name] = logs.get(name, 0) + value.detach() * share
-        label = 'g' if net is self.net_g else 'd'
+        scaler.unscale_(optimizer)
         limit = self.opt['train'].get('grad_clip') or float('inf')
         norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
         logs[f'grad_norm_{label}'] = norm.detach()
         if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient, on any process
-            optimizer.step()
+            scaler.step(optimizer)
             self.bad_steps[label] = 0
         else:
             for buffer, old in zip(net.buffers(), buffers, strict=True):
                 buffer.copy_(old)
-            self._count_bad_step(label)
+            if not self.precision.scaler_finds_its_scale(label, whole):
+                self._count_bad_step(label)
+        scaler.update()
         return logs
 
     def _micro_batches(self) -> Iterable[tuple[Batch, float]]:
@@ -349,19 +393,38 @@ class FaceSRModel(SRModel):
             self.validated[name] = current_iter
             Validation(self, dataloader, current_iter).run(tb_logger, save_img)
 
-    @torch.no_grad()
     def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
-        """One validation batch in fp32, by the averaged weights where there are any; seeded by its picture's name."""
+        """One validation batch and its result."""
+        batch = self.prepare_validation(data, lq_enlarged)
+        return batch, self.infer(batch)
+
+    @torch.no_grad()
+    def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
+        """A validation batch, degraded by a seed from its first picture's name."""
         name = osp.splitext(osp.basename((data.get('gt_path') or data['lq_path'])[0]))[0]
         generator = torch.Generator(self.device).manual_seed(zlib.crc32(name.encode()))
-        batch = self._prepare(data, generator, lq_enlarged)
+        return self._prepare(data, generator, lq_enlarged)
+
+    @torch.no_grad()
+    def infer(self, batch: Batch, tiling: Tiling | None = None) -> FSRNetOutput:
+        """The result for a batch in fp32, by the averaged weights where there are any.
+
+        Args:
+            batch (Batch): What the network takes.
+            tiling (Tiling | None): Cut pictures larger than a tile; their result has no intermediate ones.
+        """
         # The bare network: the first process validates alone, and must not wait for the others.
         net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
         training = net.training
         net.eval()
-        out = self._forward(net, batch)
+        if tiling is not None and tiling.needed(batch.lq):
+            scale = 1 if self.info.input == 'enlarged' else self.scale
+            sr = tiled(net, batch.lq, tiling, scale, self.info.multiple_of)
+            out = FSRNetOutput(sr, sr, (), ())
+        else:
+            out = self._forward(net, batch)
         net.train(training)
-        return batch, out
+        return out
 
     def validation_losses(self, out: FSRNetOutput, batch: Batch) -> dict[str, float]:
         """The losses of the table on a validation batch."""
@@ -387,17 +450,65 @@ class FaceSRModel(SRModel):
 
     # ---- checkpoints --------------------------------------------------------------------------------------------
 
-    def save(self, epoch: int, current_iter: int) -> None:
-        """Networks first, the training state last: where a ``.state`` is, all of it is."""
-        nets, keys = [self.net_g], ['params']
+    def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
+        """What a checkpoint holds: file label -> key in the file -> network."""
+        nets = {'params': self.net_g}
         if hasattr(self, 'net_g_ema'):
-            nets, keys = [self.net_g, self.net_g_ema], ['params', 'params_ema']
-        self.save_network(nets, 'net_g', current_iter, keys)
+            nets['params_ema'] = self.net_g_ema
+        return {'net_g': nets}
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Networks first, the training state last: where a ``.state`` is, all of it is. Old ones go after that.
+
+        Raises:
+            CheckpointError: if there is no room, or a file cannot be written.
+        """
+        networks = self.saved_networks()
+        self._check_space([n.state_dict() for nets in networks.values() for n in nets.values()], self.optimizers)
+        for label, nets in networks.items():
+            self.save_network(list(nets.values()), label, current_iter, list(nets))
         self.save_training_state(epoch, current_iter)
+        if current_iter != -1:
+            self.last_saved = current_iter
+            self._prune(current_iter)
 
     @master_only
-    def save_network(self, net: Any, net_label: str, current_iter: int, param_key: str | list[str] = 'params') -> None:
+    def _check_space(self, states: list[Any], optimizers: Iterable[torch.optim.Optimizer] = ()) -> None:
+        self.keeping.check_space(tensor_bytes([*states, *(o.state_dict() for o in optimizers)]))
+
+    @master_only
+    def _prune(self, newest: int) -> None:
+        self.keeping.prune(newest)
+
+    def keep_best(self, set_name: str, means: dict[str, float]) -> None:
+        """Keeps the generator apart (``logger: keep_best``) where a validation has brought the best value so far.
+
+        Args:
+            set_name (str): The validation set.
+            means (dict): Its mean of each metric.
+
+        Raises:
+            CheckpointError: if there is no room, or the file cannot be written.
+        """
+        record = self.keeping.new_best(set_name, means, self.current_iter)
+        if record is None:
+            return
+        nets = self.saved_networks()['net_g']
+        self._check_space([n.state_dict() for n in nets.values()])
+        self.save_network(list(nets.values()), 'net_g', BEST, list(nets))
+        get_root_logger().info(f'Best {record["metric"]} so far, {record["value"]:.4f}: kept as net_g_{BEST}.pth')
+
+    @master_only
+    def save_network(
+        self, net: Any, net_label: str, current_iter: int | str, param_key: str | list[str] = 'params'
+    ) -> None:
         """Writes weights and what rebuilds the network, atomically.
+
+        Args:
+            net (Module | list[Module]): One network, or several of one kind.
+            net_label (str): 'net_g', 'net_d'.
+            current_iter (int | str): Iteration, -1 for the latest, or a name.
+            param_key (str | list[str]): Key of each network in the file.
 
         Raises:
             CheckpointError: if the file cannot be written.
@@ -412,7 +523,7 @@ class FaceSRModel(SRModel):
         name = 'latest' if current_iter == -1 else current_iter
         save_atomic(content, osp.join(self.opt['path']['models'], f'{net_label}_{name}.pth'))
 
-    def _metadata(self, net_label: str, current_iter: int) -> dict[str, Any]:
+    def _metadata(self, net_label: str, current_iter: int | str) -> dict[str, Any]:
         """What rebuilds the network from the file alone; plain types, so that ``weights_only`` reads it."""
         train_set = self.opt['datasets'].get('train', {})
         return {
@@ -423,12 +534,13 @@ class FaceSRModel(SRModel):
             'value_range': [0.0, 1.0],
             'degradation': _plain(self.opt.get('degradation') or {}),
             'trained_on': {'name': train_set.get('name'), 'dataroot_gt': train_set.get('dataroot_gt')},
-            'iteration': self.current_iter if current_iter == -1 else current_iter,
+            'iteration': self.current_iter if current_iter in (-1, BEST) else current_iter,
+            **({BEST: self.keeping.record} if current_iter == BEST else {}),
         }
 
     @master_only
     def save_training_state(self, epoch: int, current_iter: int) -> None:
-        """Writes ``<iteration>.state``, after the networks: optimisers, schedulers, seed and best metrics."""
+        """Writes ``<iteration>.state``, after the networks: optimisers, schedulers, scalers, seed, best metrics."""
         if current_iter == -1:
             return
         state = {
@@ -436,6 +548,7 @@ class FaceSRModel(SRModel):
             'iter': current_iter,
             'optimizers': [o.state_dict() for o in self.optimizers],
             'schedulers': [s.state_dict() for s in self.schedulers],
+            'scalers': self.precision.state_dict(),
             'manual_seed': self.opt['manual_seed'],
             'best_metric_results': getattr(self, 'best_metric_results', {}),
         }
@@ -443,7 +556,9 @@ class FaceSRModel(SRModel):
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
         super().resume_training(resume_state)
-        self.current_iter = resume_state['iter']
+        self.current_iter = self.last_saved = resume_state['iter']
+        self.precision.load_state_dict(resume_state.get('scalers', {}))
+        self.keeping.recall(self.current_iter)
         if resume_state.get('best_metric_results'):
             self.best_metric_results = resume_state['best_metric_results']
 

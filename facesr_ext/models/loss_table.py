@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -46,8 +46,21 @@ class Batch:
 
     def part(self, start: int, stop: int) -> Batch:
         """Samples start to stop."""
+        return replace(self, **{name: t[start:stop] for name, t in self._tensors().items()})
+
+    def fits(self, other: Batch) -> bool:
+        """Whether `join` can join them: the same fields, of the same sizes."""
+        mine, theirs = ({name: t.shape[1:] for name, t in batch._tensors().items()} for batch in (self, other))
+        return mine == theirs
+
+    @staticmethod
+    def join(batches: Sequence[Batch]) -> Batch:
+        """The samples of several batches that fit each other."""
+        return Batch(**{name: torch.cat([getattr(b, name) for b in batches]) for name in batches[0]._tensors()})
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: t[start:stop] for name, t in tensors.items() if t is not None})
+        return {name: t for name, t in tensors.items() if t is not None}
 
 
 @dataclass(frozen=True)

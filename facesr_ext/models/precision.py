@@ -1,4 +1,4 @@
-"""Numeric precision and memory layout of a model, chosen once from the option file."""
+"""Numeric precision, compilation and memory layout of a model, chosen once from the option file."""
 
 from __future__ import annotations
 
@@ -9,34 +9,53 @@ from torch import nn
 
 from facesr_ext.archs.arch_util import arch_info
 from facesr_ext.errors import OptionError
+from facesr_ext.host.options import known_name
 
-PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16}
+PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 class Precision:
-    """``precision: fp32 | bf16`` and ``channels_last: true`` of an option file.
+    """``precision: fp32 | bf16 | fp16``, ``channels_last``, ``compile`` and ``tf32`` of an option file.
 
-    Training runs under autocast; parameters, losses and optimisers stay fp32, and so does validation.
+    Training runs under autocast; parameters, losses and optimisers stay fp32, and so does validation. fp16 needs a
+    CUDA device and scales its losses, separately for each network.
 
     Args:
         opt (dict): The whole option file.
         device (device): Where the model runs.
 
     Raises:
-        OptionError: for another precision.
+        OptionError: for another precision, fp16 without CUDA, or a switch that is neither true nor false.
     """
 
     def __init__(self, opt: dict[str, Any], device: torch.device) -> None:
-        name = opt.get('precision', 'fp32')
-        if name not in PRECISIONS:
-            raise OptionError(f'precision: {name!r} is unknown; it is one of {", ".join(PRECISIONS)}')
+        name = known_name('precision', opt.get('precision', 'fp32'), PRECISIONS)
+        if name == 'fp16' and device.type != 'cuda':
+            raise OptionError(f'precision: fp16 needs a CUDA device, this is {device.type}; use bf16 (or fp32)')
         self.dtype, self.device_type = PRECISIONS[name], device.type
-        self.layout = torch.channels_last if opt.get('channels_last') else torch.contiguous_format
+        self.layout = torch.channels_last if _switch(opt, 'channels_last') else torch.contiguous_format
+        self.compiles = _switch(opt, 'compile')
+        self.scalers: dict[str, torch.amp.GradScaler] = {}
+        allowed = _switch(opt, 'tf32')
+        if device.type == 'cuda' and opt.get('tf32') is not None:
+            torch.set_float32_matmul_precision('high' if allowed else 'highest')
+            torch.backends.cudnn.allow_tf32 = allowed
 
     def check(self, section: str, net: nn.Module) -> None:
         """Raises OptionError where the network does not bear half precision."""
         if self.dtype is not None and not arch_info(net).halves:
             raise OptionError(f'{section}: {type(net).__name__} needs precision: fp32')
+
+    def compile(self, net: nn.Module, penalised: bool = False) -> None:
+        """Compiles a network in place where ``compile`` is set; the names in its state dict stay as they are.
+
+        Args:
+            net (Module): The bare network.
+            penalised (bool): It is trained under a gradient penalty, whose double backward pass no compiled network
+                bears: it stays as it is.
+        """
+        if self.compiles and not penalised:
+            net.compile()
 
     def lay_out(self, value: nn.Module | torch.Tensor) -> Any:
         """A network or an (N, C, H, W) batch in the memory layout chosen."""
@@ -47,3 +66,38 @@ class Precision:
     def autocast(self) -> torch.autocast:
         """Context of a training forward pass."""
         return torch.autocast(self.device_type, dtype=self.dtype or torch.bfloat16, enabled=self.dtype is not None)
+
+    # ---- loss scaling, for fp16 ---------------------------------------------------------------------------------
+
+    def scaler(self, label: str) -> torch.amp.GradScaler:
+        """The loss scaler of a network ('g', 'd'); outside of fp16 one that does nothing."""
+        if label not in self.scalers:
+            self.scalers[label] = torch.amp.GradScaler(self.device_type, enabled=self.dtype is torch.float16)
+        return self.scalers[label]
+
+    def scaler_finds_its_scale(self, label: str, total: torch.Tensor) -> bool:
+        """Whether a step that was not finite is the scaler's own: too large a scale, which it lowers by itself.
+
+        Args:
+            label (str): The network.
+            total (Tensor): The step's loss, unscaled.
+        """
+        scaler = self.scaler(label)
+        return scaler.is_enabled() and bool(torch.isfinite(total)) and scaler.get_scale() > 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training state holds of it: the scalers in use."""
+        return {label: scaler.state_dict() for label, scaler in self.scalers.items() if scaler.is_enabled()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts the scalers back; a run that has changed its precision goes on with fresh ones."""
+        for label, inner in state.items():
+            if self.scaler(label).is_enabled():
+                self.scaler(label).load_state_dict(inner)
+
+
+def _switch(opt: dict[str, Any], key: str) -> bool:
+    value = opt.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise OptionError(f'{key}: is true or false, not {value!r}')
+    return bool(value)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import path as osp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,13 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
+from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.errors import OptionError
+from facesr_ext.host.options import require_keys, whole_number
+from facesr_ext.inference.tiles import Tiling
+from facesr_ext.models.loss_table import Batch
 
 if TYPE_CHECKING:
     from facesr_ext.models.face_sr_model import FaceSRModel
@@ -37,11 +42,17 @@ class Validation:
     """One pass over one data set.
 
     The file says bicubic's figures beside the model's for every metric: a model below them has learnt nothing.
+    ``val:`` may have ``max_images`` (only the first so many), ``batch_size`` (so many of one size at a time; each is
+    degraded and measured by itself all the same) and ``tile`` (``{size, overlap}`` in pixels of the network's input:
+    larger pictures are cut; they have no losses, since their intermediate results are not put together).
 
     Args:
         model (FaceSRModel): The model.
-        dataloader (DataLoader): BasicSR's, batch 1.
+        dataloader (DataLoader): BasicSR's: one picture at a time.
         current_iter (int | str): The iteration, or in a test the run's name.
+
+    Raises:
+        OptionError: for a value of ``val:`` that does not fit.
     """
 
     def __init__(self, model: FaceSRModel, dataloader: Any, current_iter: int | str) -> None:
@@ -49,36 +60,71 @@ class Validation:
         self.opt, self.set_opt = model.opt, dataloader.dataset.opt
         self.name: str = self.set_opt['name']
         self.metrics: dict[str, dict[str, Any]] = self.opt['val'].get('metrics') or {}
+        self.limit = whole_number('val: max_images', self.opt['val'].get('max_images'))
+        self.batch_size = whole_number('val: batch_size', self.opt['val'].get('batch_size')) or 1
+        self.tiling = self._read_tiling(self.opt['val'].get('tile'))
         self.rows: list[dict[str, Any]] = []
         self.losses: dict[str, list[float]] = defaultdict(list)
         self.sheet: list[list[np.ndarray]] = []
         self.titles: list[str] = []
 
+    def _read_tiling(self, opt: dict[str, Any] | None) -> Tiling | None:
+        if not opt:
+            return None
+        require_keys('val: tile', opt, ('size', 'overlap'), ())
+        size, overlap = (whole_number(f'val: tile: {key}', opt[key], 0) or 0 for key in ('size', 'overlap'))
+        tiling = Tiling(size, overlap)
+        tiling.check('val: tile', self.model.info.multiple_of)
+        return tiling
+
     def run(self, tb_logger: Any, save_img: bool) -> None:
         """Goes over the set, then writes and logs what was found."""
-        enlarged = bool(self.set_opt.get('lq_enlarged'))
-        for data in self._progress(self.loader):
-            batch, out = self.model.predict(data, enlarged)
-            pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
-            images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
-            path = (data.get('lq_path') or data['gt_path'])[0]
-            name = osp.splitext(osp.basename(path))[0]
-            if save_img:
-                write_image(self._image_path(name), images['SR'])
-            if batch.gt is not None:
-                self.rows.append({'name': name, **self._measure(images)})
-                for key, value in self.model.validation_losses(out, batch).items():
-                    self.losses[key].append(value)
-            if len(self.sheet) < SHEET_ROWS:
-                self.titles = list(images)
-                self.sheet.append(list(images.values()))
+        for group in self._groups():
+            self.model.stop_if_asked()
+            out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling)
+            for i, (path, batch) in enumerate(group):
+                self._take(path, batch, _sample(out, i), save_img)
         self._write_sheet()
         if self.rows and self.metrics:
             self._write_csv()
-            self._log(self._means(), tb_logger)
+            means = self._means()
+            self._log(means, tb_logger)
+            if self.opt['is_train']:
+                self.model.keep_best(self.name, means)
+
+    def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
+        """Path and batch of one of the pictures that go through the network together."""
+        enlarged = bool(self.set_opt.get('lq_enlarged'))
+        group: list[tuple[str, Batch]] = []
+        for data in self._progress(itertools.islice(self.loader, self.limit)):
+            batch = self.model.prepare_validation(data, enlarged)
+            if group and (len(group) == self.batch_size or not batch.fits(group[0][1])):
+                yield group
+                group = []
+            group.append(((data.get('lq_path') or data['gt_path'])[0], batch))
+        if group:
+            yield group
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
-        return tqdm(loader, unit='image', desc=self.name) if self.opt['val'].get('pbar', False) else loader
+        if not self.opt['val'].get('pbar', False):
+            return loader
+        return tqdm(loader, unit='image', desc=self.name, total=min(len(self.loader), self.limit or len(self.loader)))
+
+    def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
+        """Measures one picture, saves it and puts it on the sheet."""
+        pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
+        images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
+        name = osp.splitext(osp.basename(path))[0]
+        if save_img:
+            write_image(self._image_path(name), images['SR'])
+        if batch.gt is not None:
+            self.rows.append({'name': name, **self._measure(images)})
+            whole = self.tiling is None or not self.tiling.needed(batch.lq)
+            for key, value in (self.model.validation_losses(out, batch) if whole else {}).items():
+                self.losses[key].append(value)
+        if len(self.sheet) < SHEET_ROWS:
+            self.titles = list(images)
+            self.sheet.append(list(images.values()))
 
     def _measure(self, images: dict[str, np.ndarray]) -> dict[str, float]:
         """Each metric of the result, and of the enlarged LQ."""
@@ -125,7 +171,8 @@ class Validation:
         model = self.model
         model.metric_results = {key: means[key] for key in self.metrics}
         model._initialize_best_metric_results(self.name)
-        lines = [f'Validation {self.name}, {len(self.rows)} images']
+        capped = f' (the first of {len(self.loader)})' if len(self.rows) < len(self.loader) else ''
+        lines = [f'Validation {self.name}, {len(self.rows)} images{capped}']
         for key in self.metrics:
             line = f'\t # {key}: {means[key]:.4f}\t{BASELINE}: {means[f"{key}_{BASELINE}"]:.4f}'
             if self.opt['is_train']:
@@ -139,3 +186,9 @@ class Validation:
         if tb_logger:
             for key, value in {**means, **losses}.items():
                 tb_logger.add_scalar(f'metrics/{self.name}/{key}', value, self.current_iter)
+
+
+def _sample(out: FSRNetOutput, index: int) -> FSRNetOutput:
+    """The results of one sample, as a batch of one."""
+    one = slice(index, index + 1)
+    return FSRNetOutput(out.sr[one], out.coarse[one], *(tuple(t[one] for t in maps) for maps in out[2:]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import pickle
 from pathlib import Path
@@ -17,6 +18,8 @@ from facesr_ext.cli.main import main
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, read_mask, write_image, write_mask
 from facesr_ext.data.samplers import EpochIndex
+from facesr_ext.degradations.bicubic import BicubicDegradation
+from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
 from tests.support import PHOTOS, needs_photos
 
@@ -173,9 +176,66 @@ def test_bad_files_are_named_or_skipped(sample: Path, tmp_path: Path) -> None:
     assert Path(item['gt_path']).name != '0_bad.png'
 
 
+def test_a_skipped_file_is_told_once_a_run(sample: Path, tmp_path: Path) -> None:
+    """Workers come and go with the epochs; the list in the run's folder outlives them."""
+    for name in list_images(sample / 'images', 'x')[:2]:
+        write_image(tmp_path / 'in' / name, read_image(sample / 'images' / name))
+    _spoil(tmp_path / 'in')
+    told: list[str] = []
+    logger = logging.getLogger('basicsr')
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    plain: dict[str, Any] = {'dataroot_parsing': ..., 'landmark_file': ..., 'num_landmark': ...}
+    listed = tmp_path / 'skipped.txt'
+    for _ in range(2):  # two workers, or a resumed run
+        data = _faces(
+            tmp_path, dataroot_gt=str(tmp_path / 'in'), skip_bad_files=True, skipped_file=str(listed), **plain
+        )
+        bad = data.paths.index('0_bad.png')
+        assert torch.equal(data[bad]['gt'], data[bad]['gt'])
+        next(iter(DataLoader(data, 3, num_workers=1)))
+    logger.removeHandler(handler)
+    assert len([text for text in told if text.startswith('Skipped: ')]) == 1
+    assert listed.read_text(encoding='utf-8').splitlines() == [str(tmp_path / 'in' / '0_bad.png')]
+
+
+# ---- degradation in the workers ------------------------------------------------------------------------------------
+
+
+def _degrading(folder: Path, **changes: Any) -> Any:
+    opt = {'degrade_in_workers': True, 'degradation': {'preset': 'fsrnet_x8'}, **changes}
+    return _faces(folder, crop_scale=[0.5, 1.0], **opt)
+
+
+@pytest.mark.parametrize('context', sorted({'fork', 'spawn'} & set(multiprocessing.get_all_start_methods())))
+def test_workers_degrade_what_they_load(sample: Path, context: str) -> None:
+    data, plain = _degrading(sample), _faces(sample, crop_scale=[0.5, 1.0])
+    batch = next(iter(DataLoader(data, 6, num_workers=2, multiprocessing_context=context)))
+    assert torch.equal(batch['gt'], next(iter(DataLoader(plain, 6)))['gt'])  # what is drawn for the picture stays
+    expected = build_degradation({'preset': 'fsrnet_x8'}, 8)(batch['gt'], torch.Generator())
+    assert torch.allclose(batch['lq'], expected, atol=1 / 255 + 1e-6) and batch['lq'].shape == batch['gt'].shape
+
+
+def test_each_draw_is_degraded_by_a_seed_of_its_own(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noise(BicubicDegradation):
+        def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            return torch.rand(1, 3, 8, 8, generator=generator)
+
+    data = _degrading(sample, image_size=64)
+    data.degradation = Noise(8)
+    at = EpochIndex
+    lqs = [data[index]['lq'] for index in (at(2, 4, 2), at(2, 4, 2), at(2, 5, 2), at(2, 4, 8))]
+    assert torch.equal(lqs[0], lqs[1]) and not any(torch.equal(lqs[0], lq) for lq in lqs[2:])
+    data.manual_seed += 1
+    assert not torch.equal(lqs[0], data[at(2, 4, 2)]['lq'])
+
+
 @pytest.mark.parametrize(
     ('changes', 'error', 'message'),
     [
+        ({'degrade_in_workers': True}, OptionError, 'degrade_in_workers needs the degradation section'),
+        ({'degrade_in_workers': True, 'phase': 'val'}, OptionError, 'degrade_in_workers is for training'),
         ({'dataroot_gt': 'nowhere'}, DatasetError, 'dataroot_gt: there is no folder nowhere'),
         ({'dataroot_gt': ...}, OptionError, 'dataroot_gt is missing'),
         ({'dataroot_parsing': 'nowhere'}, DatasetError, 'no picture of .* has a mask'),
@@ -252,6 +312,8 @@ def test_unfit_pairs(pair_folder: Path, tmp_path: Path) -> None:
         _pairs(pair_folder, filename_tmpl='{}_lq')
     with pytest.raises(OptionError, match='builtin has no stored LQ'):
         _pairs(pair_folder, dataroot_gt='builtin')
+    with pytest.raises(OptionError, match='has no option degrade_in_workers'):
+        _pairs(pair_folder, degrade_in_workers=True)
     with pytest.raises(OptionError, match='gt_size 30 is not a multiple of the scale 4'):
         _pairs(pair_folder, gt_size=30)[0]
     with pytest.raises(DatasetError, match='is 64x64 px, but image_size is 128'):

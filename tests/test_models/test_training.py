@@ -95,6 +95,22 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_weights(recipe: str, tmp
             assert all(torch.equal(unbroken[key][k], broken[key][k]) for k in unbroken[key])
 
 
+def test_degrading_in_workers_trains_as_degrading_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bicubic draws nothing, so the two ways are one; the model does not degrade again."""
+    finals = []
+    for inside in (False, True):
+        place = tmp_path / str(inside)
+        place.mkdir()
+        monkeypatch.chdir(place)
+        opt = small_options(OPTIONS / 'fsrnet.yml')
+        opt['datasets']['train'].update(num_worker_per_gpu=1, degrade_in_workers=inside)
+        run_pipeline('train', ['-opt', str(write_options(opt, place / 'opt.yml'))])
+        finals.append(load_checkpoint(place / 'experiments' / opt['name'] / 'models' / 'net_g_latest.pth')['params'])
+    assert all(torch.allclose(finals[0][key], finals[1][key], atol=1e-4) for key in finals[0])
+
+
 # ---- one step ------------------------------------------------------------------------------------------------------
 
 

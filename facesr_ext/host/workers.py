@@ -1,0 +1,78 @@
+"""What the runner's training loader and its worker processes are told beyond BasicSR's options."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+from torch.utils.data import DataLoader
+
+from facesr_ext.errors import OptionError
+
+TERM_GRACE = 60.0
+"""Seconds that a worker outlives a SIGTERM, for the training process to finish its iteration."""
+
+
+class WorkerInit:
+    """Start of a loader's worker: OpenCV without threads of its own, and signals left to the process that trains.
+
+    Ctrl-C in a terminal and a scheduler's SIGTERM reach the workers as well; if these ended, the iteration that is
+    to be finished and saved would end with "DataLoader worker exited unexpectedly".
+
+    Args:
+        inner (Callable | None): What BasicSR has set.
+    """
+
+    def __init__(self, inner: Callable[[int], None] | None) -> None:
+        self.inner = inner
+
+    def __call__(self, worker_id: int) -> None:
+        cv2.setNumThreads(0)  # a pool of threads in each worker fights for the same cores, and may hang after a fork
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _leave_later)
+        if self.inner is not None:
+            self.inner(worker_id)
+
+
+def _leave_later(signum: int, frame: Any) -> None:
+    timer = threading.Timer(TERM_GRACE, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+def prepare_loader(loader: DataLoader[Any], dataset_opt: dict[str, Any]) -> None:
+    """Sets a training loader's start of workers and its ``timeout`` (seconds that a batch may take; default: any).
+
+    Raises:
+        OptionError: for a ``timeout`` that is no number of seconds, or without workers to wait for.
+    """
+    timeout = dataset_opt.get('timeout') or 0
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
+        raise OptionError(f'datasets: train: timeout is a number of seconds, not {timeout!r}')
+    if timeout and not loader.num_workers:
+        raise OptionError('datasets: train: timeout needs workers: set num_worker_per_gpu above 0, or remove it')
+    loader.timeout = timeout
+    if loader.num_workers:
+        loader.worker_init_fn = WorkerInit(loader.worker_init_fn)
+
+
+def complete_dataset_options(opt: dict[str, Any]) -> None:
+    """Writes into each dataset's options what it needs of the rest of the file.
+
+    ``manual_seed``, which the draws of our data sets are a function of; ``degradation`` where ``degrade_in_workers`` is
+    set; ``skipped_file`` in the run's folder where ``skip_bad_files`` is.
+
+    Args:
+        opt (dict): Options of a training run.
+    """
+    for dataset_opt in opt['datasets'].values():
+        dataset_opt['manual_seed'] = opt['manual_seed']
+        if dataset_opt.get('degrade_in_workers'):
+            dataset_opt['degradation'] = opt.get('degradation')
+        if dataset_opt.get('skip_bad_files'):
+            dataset_opt['skipped_file'] = str(Path(opt['path']['experiments_root']) / 'skipped.txt')

@@ -1,0 +1,78 @@
+"""TensorBoard and W&B of a resumed run: no step twice, one W&B run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host import run_logs
+
+train = sys.modules['basicsr.train']
+
+
+def _opt(folder: Path, **changes: Any) -> dict[str, Any]:
+    logger = {'use_tb_logger': True, 'wandb': {'project': None, 'resume_id': None}}
+    paths = {'experiments_root': str(folder)}
+    return {'name': 'run', 'rank': 0, 'root_path': str(folder), 'logger': logger, 'path': paths, **changes}
+
+
+def _steps(folder: Path) -> list[int]:
+    accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+    events = accumulator.EventAccumulator(str(folder / 'tb_logger' / 'run'))
+    events.Reload()
+    return [event.step for event in events.Scalars('loss')]
+
+
+def _log(opt: dict[str, Any], steps: range) -> None:
+    writer = train.init_tb_loggers(opt)  # type: ignore[attr-defined]
+    for step in steps:
+        writer.add_scalar('loss', 1.0, step)
+    writer.close()
+
+
+def test_resumed_steps_stand_in_tensorboard_once(tmp_path: Path) -> None:
+    """Saved at 6, killed at 9, resumed: 7 to 9 come from the resumed run alone."""
+    _log(_opt(tmp_path), range(1, 10))
+    _log(_opt(tmp_path, resume_iter=6), range(7, 13))
+    assert _steps(tmp_path) == list(range(1, 13))
+
+
+def test_other_processes_and_debug_runs_log_nothing(tmp_path: Path) -> None:
+    assert run_logs.init_tb_loggers(_opt(tmp_path, rank=1)) is None
+    assert run_logs.init_tb_loggers(_opt(tmp_path, name='debug_run')) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_wandb_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    wandb = ModuleType('wandb')
+    wandb.init = lambda **kwargs: calls.append(kwargs)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, 'wandb', wandb)
+    for more in ({}, {'resume_iter': 5}, {}):
+        opt = _opt(tmp_path, **more)
+        opt['logger']['wandb']['project'] = 'faces'
+        _log(opt, range(1))
+    opt['logger']['wandb']['resume_id'] = 'mine'
+    _log(opt, range(1))
+    first, resumed, fresh, given = (call['id'] for call in calls)
+    assert first == resumed != fresh and given == 'mine'
+    assert all(call['resume'] == 'allow' and call['sync_tensorboard'] for call in calls)
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = _opt(tmp_path)
+    opt['logger'] = {'use_tb_logger': False, 'wandb': {'project': 'faces'}}
+    with pytest.raises(OptionError, match='set use_tb_logger: true'):
+        run_logs.init_tb_loggers(opt)
+    monkeypatch.setitem(sys.modules, 'wandb', None)
+    opt['logger']['use_tb_logger'] = True
+    with pytest.raises(DependencyError, match='pip install wandb'):
+        run_logs.init_tb_loggers(opt)
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    with pytest.raises(DependencyError, match='pip install tensorboard'):
+        run_logs.init_tb_loggers(_opt(tmp_path))

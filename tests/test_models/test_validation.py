@@ -1,0 +1,137 @@
+"""Validation that need not take an hour: fewer pictures, several at a time, large ones in tiles."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from basicsr.data import build_dataloader, build_dataset
+from basicsr.models import build_model
+from basicsr.utils.options import parse_options
+
+from facesr_ext.archs.fsrnet_arch import FSRNetOutput
+from facesr_ext.data.image_io import write_image
+from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.errors import OptionError
+from facesr_ext.inference.tiles import Tiling
+from facesr_ext.models.loss_table import Batch
+from tests.support import OPTIONS, small_options, write_options
+
+
+def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = 'fsrnet', **changes: Any) -> Any:
+    opt = {**small_options(OPTIONS / f'{name}.yml'), **changes}
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
+    parsed, _ = parse_options(str(tmp_path), is_train=True)
+    for key in ('models', 'training_states', 'visualization'):
+        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    return build_model(parsed)
+
+
+def _validate(model: Any, data_opt: dict[str, Any], **val: Any) -> tuple[list[dict[str, str]], dict[str, float]]:
+    """Rows of the CSV, and what TensorBoard is given."""
+    scalars: dict[str, float] = {}
+
+    class Board:
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            scalars[name] = value
+
+    for key in ('max_images', 'batch_size', 'tile'):
+        model.opt['val'].pop(key, None)
+    model.opt['val'].update(val)
+    model.validated = {}
+    opt = {'name': 'val', 'type': 'FaceDataset', 'phase': 'val', 'scale': model.scale, **data_opt}
+    model.validation(build_dataloader(build_dataset(opt), opt), 0, Board())
+    with (Path(model.opt['path']['visualization']) / 'val_0.csv').open(newline='') as file:
+        return list(csv.DictReader(file)), scalars
+
+
+@pytest.fixture(scope='module')
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Faces of two sizes, in turns of two and one."""
+    folder = tmp_path_factory.mktemp('mixed')
+    for i, size in enumerate((64, 64, 128, 64, 64)):
+        write_image(folder / f'{i}.png', render_face(0, i, size).image)
+    return folder
+
+
+def test_several_at_a_time_give_what_one_at_a_time_gives(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _model(tmp_path, monkeypatch)
+    sizes: list[int] = []
+    infer = model.infer
+
+    def counted(batch: Batch, tiling: Tiling | None) -> FSRNetOutput:
+        sizes.append(len(batch))
+        return infer(batch, tiling)
+
+    monkeypatch.setattr(model, 'infer', counted)
+    one, board_one = _validate(model, {'dataroot_gt': str(mixed)})
+    assert sizes == [1] * 5
+    many, board_many = _validate(model, {'dataroot_gt': str(mixed)}, batch_size=2)
+    assert sizes[5:] == [2, 1, 2]
+    assert [row['name'] for row in one] == [row['name'] for row in many] == list('01234')
+    for a, b in zip(one, many, strict=True):
+        assert {k: float(a[k]) for k in a if k != 'name'} == pytest.approx({k: float(b[k]) for k in b if k != 'name'})
+    assert board_one == pytest.approx(board_many, rel=1e-4) and 'metrics/val/l_pix' in board_one
+
+
+def test_losses_of_a_batch_are_those_of_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With priors: their maps and targets are taken apart, too."""
+    model = _model(tmp_path, monkeypatch, 'quickstart')
+    data = {'dataroot_gt': 'builtin', 'image_size': 64, 'num_faces': 3}
+    boards = [_validate(model, data, batch_size=size)[1] for size in (1, 3)]
+    assert boards[0] == pytest.approx(boards[1], rel=1e-4)
+    assert {'metrics/val/l_parsing', 'metrics/val/l_landmark'} <= boards[0].keys()
+
+
+def test_only_the_first_pictures(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    model = _model(tmp_path, monkeypatch)
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'info', told.append)
+    rows, _ = _validate(model, {'dataroot_gt': str(mixed)}, max_images=2)
+    assert [row['name'] for row in rows] == ['0', '1']
+    assert any('Validation val, 2 images (the first of 5)' in text for text in told)
+    rows, _ = _validate(model, {'dataroot_gt': str(mixed)}, max_images=9)
+    assert len(rows) == 5 and '(the first' not in told[-1]
+
+
+def test_large_pictures_in_tiles(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that looks 8 pixels far: 32 pixels of overlap give what the whole gives."""
+    net = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 2}
+    model = _model(
+        tmp_path, monkeypatch, 'fsrnet_noprior', scale=2, network_g=net, degradation={'type': 'BicubicDegradation'}
+    )
+    seen: list[int] = []
+    model.net_g_ema.register_forward_hook(lambda net, inputs, out: seen.append(inputs[0].shape[-1]))
+    whole, board = _validate(model, {'dataroot_gt': str(mixed)})
+    assert seen == [32, 32, 64, 32, 32] and 'metrics/val/l_pix' in board
+    del seen[:]
+    tiles, _ = _validate(model, {'dataroot_gt': str(mixed)}, tile={'size': 48, 'overlap': 32})
+    assert seen == [32, 32, 48, 48, 48, 48, 32, 32]
+    for a, b in zip(whole, tiles, strict=True):
+        assert float(a['psnr_rgb']) == pytest.approx(float(b['psnr_rgb']), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('val', 'message'),
+    [
+        ({'max_images': 0}, 'val: max_images is a whole number from 1 on, not 0'),
+        ({'batch_size': 'all'}, "val: batch_size is a whole number from 1 on, not 'all'"),
+        ({'tile': {'size': 64}}, 'val: tile: overlap is missing'),
+        ({'tile': {'size': 64, 'overlap': 8, 'pad': 1}}, "val: tile: option: 'pad' is unknown"),
+        ({'tile': {'size': 60, 'overlap': 8}}, 'val: tile: size must be a multiple of 8'),
+        ({'tile': {'size': 64, 'overlap': 64}}, 'val: tile: overlap is from 0 to below size'),
+    ],
+)
+def test_unfit_options(
+    val: dict[str, Any], message: str, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        _validate(_model(tmp_path, monkeypatch), {'dataroot_gt': str(mixed)}, **val)

@@ -12,6 +12,7 @@ import difflib
 import importlib
 import inspect
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -95,7 +96,7 @@ class Check:
         for prefix in (': '.join(path), ':'.join(path), *path[::-1]):
             message = message.removeprefix(f'{prefix}: ')
         section = self.file.get(path)
-        words = message.replace(':', ' ').replace(',', ' ').split()
+        words = re.findall(r'\w+', message)
         key = next((w for w in words if isinstance(section, dict) and w in section and w != 'type'), None)
         place = (*path, key) if key else path
         self.error(place, message.removeprefix(f'{key}: '))

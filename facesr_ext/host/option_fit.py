@@ -88,27 +88,30 @@ def check_input(check: Check) -> None:
         check.error(('network_g', 'scale'), message)
         return
     for phase, section in check.section('datasets').items():
-        if isinstance(section, dict) and check.clean(('datasets', phase), ('degradation',), ('scale',)):
-            _check_set(check, ('datasets', phase), section, info)
+        suitable = isinstance(section, dict) and check.clean(('datasets', phase), ('degradation',), ('scale',))
+        if suitable and not _check_set(check, ('datasets', phase), section, info):
+            return
 
 
-def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: ArchInfo) -> None:
+def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: ArchInfo) -> bool:
+    """Whether a set gives an LQ at all; its size and kind are reported."""
     sample = check.shared['samples'].get(place[1], {})
     degradation = check.shared.get('degradation')
     has_lq = 'lq' in sample or section.get('dataroot_lq') is not None
     if not has_lq and degradation is None:
         message = 'gives no LQ: add a degradation section (such as preset: fsrnet_x8), or take PairedFaceDataset with '
         check.error((*place, 'type'), f'{message}dataroot_lq')
-        return
+        return False
     enlarged = bool(section.get('lq_enlarged')) if has_lq else bool(getattr(degradation, 'enlarged', False))
     if enlarged and info.input == 'small':
         where = (*place, 'lq_enlarged') if has_lq else ('degradation',)
         check.error(where, 'gives an enlarged LQ, but network_g takes the small one; unset lq_enlarged / enlarge')
-        return
+        return True
     size = tuple(sample['gt'].shape[-2:]) if 'gt' in sample else ()
     key = 'gt_size' if place[1] == 'train' and section.get('gt_size') else 'image_size'
     if size and (place[1] == 'train' or section.get('image_size')):  # without image_size a set has many sizes
         _check_size(check, (*place, key), size, info)
+    return True
 
 
 def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchInfo) -> None:
@@ -149,6 +152,7 @@ def check_priors(check: Check) -> None:
             key = 'num_landmark' if 'num_landmark' in section else 'dataroot_gt'
             message = f'gives {given} landmarks a face, but network_g predicts {priors.num_landmark}'
             check.error(('datasets', phase, key), f'{message}; set num_landmark alike in both')
+            return  # other sets have the same fault, or will say so when this one is mended
 
 
 def check_losses(check: Check) -> None:

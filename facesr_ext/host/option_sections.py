@@ -114,7 +114,7 @@ def check_keys(check: Check) -> None:
 
 def check_path(check: Check) -> None:
     """Keys of ``path:``, of each of which BasicSR makes a folder unless it knows it, and the files that they name."""
-    networks = [key for key in check.opt if key.startswith('network_')]
+    networks = {key for key in check.opt if key.startswith('network_')} | {path[-1] for path in check.meant}
     known = {*PATH_KEYS, *(f'pretrain_{n}' for n in networks)}
     known |= {f'{what}_{n.removeprefix("network_")}' for n in networks for what in ('strict_load', 'param_key')}
     for key, value in check.section('path').items():

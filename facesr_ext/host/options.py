@@ -91,7 +91,7 @@ def refuse_text_numbers(section: str, opt: dict[str, Any]) -> None:
     Raises:
         OptionError: naming the key and how to write it.
     """
-    for key, value in _leaves(section, opt):
+    for key, value in leaves(section, opt):
         if isinstance(value, str) and any(c.isdigit() for c in value) and _is_number(value):
             raise OptionError(
                 f'{key}: {value!r} is text to YAML, not a number; write {float(value)!r} with a dot '
@@ -99,13 +99,14 @@ def refuse_text_numbers(section: str, opt: dict[str, Any]) -> None:
             )
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every value inside a section, with its key path 'section:key'."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(f'{path}:{key}', inner)
+            yield from leaves(f'{path}:{key}', inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _leaves(path, inner)
+            yield from leaves(path, inner)
     else:
         yield path, value
 

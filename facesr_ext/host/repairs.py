@@ -36,6 +36,7 @@ from basicsr.utils import check_resume, set_random_seed
 
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host import repairs_device, repairs_parts, run_logs, runner, weights, workers
+from facesr_ext.host.option_file import OptionLoader
 from facesr_ext.host.options import known_name
 from facesr_ext.host.patching import names_used, replace_everywhere
 
@@ -262,12 +263,12 @@ def repair_optimizers() -> None:
     Cause: the release on PyPI knows only Adam; later sources list a few more by hand.
     """
     stock = base_model.BaseModel.get_optimizer
-    if {'RMSprop', 'getattr', '_optimizer_class'} & names_used(stock):
+    if {'RMSprop', 'getattr', 'optimizer_class'} & names_used(stock):
         return
 
     @functools.wraps(stock)
     def get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
-        optimizer = _optimizer_class(optim_type)
+        optimizer = optimizer_class(optim_type)
         known = [name for name in inspect.signature(optimizer).parameters if name != 'params']
         for key in kwargs:
             known_name(f'train:optim_*: option of {optim_type}', key, known)
@@ -276,7 +277,7 @@ def repair_optimizers() -> None:
     base_model.BaseModel.get_optimizer = get_optimizer
 
 
-def _optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
+def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     """Looks an optimiser up in torch.optim.
 
     Raises:
@@ -344,6 +345,41 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     return net
 
 
+def repair_option_files() -> None:
+    """Makes option files and ``--force_yml`` data that is read, never code that is run.
+
+    Symptom: an option file with a ``!!python/`` tag, or a ``--force_yml`` entry with a bracket in it, runs any code;
+    ``lr=1e-4`` arrives as text, ``{a: 1}`` and ``-1`` too; a forced manual_seed does not seed.
+    Cause: PyYAML's unsafe loader, ``exec`` and ``eval``; overrides are applied after the seed has been set.
+    What is done: the loader is a safe one, and it applies the overrides itself; BasicSR's parser sees none.
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/768
+    """
+    options: Any = importlib.import_module('basicsr.utils.options')
+    stock, stock_yaml = options.parse_options, options.ordered_yaml
+    if 'exec' not in names_used(stock):
+        return
+
+    def ordered_yaml() -> tuple[type[OptionLoader], Any]:
+        return OptionLoader, stock_yaml()[1]
+
+    @functools.wraps(stock)
+    def parse_options(root_path: str, is_train: bool = True) -> Any:
+        args, rest = runner.split_arguments(sys.argv[1:])
+        entries = tuple(args.force_yml or ())
+        loader = type('ForcedLoader', (OptionLoader,), {'overrides': entries})
+        saved, sys.argv = sys.argv, [sys.argv[0], *rest]
+        options.ordered_yaml = lambda: (loader, stock_yaml()[1])
+        try:
+            opt, parsed = stock(root_path, is_train=is_train)
+        finally:
+            sys.argv, options.ordered_yaml = saved, ordered_yaml
+        parsed.force_yml = args.force_yml
+        return opt, parsed
+
+    options.ordered_yaml = ordered_yaml
+    replace_everywhere('parse_options', stock, parse_options)
+
+
 REPAIRS: tuple[Callable[[], None], ...] = (
     repair_runners,
     repair_resume,
@@ -354,6 +390,7 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     *repairs_device.REPAIRS,
     *repairs_parts.REPAIRS,
     run_logs.repair_loggers,
+    repair_option_files,
 )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
 import importlib
@@ -56,8 +57,9 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
         RunInterrupted: A signal has ended a training of ours; its state is saved.
     """
     module = importlib.import_module(f'basicsr.{kind}')
+    argv = sys.argv[1:] if argv is None else argv
     signals = interrupts.watched() if kind == 'train' else contextlib.nullcontext()
-    with _arguments(sys.argv[1:] if argv is None else argv), signals:
+    with _arguments(argv), _told_in_the_log(module, _check_options(kind, argv)), signals:
         getattr(module, f'{kind}_pipeline')(str(run_root(module)))
     _leave_group()
 
@@ -89,6 +91,73 @@ def run_root(module: ModuleType) -> Path:
     root = Path(str(module.__file__)).resolve().parent.parent
     installed = {'site-packages', 'dist-packages'} & set(root.parts) or any(root.glob('basicsr-*.dist-info'))
     return Path.cwd() if installed else root
+
+
+def split_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Reads BasicSR's arguments as its own parser does, but demands none and refuses none.
+
+    Args:
+        argv (Sequence[str]): Arguments without the program name.
+
+    Returns:
+        tuple[Namespace, list[str]]: opt, launcher, auto_resume, debug, force_yml; and argv without ``--force_yml``.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('-opt')
+    parser.add_argument('--launcher', default='none')
+    parser.add_argument('--auto_resume', action='store_true')
+    parser.add_argument('--debug', action='store_true')
+    parser.add_argument('--local_rank', '--local-rank')
+    parser.add_argument('--force_yml', nargs='+')
+    args, rest = parser.parse_known_args(argv)
+    kept = ['-opt', args.opt] if args.opt is not None else []
+    kept += ['--launcher', args.launcher] if args.launcher != 'none' else []
+    kept += ['--local_rank', args.local_rank] if args.local_rank is not None else []
+    kept += [f'--{flag}' for flag in ('auto_resume', 'debug') if getattr(args, flag)]
+    return args, kept + rest
+
+
+def _check_options(kind: Kind, argv: Sequence[str]) -> list[str]:
+    """Looks the option file through before anything is built; a missing argument is left to BasicSR's parser.
+
+    Returns:
+        list[str]: Warnings.
+
+    Raises:
+        OptionError: listing all findings, where one of them is an error.
+    """
+    args, _ = split_arguments(argv)
+    if args.opt is None:
+        return []
+    check = importlib.import_module('facesr_ext.host.option_check')  # it needs every part registered
+    findings = check.check_file(args.opt, kind, args.force_yml or (), args.launcher, args.auto_resume)
+    check.refuse_faults(args.opt, findings)
+    return [str(finding) for finding in findings]
+
+
+@contextlib.contextmanager
+def _told_in_the_log(module: ModuleType, warnings: list[str]) -> Iterator[None]:
+    """Logs warnings once BasicSR has opened its log, which never gets its file if anybody logs before.
+
+    Args:
+        module (ModuleType): basicsr.train or basicsr.test.
+        warnings (list[str]): What to tell.
+    """
+    stock: Any = getattr(module, 'get_root_logger', get_root_logger)
+
+    def tell(*args: Any, **kwargs: Any) -> Any:
+        logger = stock(*args, **kwargs)
+        while warnings:
+            logger.warning(warnings.pop(0))
+        return logger
+
+    module.get_root_logger = tell  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.get_root_logger = stock  # type: ignore[attr-defined]
+        if warnings:  # the run has ended before
+            tell()
 
 
 @contextlib.contextmanager

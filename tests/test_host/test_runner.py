@@ -139,6 +139,7 @@ def test_root_is_the_clone_or_the_current_directory(tmp_path: Path, monkeypatch:
 def test_arguments_reach_basicsr_and_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(sys, 'argv', ['program', 'own'])
+    monkeypatch.setattr(runner, '_check_options', lambda kind, argv: [])
     monkeypatch.setattr(sys.modules['basicsr.test'], 'test_pipeline', lambda root: seen.append(list(sys.argv)))
     runner.run('test', ['-opt', 'x.yml', '--local-rank=1', '--local-rank', '2', '--force_yml', 'a=--local-rank'])
     expected = ['-opt', 'x.yml', '--local_rank=1', '--local_rank', '2', '--force_yml', 'a=--local-rank']

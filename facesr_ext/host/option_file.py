@@ -1,0 +1,261 @@
+"""Reading option files as data, with the line of every key: nothing in a file or in ``--force_yml`` is executed.
+
+PyYAML's safe constructors do the reading. A text such as ``1e-3`` stays text in a file, as BasicSR reads it (the option
+check names it), but is a number in ``--force_yml``, where nobody can have meant anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from facesr_ext.errors import OptionError
+
+KeyPath = tuple[str, ...]
+FORCED = '--force_yml'
+_NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
+
+
+class Problem(NamedTuple):
+    """What is wrong with the file as such: its place ('file.yml:LINE' or '--force_yml'), line, key and message."""
+
+    where: str
+    line: int
+    key: KeyPath
+    message: str
+
+
+class OptionFile:
+    """An option file with ``--force_yml`` applied.
+
+    Attributes:
+        name (str): The path as the user gave it.
+        options (OrderedDict): What it says; empty where it cannot be read at all.
+        problems (list[Problem]): What is wrong with it as YAML, and with the overrides.
+        unsafe (list[Problem]): Those of them that would have run code.
+        readable (bool): Whether there are options.
+    """
+
+    def __init__(self, name: str, text: str, overrides: Iterable[str] = ()) -> None:
+        self.name = name
+        self.options: OrderedDict[str, Any] = OrderedDict()
+        self.problems: list[Problem] = []
+        self.unsafe: list[Problem] = []
+        self.readable = False
+        self._lines: dict[KeyPath, int] = {}
+        self._forced: set[KeyPath] = set()
+        self._seen: set[int] = set()
+        self._parse(text)
+        for entry in overrides if self.readable else ():
+            self._override(entry)
+
+    @classmethod
+    def read(cls, path: str, overrides: Iterable[str] = ()) -> OptionFile:
+        """Reads a file; one that cannot be read is a problem like any other."""
+        try:
+            text = Path(path).read_text(encoding='utf-8')
+        except FileNotFoundError:
+            error = f'there is no such file (looked for from {Path.cwd()}); correct -opt'
+        except (OSError, UnicodeDecodeError) as err:
+            error = f'cannot be read ({err}); give a YAML file in UTF-8'
+        else:
+            return cls(path, text, overrides)
+        file = cls(path, '')
+        file.problems = [Problem(path, 0, (), error)]
+        return file
+
+    def line(self, path: KeyPath) -> int:
+        """The line of a key, or of the nearest section around it; overrides come after the file."""
+        while path and path not in self._lines and path not in self._forced:
+            path = path[:-1]
+        return 10**9 if path in self._forced else self._lines.get(path, 1)
+
+    def where(self, path: KeyPath) -> str:
+        """'file.yml:LINE', or '--force_yml'."""
+        line = self.line(path)
+        return FORCED if line == 10**9 else f'{self.name}:{line}'
+
+    def get(self, path: KeyPath) -> Any:
+        """The value at a path, None where there is none."""
+        value: Any = self.options
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    # ---- the file -----------------------------------------------------------------------------------------------
+
+    def _parse(self, text: str) -> None:
+        loader = _SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                node = self._walk(loader, node, ())
+                options = loader.construct_document(node)
+            else:
+                options = None
+        except yaml.YAMLError as err:
+            mark = getattr(err, 'problem_mark', None)
+            problem = getattr(err, 'problem', None) or str(err).split('\n')[0]
+            message = f'this is no YAML: {problem}; look at indentation, quotes and colons here and in the line above'
+            self._problem(mark.line + 1 if mark else 1, (), message)
+            return
+        except RecursionError:
+            self._problem(1, (), 'an anchor contains itself (&name ... *name); write the section out')
+            return
+        finally:
+            loader.dispose()
+        if isinstance(options, dict):
+            self.options, self.readable = OrderedDict(options), True
+        else:
+            self._problem(1, (), 'holds no sections; an option file is a mapping that begins with "name: ..."')
+
+    def _walk(self, loader: yaml.SafeLoader, node: yaml.Node, path: KeyPath) -> yaml.Node:
+        """Takes down lines, repeated keys and tags; what may not be constructed becomes null."""
+        if id(node) in self._seen:
+            return node  # an alias
+        self._seen.add(id(node))
+        if node.tag not in loader.yaml_constructors:
+            self._refuse_tag(node, path)
+            return yaml.ScalarNode('tag:yaml.org,2002:null', 'null', node.start_mark, node.end_mark)
+        if isinstance(node, yaml.SequenceNode):
+            node.value = [self._walk(loader, child, (*path, str(i))) for i, child in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            node.value = [self._walk_pair(loader, key, value, path) for key, value in node.value]
+        return node
+
+    def _walk_pair(
+        self, loader: yaml.SafeLoader, key: yaml.Node, value: yaml.Node, path: KeyPath
+    ) -> tuple[yaml.Node, yaml.Node]:
+        line, name = key.start_mark.line + 1, str(key.value)
+        inner = (*path, name)
+        if key.tag == 'tag:yaml.org,2002:merge':
+            return key, self._walk(loader, value, path)
+        if key.tag != 'tag:yaml.org,2002:str':
+            self._problem(line, inner, f'the key {name} is no text to YAML; put it into quotes')
+            key = yaml.ScalarNode('tag:yaml.org,2002:str', name, key.start_mark, key.end_mark)
+        elif inner in self._lines:
+            self._problem(line, inner, f'stands in line {self._lines[inner]} too, and only this one counts; remove one')
+        self._lines[inner] = line
+        return key, self._walk(loader, value, inner)
+
+    def _refuse_tag(self, node: yaml.Node, path: KeyPath) -> None:
+        tag = node.tag.replace('tag:yaml.org,2002:', '!!')
+        if tag.startswith('!!python/'):
+            reason = 'could run code, so it is refused and has not been executed; write plain values and lists'
+        else:
+            reason = 'is unknown; write the plain value (numbers may have !!float)'
+        problem = self._problem(node.start_mark.line + 1, path, f'the tag {tag} {reason}')
+        if tag.startswith('!!python/'):
+            self.unsafe.append(problem)
+
+    def _problem(self, line: int, path: KeyPath, message: str) -> Problem:
+        where = FORCED if line == 10**9 else f'{self.name}:{line}'
+        self.problems.append(Problem(where, line, path, message))
+        return self.problems[-1]
+
+    # ---- --force_yml --------------------------------------------------------------------------------------------
+
+    def _override(self, entry: str) -> None:
+        """Applies ``section:key=value``; the section must be there, the key need not."""
+        keys, equals, text = entry.partition('=')
+        path = tuple(key.strip() for key in keys.split(':'))
+        if not equals or not all(path):
+            self._problem(10**9, (), f'{entry!r} is no override; write section:key=value, without spaces')
+            return
+        section = self.get(path[:-1])
+        if not isinstance(section, dict):
+            name = ':'.join(path[:-1])
+            self._problem(10**9, path, f'the file has no section {name} that could take it; add that to the file')
+            return
+        try:
+            section[path[-1]] = override_value(text.strip())
+        except yaml.YAMLError as err:
+            reason = str(err).split('\n')[0]
+            problem = self._problem(10**9, path, f'{text.strip()!r} is no value: {reason}; it was not executed')
+            self.unsafe.extend([problem] * ('python/' in text))
+        self._forced.add(path)
+
+
+class _SafeLoader(yaml.SafeLoader):
+    """PyYAML's SafeLoader with ordered mappings, as BasicSR has them."""
+
+    def ordered_map(self, node: yaml.MappingNode) -> OrderedDict[str, Any]:
+        self.flatten_mapping(node)
+        return OrderedDict(self.construct_pairs(node, deep=True))
+
+
+_SafeLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _SafeLoader.ordered_map)
+
+
+class OptionLoader:
+    """What ``yaml.load(stream, Loader=OptionLoader)`` needs of a loader: option files as data, or an OptionError.
+
+    Args:
+        stream (IO | str): The open file, or text.
+    """
+
+    overrides: Sequence[str] = ()
+
+    def __init__(self, stream: Any) -> None:
+        text = stream if isinstance(stream, str) else stream.read()
+        self.file = OptionFile(str(getattr(stream, 'name', 'option file')), text, self.overrides)
+
+    def get_single_data(self) -> OrderedDict[str, Any]:
+        """The options.
+
+        Raises:
+            OptionError: naming everything that is wrong with the file as YAML.
+        """
+        file = self.file
+        fatal = [p for p in file.problems if not file.readable or p in file.unsafe or p.where == FORCED]
+        if fatal:
+            raise OptionError('\n'.join(f'{p.where}: {":".join(p.key)}: {p.message}' for p in fatal))
+        return file.options
+
+    def dispose(self) -> None:
+        """Part of the interface."""
+
+
+def override_value(text: str) -> Any:
+    """The value of a ``--force_yml`` entry: a YAML value, where ``1e-4`` and ``None`` too are what they look like.
+
+    Raises:
+        yaml.YAMLError: for a list, mapping or tagged value that is not well formed or would need code.
+    """
+    plain = _plain_value(text)
+    if not isinstance(plain, str):
+        return plain
+    if re.match(r'!!float\S', text):  # BasicSR needs no space there
+        return float(text.removeprefix('!!float'))
+    if text[:1] in ('!', '"', "'"):
+        return yaml.load(text, _SafeLoader)
+    if text[:1] in ('[', '{'):
+        return _plain_leaves(yaml.load(text, _SafeLoader))
+    try:
+        value = yaml.load(text, _SafeLoader)
+    except yaml.YAMLError:
+        return text  # a path or pattern with characters that YAML reserves
+    return value if value is None or isinstance(value, bool) else text  # neither dates nor times of day
+
+
+def _plain_value(text: str) -> Any:
+    if text.lower() in ('none', '~'):
+        return None
+    if text.isdecimal():
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text) if re.search('[.eE]', text) else int(text)
+    return text
+
+
+def _plain_leaves(value: Any) -> Any:
+    if isinstance(value, dict):
+        return OrderedDict((key, _plain_leaves(inner)) for key, inner in value.items())
+    if isinstance(value, list):
+        return [_plain_leaves(inner) for inner in value]
+    return _plain_value(value) if isinstance(value, str) else value

@@ -1,0 +1,45 @@
+"""Where the shipped option files are: in the repository, or in the package where it was installed from a wheel."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+from facesr_ext.errors import DependencyError
+
+
+def shipped_options() -> Path:
+    """The folder of the shipped option files.
+
+    Raises:
+        DependencyError: There is none: the package was put together without them.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / 'option_files', package.parent / 'options'):  # setup.py copies the one to the other
+        if folder.is_dir():
+            return folder
+    raise DependencyError(
+        f'The option files are missing: neither {package / "option_files"} nor {package.parent / "options"} is there. '
+        'Install facesr_ext again, from a wheel or with: pip install -e .'
+    )
+
+
+def recipe_named(name: str, *more: Path) -> Path | None:
+    """The training file of a run, among the shipped ones and those of further folders.
+
+    Args:
+        name (str): The run's name.
+        more (Path): Folders to look into first; the one above each is searched, too.
+
+    Returns:
+        Path | None: The file, None where no file has that name.
+    """
+    folders = [place for folder in more for place in (folder, folder.parent)]
+    with contextlib.suppress(DependencyError):  # only a hint less
+        folders.append(shipped_options())
+    for file in (file for folder in folders for file in sorted(folder.glob('*.yml'))):
+        text = file.read_text(encoding='utf-8', errors='replace')
+        if re.search(rf'^name: *{re.escape(name)} *(#.*)?$', text, re.M) and re.search('^train:', text, re.M):
+            return file
+    return None

@@ -83,6 +83,8 @@ def check_samples(check: Check) -> None:
         if part is None or part.target is None or not ours or not check.clean(place, ('scale',)):
             continue
         opt = {'phase': phase.partition('_')[0], 'manual_seed': 0, **section, 'scale': check.opt.get('scale')}
+        if section.get('degrade_in_workers'):
+            opt['degradation'] = check.opt.get('degradation')
         try:
             with quietly():
                 check.shared['samples'][phase] = part.target(opt)[0]

@@ -20,8 +20,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host import option_check, runner
 from facesr_ext.host.option_check import check_file
 from facesr_ext.host.option_file import override_value
-from tests.support import OPTIONS, option_files
-from tests.test_host.test_repairs import stock_copy
+from tests.support import OPTIONS, option_files, small_options, stock_copy, write_options
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 TRAIN_SET = '    dataroot_gt: builtin  # drawn faces, with labels; or a folder\n'
@@ -495,3 +494,12 @@ def test_registries_are_read_in_silence(capsys: pytest.CaptureFixture[str]) -> N
     assert option_check.registered(MODEL_REGISTRY, 'RealESRGANModel') is not None
     assert option_check.registered(ARCH_REGISTRY, 'Nothing') is None
     assert capsys.readouterr().out == ''
+
+
+def test_every_option_of_keeping_validation_and_workers_is_known(tmp_path: Path) -> None:
+    opt = small_options(OPTIONS / 'quickstart.yml')
+    opt.update(compile=False, tf32=True, challenge={'max_params': 10**7})
+    opt['logger'].update(keep_last=2, keep_best=True, keep_every=4)
+    opt['val'].update(max_images=1, batch_size=2, tile={'size': 64, 'overlap': 16}, pbar=False)
+    opt['datasets']['train'].update(degrade_in_workers=True, num_worker_per_gpu=1, timeout=60)
+    assert check_file(str(write_options(opt, tmp_path / 'opt.yml')), 'train') == []

@@ -15,7 +15,7 @@ import typer
 import facesr_ext
 from facesr_ext.errors import FaceSRError
 
-COMMANDS = ('train', 'test', 'sample')
+COMMANDS = ('train', 'test', 'check', 'list', 'init', 'sample')
 
 
 def build_app() -> typer.Typer:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 import torch
 
+from facesr_ext.archs.arch_util import quantize
+from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.ops import usm_sharpen
 from facesr_ext.errors import DatasetError
 
@@ -54,3 +56,31 @@ class Degradation(ABC):
     @abstractmethod
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """What a kind of degradation does; sizes are checked already."""
+
+
+class GroupedDegradation(Degradation):
+    """A random degradation that cuts the batch into random groups, for what must be the same within a tensor.
+
+    Args:
+        scale (int): HR-to-LR factor.
+        groups (int): Groups a batch.
+        usm_lq, usm_target (bool): As in :class:`Degradation`.
+    """
+
+    def __init__(self, scale: int, groups: int, usm_lq: bool, usm_target: bool) -> None:
+        super().__init__(scale, usm_lq=usm_lq, usm_target=usm_target)
+        self.groups = groups
+
+    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), 8-bit levels."""
+        draws = Draws(generator)
+        height, width = gt.shape[-2:]
+        lq = gt.new_empty(len(gt), gt.shape[1], height // self.scale, width // self.scale)
+        for group in draws.permutation(len(gt)).chunk(self.groups):
+            index = group.to(gt.device)
+            lq[index] = self.degrade_group(gt[index], lq.shape[-2:], draws)
+        return quantize(lq)
+
+    @abstractmethod
+    def degrade_group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
+        """(n, 3, H, W) -> (n, 3, *size), of one group; all random values come from ``draws``."""

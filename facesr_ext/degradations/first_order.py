@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import torch
 
-from facesr_ext.archs.arch_util import quantize
 from facesr_ext.degradations import jpeg, ops
-from facesr_ext.degradations.base import Degradation
+from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KernelSpec, draw_kernels
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 
 @DEGRADATION_REGISTRY.register()
-class FirstOrderDegradation(Degradation):
+class FirstOrderDegradation(GroupedDegradation):
     """Blur, downscale by a random factor, noise, JPEG, then back to HR size and by area to LR size.
 
     The degradation of the AI6126 challenge's first editions (MMEditing's), and of face restoration before Real-ESRGAN.
@@ -55,25 +54,14 @@ class FirstOrderDegradation(Degradation):
         gray_noise_prob: float = 0.0,
         jpeg_range: Range = (50.0, 95.0),
     ) -> None:
-        super().__init__(scale, usm_lq=usm_lq, usm_target=usm_target)
-        self.groups = groups
+        super().__init__(scale, groups, usm_lq, usm_target)
         self.kernels = KernelSpec(
             kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range
         )
         self.downscale_range, self.jpeg_range = downscale_range, jpeg_range
         self.noise = (gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
 
-    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), 8-bit levels."""
-        draws = Draws(generator)
-        height, width = gt.shape[-2:]
-        lq = gt.new_empty(len(gt), gt.shape[1], height // self.scale, width // self.scale)
-        for group in draws.permutation(len(gt)).chunk(self.groups):
-            index = group.to(gt.device)
-            lq[index] = self._group(gt[index], lq.shape[-2:], draws)
-        return quantize(lq)
-
-    def _group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
+    def degrade_group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
         full = (img.shape[-2], img.shape[-1])
         img = ops.blur(img, draw_kernels(self.kernels, len(img), draws))
         factor = float(draws.uniform(self.downscale_range, 1))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from facesr_ext.archs.arch_util import quantize
 from facesr_ext.degradations import jpeg, ops
-from facesr_ext.degradations.base import Degradation
+from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KINDS, KernelSpec, draw_kernels, draw_sinc_kernels, pulse
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
@@ -34,7 +33,7 @@ class _Noise:
 
 
 @DEGRADATION_REGISTRY.register()
-class SecondOrderDegradation(Degradation):
+class SecondOrderDegradation(GroupedDegradation):
     """Real-ESRGAN's degradation, every option under its name there; the defaults are its own.
 
     The batch is cut into random groups. Resize modes and factors and the order of the last two steps are drawn for
@@ -94,8 +93,8 @@ class SecondOrderDegradation(Degradation):
         jpeg_range2: Range = (30.0, 95.0),
         final_sinc_prob: float = 0.8,
     ) -> None:
-        super().__init__(scale, usm_lq=usm_lq, usm_target=usm_target)
-        self.groups, self.second_blur_prob, self.final_sinc_prob = groups, second_blur_prob, final_sinc_prob
+        super().__init__(scale, groups, usm_lq, usm_target)
+        self.second_blur_prob, self.final_sinc_prob = second_blur_prob, final_sinc_prob
         self.blur1 = KernelSpec(SIZES, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
         self.blur2 = KernelSpec(SIZES, kernel_list2, kernel_prob2, sinc_prob2, blur_sigma2, betag_range2, betap_range2)
         self.resize1, self.resize2 = (resize_prob, resize_range), (resize_prob2, resize_range2)
@@ -103,15 +102,8 @@ class SecondOrderDegradation(Degradation):
         self.noise2 = _Noise(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2)
         self.jpeg1, self.jpeg2 = jpeg_range, jpeg_range2
 
-    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), 8-bit levels."""
-        draws = Draws(generator)
-        height, width = gt.shape[-2:]
-        lq = gt.new_empty(len(gt), gt.shape[1], height // self.scale, width // self.scale)
-        for group in draws.permutation(len(gt)).chunk(self.groups):
-            index = group.to(gt.device)
-            lq[index] = self._second_stage(self._first_stage(gt[index], draws), lq.shape[-2:], draws)
-        return quantize(lq)
+    def degrade_group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
+        return self._second_stage(self._first_stage(img, draws), size, draws)
 
     def _first_stage(self, img: torch.Tensor, draws: Draws) -> torch.Tensor:
         img = ops.blur(img, draw_kernels(self.blur1, len(img), draws))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -35,17 +36,21 @@ def check_networks(check: Check) -> None:
 
 
 def _build(check: Check, part: Part) -> nn.Module | None:
-    """A network on the meta device, where it can be built there."""
-    arguments = {key: value for key, value in part.section.items() if key != 'type'}
-    try:
-        with torch.device('meta'):
-            return part.target(**arguments)  # type: ignore[misc]
-    except FaceSRError as err:
-        check.problem(part.path, err)
-    except (TypeError, ValueError, AssertionError) as err:
-        check.error((*part.path, 'type'), f'cannot be built with these options: {err}')
-    except (RuntimeError, NotImplementedError):  # it computes with its weights while it is built: left to the run
-        pass
+    """A network on the meta device; one that computes while it is built, is built on the CPU and brought there."""
+    arguments = {key: deepcopy(value) for key, value in part.section.items() if key != 'type'}
+    for device in ('meta', 'cpu'):
+        try:
+            with torch.device(device), torch.random.fork_rng(devices=[]):
+                net: nn.Module = part.target(**arguments)  # type: ignore[misc]
+            return net.to('meta')
+        except FaceSRError as err:
+            check.problem(part.path, err)
+            return None
+        except (TypeError, ValueError, AssertionError) as err:
+            check.error((*part.path, 'type'), f'cannot be built with these options: {err}')
+            return None
+        except (RuntimeError, ImportError):  # on the CPU too: it needs what this machine has not, as the run will say
+            continue
     return None
 
 

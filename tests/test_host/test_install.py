@@ -19,6 +19,7 @@ HOOKED = 'import sys; assert any(getattr(f, "facesr_ext_finder", False) for f in
 UNHOOKED = HOOKED.replace('assert any', 'assert not any')
 # What the hook leads to, without paying for torch: the plugin's own package, from where this installation put it.
 WHOLE = HOOKED + '; import facesr_ext.cli.main, facesr_ext.errors; print(facesr_ext.__file__)'
+SHIPPED = 'import facesr_ext.host.shipped as shipped; print(shipped.shipped_options())'
 
 
 @pytest.fixture(scope='module')
@@ -28,6 +29,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (*SOURCES, 'facesr_ext.pth', 'facesr_ext.start'):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / 'options', folder / 'options')
     shutil.copytree(ROOT / 'facesr_ext', folder / 'facesr_ext', ignore=shutil.ignore_patterns('__pycache__'))
     return folder
 
@@ -62,6 +64,8 @@ def install_and_remove(run_python: RunPython, python: Path, *target: str) -> str
     pip(run_python, python, 'install', '--no-deps', '--no-build-isolation', '--ignore-installed', *target)
     assert (folder / 'facesr_ext.pth').is_file() and (folder / 'facesr_ext.start').is_file()
     place = run_python(WHOLE, python=python).stdout.strip()
+    shipped = Path(run_python(SHIPPED, python=python).stdout.strip().splitlines()[-1])
+    assert sorted(p.name for p in shipped.rglob('*.yml')) == sorted(p.name for p in (ROOT / 'options').rglob('*.yml'))
     run_python(UNHOOKED, python=python, env={'FACESR_EXT_AUTOLOAD': '0'})
     pip(run_python, python, 'uninstall', '--yes', 'facesr_ext')
     assert sorted(path.name for path in folder.iterdir() if path.name != '__pycache__') == before

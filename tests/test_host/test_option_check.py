@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
 
+from facesr_ext.archs.arch_util import ArchInfo
 from facesr_ext.data.image_io import write_image, write_mask
 from facesr_ext.errors import OptionError
 from facesr_ext.host import option_check, runner
@@ -171,6 +174,10 @@ BAD = [
         'datasets:train:persistent_workers', 'needs num_worker_per_gpu above 0', at='persistent_workers'),
     Bad('prefetch that hangs', 'persistent_workers: true', 'persistent_workers: true\n    prefetch_mode: cpu',
         'datasets:train:prefetch_mode', 'hang BasicSR', at='prefetch_mode'),
+    Bad('workers in validation', VAL_SET, VAL_SET + '    persistent_workers: true  # in val\n',
+        'datasets:val:persistent_workers', 'only the training set', at='persistent_workers: true  # in val'),
+    Bad('prefetch mode', 'persistent_workers: true', 'prefetch_mode: gpu', 'datasets:train:prefetch_mode',
+        "not 'gpu'"),
     Bad('Weights & Biases alone', 'use_tb_logger: true\n  wandb:\n    project: ~',
         'use_tb_logger: false\n  wandb:\n    project: faces', 'logger:wandb:project', 'needs use_tb_logger',
         at='project: faces'),
@@ -218,6 +225,46 @@ def test_bad_file(bad: Bad, place: Path) -> None:
     assert found[0].where == f'{path}:{line}' or bad.kind == 'indentation'
     assert found[0].key == bad.key and bad.says in found[0].message
     assert found[0].level == ('warning' if bad.kind == 'path of no network' else 'error')
+
+
+@pytest.fixture
+def weightless() -> Iterator[None]:
+    """A network without weights under the name Bicubic, for one input size."""
+
+    class Bicubic(nn.Module):
+        info = ArchInfo(scale=8, input='enlarged', fixed_size=64)
+
+        def forward(self, lq: torch.Tensor) -> torch.Tensor:
+            return lq
+
+    ARCH_REGISTRY.register(Bicubic)
+    yield
+    del ARCH_REGISTRY._obj_map['Bicubic']
+
+
+def test_networks_without_weights_and_of_one_size(weightless: None, place: Path) -> None:
+    network = 'network_g={type: Bicubic}'
+    found = {f.key: f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
+    assert set(found) == {'network_g:type', 'datasets:train:image_size', 'datasets:val:image_size'}
+    assert 'nothing to train' in found['network_g:type'] and 'takes 64 px alone' in found['datasets:val:image_size']
+    forced = [network, 'path:pretrain_network_g=~']
+    tested = check_file(str(OPTIONS / 'test' / 'fsrnet_noprior.yml'), 'test', forced)
+    assert [f.key for f in tested] == ['datasets:test_1:image_size']  # what has no weights needs none
+
+
+@pytest.mark.parametrize(
+    'network',
+    [
+        'type: MSRResNet',
+        'type: RRDBNet, num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1',
+        'type: SwinIR, upscale: 4, embed_dim: 12, depths: [2], num_heads: [2], window_size: 4, upsampler: pixelshuffle',
+    ],
+    ids=lambda text: text.split(',')[0],
+)
+def test_basicsrs_networks_under_our_model(network: str, place: Path) -> None:
+    """They take the small image; some compute while they are built, which only a real device bears."""
+    forced = [f'network_g={{{network}}}', 'scale=4', 'degradation:preset=bicubic_x4']
+    assert check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', forced) == []
 
 
 def test_there_are_many_kinds() -> None:

@@ -1,0 +1,48 @@
+"""``facesr list``: every part that an option file can name, where it comes from, and what it is."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import typer
+
+KINDS = ('archs', 'losses', 'models', 'datasets', 'metrics', 'degradations', 'presets')
+
+
+def add_command(app: typer.Typer) -> None:
+    """Adds ``list``."""
+
+    @app.command('list')
+    def list_parts(kind: str = typer.Argument('', help=f'One of {", ".join(KINDS)}; default: all.')) -> None:
+        """List networks, losses, models, data sets, metrics, degradations and presets by the names of option files."""
+        from facesr_ext import register
+        from facesr_ext.host.options import known_name
+
+        register()
+        for name in KINDS if not kind else [known_name('facesr list', kind, KINDS)]:
+            typer.echo(f'{name}:')
+            for row in _presets() if name == 'presets' else _parts(name):
+                typer.echo(f'  {row}')
+
+
+def _parts(kind: str) -> list[str]:
+    from facesr_ext.host.option_parts import PART_REGISTRIES
+
+    objects = {name: target for name, target in PART_REGISTRIES[kind]}  # noqa: C416 - keys() would mislead dict()
+    plain = {name.removesuffix('_basicsr'): objects[name] for name in sorted(objects, reverse=True)}  # ours win
+    return [_row(name, plain[name]) for name in sorted(plain, key=str.lower)]
+
+
+def _row(name: str, target: Any) -> str:
+    origin = target.__module__.partition('.')[0]
+    own = vars(target).get('__doc__') if inspect.isclass(target) else target.__doc__  # not what it has inherited
+    text = inspect.cleandoc(own or '').split('\n')[0]
+    return f'{name:28} {origin:11} {target.__module__:42} {text}'.rstrip()
+
+
+def _presets() -> list[str]:
+    from facesr_ext.degradations.presets import PRESETS
+
+    settings = {name: ', '.join(f'{k}: {v}' for k, v in preset.items()) for name, preset in PRESETS.items()}
+    return [f'{name:28} facesr_ext  {text}' for name, text in sorted(settings.items())]

@@ -1,0 +1,67 @@
+"""``facesr list`` and ``facesr init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facesr_ext.cli.list import KINDS
+from facesr_ext.cli.main import main
+from facesr_ext.host.shipped import recipe_named, shipped_options
+from tests.support import OPTIONS
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return int(caught.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'row'),
+    [
+        ('archs', 'FSRNet facesr_ext facesr_ext.archs.fsrnet_arch FSRNet: face super-resolution with facial priors.'),
+        ('archs', 'MSRResNet basicsr basicsr.archs.srresnet_arch Modified SRResNet.'),
+        ('losses', 'ParsingLoss facesr_ext facesr_ext.losses.prior_loss Loss of parsing maps;'),
+        ('models', 'RealESRGANModel basicsr basicsr.models.realesrgan_model RealESRGAN Model for Real-ESRGAN:'),
+        ('datasets', 'FaceDataset facesr_ext facesr_ext.data.face_dataset Ground-truth faces,'),
+        ('metrics', 'calculate_psnr basicsr basicsr.metrics.psnr_ssim Calculate PSNR'),
+        ('degradations', 'BicubicDegradation facesr_ext facesr_ext.degradations.bicubic Antialiased bicubic'),
+        ('presets', 'fsrnet_x8 facesr_ext type: BicubicDegradation, scale: 8, enlarge: True'),
+    ],
+)
+def test_list(kind: str, row: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run('list', kind) == 0
+    rows = [' '.join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == f'{kind}:' and any(line.startswith(row) for line in rows)
+    names = [line.split()[0] for line in rows[1:]]
+    assert len(set(names)) == len(names) and not any(name.endswith('_basicsr') for name in names)
+
+
+def test_list_of_all_and_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run('list') == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.endswith(':') and line[0] != ' '] == [
+        f'{kind}:' for kind in KINDS
+    ]
+    assert run('list', 'arch') == 2
+    assert 'did you mean archs?' in capsys.readouterr().err
+
+
+def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run('init', str(tmp_path / 'mine')) == 0
+    laid = {p.relative_to(tmp_path / 'mine' / 'options') for p in (tmp_path / 'mine').rglob('*.yml')}
+    assert laid == {p.relative_to(OPTIONS) for p in OPTIONS.rglob('*.yml')}
+    own = tmp_path / 'mine' / 'options' / 'fsrgan.yml'
+    own.write_text('name: mine\n')
+    assert run('init', str(tmp_path / 'mine')) == 2
+    assert '--force' in capsys.readouterr().err and own.read_text() == 'name: mine\n'
+    assert run('init', str(tmp_path / 'mine'), '--force') == 0
+    assert own.read_bytes() == (OPTIONS / 'fsrgan.yml').read_bytes()
+
+
+def test_recipes_are_found_by_the_name_of_their_run(tmp_path: Path) -> None:
+    assert recipe_named('quickstart') == shipped_options() / 'quickstart.yml'
+    assert recipe_named('nothing') is None
+    (tmp_path / 'own.yml').write_text('name: quickstart  # mine\ntrain:\n')
+    assert recipe_named('quickstart', tmp_path / 'test') == tmp_path / 'own.yml'

@@ -183,3 +183,27 @@ def test_close_on_two_devices(preset: str, faces: torch.Tensor) -> None:
     degradation = build_degradation({'preset': preset}, 4)
     outs = [degradation(faces.to(device), torch.Generator().manual_seed(0)).cpu() for device in ('cpu', 'cuda')]
     assert (outs[0] - outs[1]).abs().mean() < 1e-3
+
+
+def test_mixture_by_probability(faces: torch.Tensor) -> None:
+    parts = [{'preset': 'bicubic_x4', 'probability': 3}, {'preset': 'realesrgan', 'usm_target': True}]
+    mixture = build_degradation({'type': 'MixtureDegradation', 'parts': parts}, 4)
+    batch = faces.repeat(25, 1, 1, 1)[..., :64, :64]
+    lq, target = mixture.pair(batch, torch.Generator().manual_seed(0))
+    again = mixture(batch, torch.Generator().manual_seed(0))
+    plain = build_degradation({'preset': 'bicubic_x4'}, 4)(batch, torch.Generator())
+    by_bicubic = (lq == plain).flatten(1).all(1)
+    assert torch.equal(lq, again) and 0.65 < by_bicubic.float().mean() < 0.85
+    sharpened = (target != batch).flatten(1).any(1)
+    assert torch.equal(sharpened, ~by_bicubic)
+
+
+def test_unfit_mixtures_are_named() -> None:
+    for parts, message in (
+        ([], 'at least one part'),
+        ([{'preset': 'bicubic_x4', 'probability': 0}], 'above 0'),
+        ([{'preset': 'bicubic_x8'}, {'preset': 'fsrnet_x8'}], 'all enlarge the LQ, or none does'),
+        ([{'preset': 'bicubic'}], 'did you mean bicubic_x'),
+    ):
+        with pytest.raises(OptionError, match=message):
+            build_degradation({'type': 'MixtureDegradation', 'parts': parts}, 8)

@@ -1,0 +1,57 @@
+"""Several degradations in one, each image by one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from facesr_ext.degradations.base import Degradation
+from facesr_ext.degradations.draws import Draws
+from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.errors import OptionError
+from facesr_ext.host.registry import DEGRADATION_REGISTRY
+
+
+@DEGRADATION_REGISTRY.register()
+class MixtureDegradation(Degradation):
+    """Degrades each image of a batch by one of several degradations, drawn by their probabilities.
+
+    Args:
+        scale (int): HR-to-LR factor, the same for all.
+        parts (Sequence[dict]): Each as a ``degradation:`` section (``preset`` or ``type`` with its arguments), with
+            ``probability``: its weight among the parts. Default of it: 1.
+
+    Raises:
+        OptionError: for no parts, a weight that is not above 0, or parts of which some enlarge the LQ and some do not.
+    """
+
+    def __init__(self, scale: int, parts: Sequence[dict[str, Any]]) -> None:
+        if not parts:
+            raise OptionError('degradation: parts: a mixture needs at least one part (preset or type, and probability)')
+        self.weights = [float(part.get('probability', 1.0)) for part in parts]
+        if min(self.weights) <= 0:
+            raise OptionError(f'degradation: parts: probability is above 0, not {min(self.weights):g}')
+        settings = [{key: value for key, value in part.items() if key != 'probability'} for part in parts]
+        self.parts = [build_degradation(part, scale) for part in settings]
+        super().__init__(scale, enlarged=self.parts[0].enlarged)
+        if any(part.enlarged != self.enlarged for part in self.parts):
+            raise OptionError('degradation: parts: all enlarge the LQ, or none does; set enlarge alike')
+
+    @torch.no_grad()
+    def pair(self, gt: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`Degradation.pair`; each image's target is that of its own part."""
+        chosen = Draws(generator).choice(self.weights, len(gt))
+        lqs, targets = gt.new_empty(0), gt.clone()
+        for number, part in enumerate(self.parts):
+            index = (chosen == number).nonzero().flatten().to(gt.device)
+            if len(index):
+                lq, targets[index] = part.pair(gt[index], generator)
+                lqs = lqs if lqs.numel() else lq.new_empty(len(gt), *lq.shape[1:])
+                lqs[index] = lq
+        return lqs, targets
+
+    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """The LQ of :meth:`pair` alone."""
+        return self.pair(gt, generator)[0]

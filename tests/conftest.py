@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,10 @@ import pytest
 import facesr_ext
 
 facesr_ext.register()  # also where the start-up hook is not read
+
+# A CI runner may start the tests as a background job, which ignores Ctrl-C and hands that on to every child.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 

@@ -73,8 +73,11 @@ def test_niqe_of_a_small_picture_is_nan_with_one_warning(
 def test_stock_niqe_of_a_small_picture_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(METRIC_REGISTRY._obj_map, 'calculate_niqe')
     img = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    with pytest.raises(np.linalg.LinAlgError):
-        stock_copy('metrics.niqe').calculate_niqe(img, 0)
+    try:
+        value = stock_copy('metrics.niqe').calculate_niqe(img, 0)
+    except np.linalg.LinAlgError:
+        return
+    assert not np.isfinite(value)  # older NumPy gives NaN where newer ones raise
 
 
 def test_fid_with_a_sqrtm_that_knows_no_disp(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from copy import deepcopy
 from typing import Any, Literal, NamedTuple
 
 from basicsr.utils import registry as registries
@@ -151,8 +152,11 @@ class Check:
     def _add(self, level: Level, path: KeyPath, message: str) -> None:
         if any(found == path for _, found, _ in self._found):
             return  # what is said about a key once follows in many ways
-        finding = Finding(level, self.file.where(path), ':'.join(path), message)
-        self._found.append((self.file.line(path), path, finding))
+        self.tell(self.file.line(path), path, Finding(level, self.file.where(path), ':'.join(path), message))
+
+    def tell(self, line: int, path: KeyPath, finding: Finding) -> None:
+        """Takes a finding down as it is."""
+        self._found.append((line, path, finding))
 
 
 def check_file(
@@ -186,15 +190,14 @@ def examine(
     for problem in file.problems:
         fatal = check.ours or not file.readable or problem in file.unsafe
         level: Level = 'error' if fatal or problem.where == '--force_yml' else 'warning'
-        finding = Finding(level, problem.where, ':'.join(problem.key), problem.message)
-        check._found.append((problem.line, problem.key, finding))
+        check.tell(problem.line, problem.key, Finding(level, problem.where, ':'.join(problem.key), problem.message))
     for module in CHECKS if file.readable else ():
         for look in importlib.import_module(f'facesr_ext.host.{module}').CHECKS:
             try:
                 look(check)
             except Exception as err:  # a fault of the check must not stop a run that may be right
                 logging.getLogger('facesr_ext').debug('option check', exc_info=True)
-                check.warning((), f'{look.__name__} did not get to its end ({type(err).__name__}: {err})')
+                check.warning((), f'{look.__name__} did not get to its end ({type(err).__name__}: {first_line(err)})')
     return check
 
 
@@ -226,6 +229,17 @@ def suggestion(name: Any, names: Iterable[str]) -> str | None:
     except OptionError as err:
         return str(err).rpartition('; ')[2]
     return None
+
+
+def arguments_of(section: dict[str, Any]) -> dict[str, Any]:
+    """What a section says beside its type, as a copy that a constructor may change."""
+    return {key: deepcopy(value) for key, value in section.items() if key != 'type'}
+
+
+def first_line(err: Exception) -> str:
+    """What an exception of torch or BasicSR says, in one line."""
+    text = str(err.args[0]) if err.args else ''  # str() of a KeyError would quote it
+    return (text.strip().splitlines() or [type(err).__name__])[0]
 
 
 def strings_of(cls: Any) -> set[str]:

@@ -90,6 +90,8 @@ def check_samples(check: Check) -> None:
                 check.shared['samples'][phase] = part.target(opt)[0]
         except FaceSRError as err:
             check.problem(place, err)
+        except (TypeError, ValueError) as err:
+            check.error((*place, 'type'), f'gives no picture with these options: {err}; correct them')
         else:
             _check_crop(check, place, section)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import torch
+from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_util import ArchInfo, arch_info
-from facesr_ext.errors import FaceSRError
-from facesr_ext.host.option_check import Check, Part
+from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.precision import Precision
@@ -37,21 +38,35 @@ def check_networks(check: Check) -> None:
 
 def _build(check: Check, part: Part) -> nn.Module | None:
     """A network on the meta device; one that computes while it is built, is built on the CPU and brought there."""
-    arguments = {key: deepcopy(value) for key, value in part.section.items() if key != 'type'}
     for device in ('meta', 'cpu'):
         try:
             with torch.device(device), torch.random.fork_rng(devices=[]):
-                net: nn.Module = part.target(**arguments)  # type: ignore[misc]
+                net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
             return net.to('meta')
         except FaceSRError as err:
             check.problem(part.path, err)
             return None
-        except (TypeError, ValueError, AssertionError) as err:
-            check.error((*part.path, 'type'), f'cannot be built with these options: {err}')
+        except (TypeError, ValueError, AssertionError, RuntimeError) as err:
+            if isinstance(err, RuntimeError) and device == 'meta':
+                continue
+            check.error((*part.path, 'type'), f'cannot be built with these options: {first_line(err)}')
             return None
-        except (RuntimeError, ImportError):  # on the CPU too: it needs what this machine has not, as the run will say
-            continue
+        except ImportError:  # it needs what this machine has not, as the run will say
+            return None
     return None
+
+
+def check_loss_values(check: Check) -> None:
+    """Builds the losses of our files, except those that would load weights."""
+    for part in check.parts if check.ours else ():
+        if part.registry is not LOSS_REGISTRY or part.target is None or not check.clean(part.path):
+            continue
+        if any(re.search('vgg|weights|path', name) for name in parameters_of(part.target)):
+            continue
+        try:
+            part.target(**arguments_of(part.section))
+        except (TypeError, ValueError, AssertionError, NotImplementedError, FaceSRError) as err:
+            check.problem(part.path, OptionError(f'cannot be built with these options: {first_line(err)}'))
 
 
 def check_weights(check: Check) -> None:
@@ -139,7 +154,7 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
 def check_priors(check: Check) -> None:
     """A prior head that nothing teaches, or that has another number of maps than the labels."""
     net, train = check.shared.get('net_g'), check.section('train')
-    if not _is_our_model(check) or net is None:
+    if not _is_our_model(check) or net is None or not check.clean(*(('train', key) for key in LOSS_TABLE)):
         return
     targets = train.get('prior_targets') or {}
     try:
@@ -149,6 +164,9 @@ def check_priors(check: Check) -> None:
     except FaceSRError as err:
         place = ('train', 'prior_targets') if str(err).startswith('train') else ('network_g',)
         check.problem(place, err)
+        return
+    except (TypeError, ValueError) as err:
+        check.error(('train', 'prior_targets'), f'cannot be used: {err}; correct its values')
         return
     for phase, section in check.section('datasets').items():
         sample = check.shared['samples'].get(phase, {})
@@ -177,6 +195,7 @@ def _is_our_model(check: Check) -> bool:
 
 CHECKS: tuple[Callable[[Check], None], ...] = (
     check_networks,
+    check_loss_values,
     check_weights,
     check_precision,
     check_input,

@@ -6,13 +6,23 @@ import inspect
 from collections.abc import Callable, Collection
 from typing import Any
 
+import torch
 from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
+from torch import nn
 
 from facesr_ext.data.face_dataset import RUNNER_KEYS
 from facesr_ext.degradations.presets import PRESETS, build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
-from facesr_ext.host.option_check import Check, parameters_of, registered, strings_of, suggestion
+from facesr_ext.host.option_check import (
+    Check,
+    arguments_of,
+    first_line,
+    parameters_of,
+    registered,
+    strings_of,
+    suggestion,
+)
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.host.options import registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
@@ -135,6 +145,9 @@ def check_train(check: Check) -> None:
             check.missing_keys((), ('network_d',), f'{check.opt["model_type"]} needs it')
     else:
         check.unknown_keys(('train',), strings_of(model.target) | {'total_iter', 'warmup_iter'}, 'warning')
+    decay = check.section('train').get('ema_decay')
+    if isinstance(decay, (int, float)) and decay >= 1:
+        check.error(('train', 'ema_decay'), f'must be below 1, as 0.999, not {decay!r}: the average would never move')
     for key, section in check.section('train').items():
         if key.startswith('optim_') and isinstance(section, dict):
             _check_optimizer(check, ('train', key), section)
@@ -154,8 +167,12 @@ def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any]) -> No
     compare(check, path, target, ('type', 'params'))
     check.missing_keys(path, ('lr',), 'state the learning rate')
     lr = section.get('lr')
-    if check.clean((*path, 'lr')) and not (isinstance(lr, (int, float)) and lr > 0):
+    if not check.clean(path):
+        return
+    if isinstance(lr, bool) or not isinstance(lr, (int, float)) or lr <= 0:
         check.error((*path, 'lr'), f'must be a number above 0, not {lr!r}')
+    else:
+        _try(check, path, target, [nn.Parameter(torch.zeros(1))])
 
 
 def _check_scheduler(check: Check, path: KeyPath, section: dict[str, Any]) -> None:
@@ -166,9 +183,15 @@ def _check_scheduler(check: Check, path: KeyPath, section: dict[str, Any]) -> No
         check.error((*path, 'type'), message)
         return
     compare(check, path, target, ('type', 'optimizer', 'last_epoch'))
+    if name == 'CosineAnnealingRestartLR' and check.clean((*path, 'periods'), ('train', 'total_iter')):
+        _check_periods(check, path, section)
+    if check.clean(path):
+        _try(check, path, target, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0))
+
+
+def _check_periods(check: Check, path: KeyPath, section: dict[str, Any]) -> None:
+    """Whether the periods have weights and last as long as the training."""
     total, periods = check.section('train').get('total_iter'), section.get('periods')
-    if name != 'CosineAnnealingRestartLR' or not check.clean((*path, 'periods'), ('train', 'total_iter')):
-        return
     if not isinstance(periods, list) or not all(isinstance(p, (int, float)) for p in periods):
         check.error((*path, 'periods'), f'must be a list of iterations as [{total}], not {periods!r}')
         return
@@ -179,6 +202,15 @@ def _check_scheduler(check: Check, path: KeyPath, section: dict[str, Any]) -> No
     if total is not None and sum(periods) < total - 1:  # the last step is taken before the last iteration
         message = f'end at iteration {sum(periods)}, total_iter is {total}: training would crash there; '
         check.error((*path, 'periods'), f'{message}make their sum at least {total}')
+
+
+def _try(check: Check, path: KeyPath, target: Callable[..., Any], first: Any) -> None:
+    """Builds an optimiser or a scheduler for a single number: what it refuses there, it would refuse in the run."""
+    try:
+        target(first, **arguments_of(check.section(*path)))
+    except (TypeError, ValueError, AssertionError, AttributeError, LookupError) as err:
+        name = check.section(*path)['type']
+        check.problem(path, OptionError(f'{name} refuses these options: {first_line(err)}'))
 
 
 def check_degradation(check: Check) -> None:

@@ -103,15 +103,28 @@ def check_keys(check: Check) -> None:
     for section in ('logger', 'challenge'):
         check.unknown_keys((section,), KEYS[section])
     reason = f'BasicSR cannot {"train" if check.train else "test"} without it'
-    check.missing_keys((), REQUIRED[check.train], reason)
-    for key in ('datasets', 'path', 'train', 'val', 'logger', 'degradation', 'challenge'):
-        if key in check.opt and check.opt[key] is not None and not isinstance(check.opt[key], dict):
-            check.error((key,), f'must be a section (indented key: value lines), not {check.opt[key]!r}')
-    if check.train and check.section('logger'):
+    required = REQUIRED[check.train] + (('network_g',) if hasattr(target, 'TRAIN_KEYS') else ())
+    check.missing_keys((), required, reason)
+    for path in _section_places(check):
+        value = check.file.get(path)
+        if not isinstance(value, dict) and (value is not None or path[:2] == ('val', 'metrics') and path[2:]):
+            check.error(path, f'must be a section (indented key: value lines), not {value!r}')
+    if check.train and isinstance(check.opt.get('logger'), dict):
         check.missing_keys(('logger',), ('print_freq', 'save_checkpoint_freq', 'use_tb_logger'), 'BasicSR reads it')
-    if check.section('val'):
+    if isinstance(check.opt.get('val'), dict):
         wanted = ('save_img', 'val_freq') if check.train else ('save_img',)
         check.missing_keys(('val',), wanted, 'BasicSR reads it')
+
+
+def _section_places(check: Check) -> list[KeyPath]:
+    """Everything that has keys of its own."""
+    named = ('datasets', 'path', 'train', 'val', 'logger', 'degradation', 'challenge')
+    places: list[KeyPath] = [(key,) for key in check.opt if key in named or key.startswith('network_')]
+    inner = re.compile(r'.*_opt|optim_.*|scheduler|prior_targets')
+    places += [('train', key) for key in check.section('train') if inner.fullmatch(key)]
+    places += [('datasets', phase) for phase in check.section('datasets')]
+    places += [('val', 'metrics', key) for key in check.section('val', 'metrics')]
+    return [*places, ('logger', 'wandb'), ('val', 'metrics')]
 
 
 def check_path(check: Check) -> None:
@@ -120,6 +133,8 @@ def check_path(check: Check) -> None:
     known = {*PATH_KEYS, *(f'pretrain_{n}' for n in networks)}
     known |= {f'{what}_{n.removeprefix("network_")}' for n in networks for what in ('strict_load', 'param_key')}
     for key, value in check.section('path').items():
+        if key.startswith('strict_load_') and not isinstance(value, bool):
+            check.error(('path', key), f'must be true or false, not {value!r}')
         if key in known or value is None:
             continue
         if re.match('(pretrain_network|strict_load|param_key)_', key):

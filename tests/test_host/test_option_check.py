@@ -103,6 +103,18 @@ BAD = [
     Bad('value refused by the class', 'norm: bn', 'norm: gn', 'network_g:type', 'norm is one of bn, none',
         at='type: FSRNet'),
     Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', "'fp64' is unknown"),
+    Bad('value refused by the optimiser', 'betas: [0.9, 0.99]', 'betas: [0.9, 1.5]', 'train:optim_g', 'Invalid beta',
+        at='  optim_g:'),
+    Bad('value refused by the scheduler', 'restart_weights: [1]', 'restart_weights: 1', 'train:scheduler', 'len()',
+        at='  scheduler:'),
+    Bad('value refused by the loss', 'gan_type: vanilla', 'gan_type: vanila', 'train:gan_opt', 'vanila',
+        at='  gan_opt:'),
+    Bad('decay of 1', 'ema_decay: 0.999', 'ema_decay: 1', 'train:ema_decay', 'must be below 1'),
+    Bad('metric without options', 'psnr_y: {type: psnr_y, crop_border: 0}', 'psnr_y: ~', 'val:metrics:psnr_y',
+        'must be a section', at='psnr_y: ~'),
+    Bad('strict as text', 'strict_load_g: true', 'strict_load_g: yess', 'path:strict_load_g', 'must be true or false'),
+    Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:type',
+        'gives no picture', at='    type: FaceDataset'),
     Bad('negative lr', 'lr: !!float 2e-4', 'lr: -0.1', 'train:optim_g:lr', 'above 0'),
     # sections
     Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n'

@@ -33,6 +33,8 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
         'hg_feat': 8,
     },
     'PatchDiscriminator': {'num_feat': 4},
+    'SRGANDiscriminator': {'num_feat': 4, 'input_size': 64},
+    'WGANCritic': {'num_feat': 4, 'input_size': 64},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
 }
 SMALL: dict[str, Any] = {

@@ -14,6 +14,7 @@ from facesr_ext.archs.arch_util import ArchInfo, arch_info
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
+from facesr_ext.models.critic import refuse_batch_norm
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -178,6 +179,16 @@ def check_priors(check: Check) -> None:
             return  # other sets have the same fault, or will say so when this one is mended
 
 
+def check_critic(check: Check) -> None:
+    """A discriminator that does not bear its losses."""
+    net = check.shared.get('net_d')
+    if _is_our_model(check) and net is not None and check.section('train', 'gradient_penalty_opt'):
+        try:
+            refuse_batch_norm(net)
+        except OptionError as err:
+            check.problem(('network_d', 'type'), err)
+
+
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
@@ -200,5 +211,6 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_precision,
     check_input,
     check_priors,
+    check_critic,
     check_losses,
 )

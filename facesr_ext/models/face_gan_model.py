@@ -6,7 +6,10 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
+from facesr_ext.errors import OptionError
 from facesr_ext.host.options import build_part
+from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss
+from facesr_ext.models.critic import refuse_batch_norm
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
 from facesr_ext.models.loss_table import Batch
 
@@ -21,21 +24,40 @@ class FaceGANModel(FaceSRModel):
 
     Args:
         opt (dict): The option file; in ``train`` besides those of :class:`FaceSRModel`: ``gan_opt``, ``optim_d``,
-            ``net_d_iters`` (default 1), ``net_d_init_iters`` (default 0).
+            ``net_d_iters`` (default 1), ``net_d_init_iters`` (default 0), ``gradient_penalty_opt``.
+
+    Raises:
+        OptionError: for options that do not fit.
     """
 
     LOG_PREFIX = 'l_g_'
-    TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {'gan_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters'}
+    TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {
+        'gan_opt', 'gradient_penalty_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters',
+    }  # fmt: skip
 
     def init_training_settings(self) -> None:
         train_opt = self.opt['train']
         self.net_d = self._build_net('d')
         self.net_d.train()
         self.cri_gan = build_part('train: gan_opt', LOSS_REGISTRY, train_opt.get('gan_opt')).to(self.device)
+        self.cri_gp = self._build_gradient_penalty()
         self.net_d_iters: int = train_opt.get('net_d_iters', 1)
         self.net_d_init_iters: int = train_opt.get('net_d_init_iters', 0)
         self.step_logs: Losses = {}
         super().init_training_settings()
+
+    def _build_gradient_penalty(self) -> GradientPenaltyLoss | None:
+        """``gradient_penalty_opt``, where there is one and the discriminator bears it."""
+        section = self.opt['train'].get('gradient_penalty_opt')
+        if not section:
+            return None
+        refuse_batch_norm(self.get_bare_model(self.net_d))
+        penalty = build_part('train: gradient_penalty_opt', LOSS_REGISTRY, section)
+        if not isinstance(penalty, GradientPenaltyLoss):
+            raise OptionError(
+                f'train: gradient_penalty_opt: type is GradientPenaltyLoss, and not {type(penalty).__name__}'
+            )
+        return penalty
 
     def setup_optimizers(self) -> None:
         super().setup_optimizers()
@@ -79,13 +101,30 @@ class FaceGANModel(FaceSRModel):
             'l_d_real': self.cri_gan(real_pred, True, is_disc=True),
             'l_d_fake': self.cri_gan(fake_pred, False, is_disc=True),
         }
+        if self.cri_gp is not None:
+            losses.update(self._penalties(self.cri_gp, batch, fake, real_pred))
         return losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()}
+
+    def _penalties(
+        self, penalty: GradientPenaltyLoss, batch: Batch, fake: torch.Tensor, real_pred: torch.Tensor
+    ) -> Losses:
+        """What the critic pays for its slope, and, where that has a weight, for drifting away."""
+        net, real = self.get_bare_model(self.net_d), batch.gt  # bare: nothing is to be sent in a double backward pass
+        mix = torch.rand(len(batch), 1, 1, 1, generator=self.generator, device=self.device)
+        losses = {'l_d_gp': penalty(lambda img: self._verdict(net, img, batch), real, fake, mix)}
+        if penalty.drift_weight:
+            losses['l_d_drift'] = penalty.drift(real_pred)
+        return losses
 
     def _judge(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
         """The discriminator's verdict as fp32 logits."""
-        condition = (batch.enlarged,) if getattr(self.get_bare_model(net), 'conditional', False) else ()
         with self.precision.autocast():
-            return net(self.precision.lay_out(img), *condition).float()
+            return self._verdict(net, img, batch).float()
+
+    def _verdict(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
+        """The discriminator's verdict, in the precision of the moment."""
+        condition = (batch.enlarged,) if getattr(self.get_bare_model(net), 'conditional', False) else ()
+        return net(self.precision.lay_out(img), *condition)
 
     @torch.no_grad()
     def _fakes(self) -> list[torch.Tensor]:

@@ -177,6 +177,8 @@ BAD = [
         'gives 68 landmarks', at='dataroot_gt: builtin', file='quickstart.yml'),
     Bad('budget', 'scale: 8', 'scale: 8\nchallenge: {max_params: 1000}', 'challenge:max_params', 'too many',
         at='challenge'),
+    Bad('penalty over BatchNorm', '  net_d_iters: 1', '  gradient_penalty_opt: {type: GradientPenaltyLoss}\n'
+        '  net_d_iters: 1', 'network_d:type', 'has BatchNorm', at='type: PatchDiscriminator'),
     Bad('short periods', 'periods: [100000]', 'periods: [5000]', 'train:scheduler:periods', 'would crash'),
     Bad('restart weights', 'restart_weights: [1]', 'restart_weights: [1, 1]', 'train:scheduler:restart_weights',
         '2 value(s) for 1 period(s)'),

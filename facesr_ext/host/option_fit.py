@@ -14,6 +14,7 @@ from facesr_ext.archs.arch_util import ArchInfo, arch_info
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
@@ -179,6 +180,20 @@ def check_priors(check: Check) -> None:
             return  # other sets have the same fault, or will say so when this one is mended
 
 
+def check_critic(check: Check) -> None:
+    """A discriminator that bears neither its losses nor the size of the faces."""
+    net, sample = check.shared.get('net_d'), check.shared['samples'].get('train', {})
+    if not _is_our_model(check) or net is None:
+        return
+    try:
+        if check.section('train', 'gradient_penalty_opt'):
+            refuse_batch_norm(net)
+        if 'gt' in sample and check.clean(('datasets', 'train')):
+            refuse_size(net, tuple(sample['gt'].shape[-2:]))
+    except OptionError as err:
+        check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
+
+
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
@@ -213,6 +228,7 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_precision,
     check_input,
     check_priors,
+    check_critic,
     check_losses,
     check_learning_rates,
 )

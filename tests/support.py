@@ -35,6 +35,8 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     'PatchDiscriminator': {'num_feat': 4},
     'SRGANDiscriminator': {'num_feat': 4, 'input_size': 64},
     'WGANCritic': {'num_feat': 4, 'input_size': 64},
+    'SRPGGAN': {'num_feat': 4, 'num_block': 1},
+    'SRPGGANCritic': {'num_feat': 4, 'input_size': 64},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
 }
 SMALL: dict[str, Any] = {
@@ -72,8 +74,19 @@ def small_options(path: Path) -> dict[str, Any]:
         _merge(opt['train'], kept)
         if 'periods' in opt['train']['scheduler']:
             _merge(opt['train']['scheduler'], SMALL_TRAIN['scheduler'])
+        if 'stages' in opt['train']:
+            _shrink_stages(opt['train'])
         opt['val']['val_freq'] = 2
     return opt
+
+
+def _shrink_stages(train_opt: dict[str, Any]) -> None:
+    """One iteration a stage, up to the images' small size."""
+    stages = train_opt['stages']
+    shrink = stages[-1]['size'] // SMALL_TRAIN_SET['image_size']
+    for stage in stages:
+        stage.update(size=stage['size'] // shrink, iters=1)
+    train_opt['total_iter'] = len(stages)
 
 
 def _merge(target: dict[str, Any], changes: dict[str, Any]) -> None:

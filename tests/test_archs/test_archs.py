@@ -14,6 +14,8 @@ from facesr_ext.archs.arch_util import arch_info, imresize, quantize
 from facesr_ext.archs.fsrnet_arch import FSRNet, FSRNetOutput
 from tests.support import SMALL_NETS
 
+# What a network that has grown does not use any more.
+OUTGROWN = {'SRPGGAN': ('to_rgb.x2.',), 'SRPGGANCritic': ('from_rgb.x2.',)}
 OURS = sorted(name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('facesr_ext'))
 
 
@@ -36,7 +38,7 @@ def test_registered_network(name: str) -> None:
         assert out.shape == (2, 3, size * factor, size * factor)
     out.mean().backward()
     missing = [key for key, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
-    assert not missing
+    assert all(key.startswith(OUTGROWN.get(name, ())) for key in missing), missing
     assert cls.__doc__ and 'Args:' in cls.__doc__
 
 

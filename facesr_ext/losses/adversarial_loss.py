@@ -3,8 +3,73 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from basicsr.losses.gan_loss import GANLoss
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
+
+RELATIVISTIC_TYPES = ('vanilla', 'lsgan', 'hinge')
+
+
+@LOSS_REGISTRY.register()
+class RelativisticGANLoss(nn.Module):
+    """Relativistic average GAN: whether a real image looks more real than the generated ones do on average.
+
+    Papers: The Relativistic Discriminator (Jolicoeur-Martineau, ICLR 2019); ESRGAN (Wang et al., ECCVW 2018) takes the
+    vanilla form. As in BasicSR's ESRGANModel a loss is the mean of its two terms, so the weights of published recipes
+    mean the same here. The average is that of the samples which are judged together: with ``micro_batch``, and in each
+    process of a distributed run, that of the micro-batch.
+
+    Args:
+        gan_type (str): BasicSR's ``GANLoss`` that the differences go into: 'vanilla', 'lsgan' or 'hinge'. Default:
+            'vanilla'.
+        real_label_val (float): Default: 1.0.
+        fake_label_val (float | None): Default: -1.0 for 'lsgan', whose two differences are opposites, else 0.0.
+        loss_weight (float): Weight of the generator's loss; the discriminator's has none. Default: 1.0.
+
+    Raises:
+        ValueError: for another gan_type.
+    """
+
+    def __init__(
+        self,
+        gan_type: str = 'vanilla',
+        real_label_val: float = 1.0,
+        fake_label_val: float | None = None,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if gan_type not in RELATIVISTIC_TYPES:
+            reason = '; wgan compares the two averages already' if gan_type == 'wgan' else ''
+            raise ValueError(
+                f'RelativisticGANLoss: gan_type is one of {", ".join(RELATIVISTIC_TYPES)}, not {gan_type!r}{reason}'
+            )
+        if fake_label_val is None:
+            fake_label_val = -1.0 if gan_type == 'lsgan' else 0.0
+        self.loss_weight = loss_weight
+        self.gan = GANLoss(gan_type, real_label_val, fake_label_val)
+
+    def critic(self, real_pred: torch.Tensor, fake_pred: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The discriminator's loss, as its terms for real and generated images.
+
+        Args:
+            real_pred (Tensor): (N, ...), logits of the real images.
+            fake_pred (Tensor): (N, ...), logits of the generated ones.
+
+        Returns:
+            tuple[Tensor, Tensor]: Two scalars, to be added.
+        """
+        loss_real = self.gan(real_pred - fake_pred.mean(), True, is_disc=True)
+        loss_fake = self.gan(fake_pred - real_pred.mean(), False, is_disc=True)
+        return loss_real / 2, loss_fake / 2
+
+    def generator(self, fake_pred: torch.Tensor, real_pred: torch.Tensor) -> torch.Tensor:
+        """The generator's weighted loss, a scalar: the discriminator's with the parts exchanged.
+
+        Args:
+            fake_pred (Tensor): (N, ...), logits of the generated images.
+            real_pred (Tensor): (N, ...), logits of the real ones, which need no gradient.
+        """
+        return self.loss_weight * sum(self.critic(fake_pred, real_pred))
 
 
 @LOSS_REGISTRY.register()

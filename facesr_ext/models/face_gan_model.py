@@ -8,7 +8,7 @@ from torch import nn
 
 from facesr_ext.errors import OptionError
 from facesr_ext.host.options import build_part
-from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss
+from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
 from facesr_ext.models.critic import refuse_batch_norm
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
 from facesr_ext.models.loss_table import Batch
@@ -91,16 +91,23 @@ class FaceGANModel(FaceSRModel):
     def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
         losses, figures = super()._generator_losses(batch)
         # The bare network: among several processes the discriminator's gradients are not what is shared here.
-        verdict = self._judge(self.get_bare_model(self.net_d), self.last_sr, batch)
-        losses['l_g_gan'] = self.cri_gan(verdict, True, is_disc=False)
+        net = self.get_bare_model(self.net_d)
+        fake_pred = self._judge(net, self.last_sr, batch)
+        if isinstance(self.cri_gan, RelativisticGANLoss):
+            with torch.no_grad():
+                real_pred = self._judge(net, batch.gt, batch)
+            losses['l_g_gan'] = self.cri_gan.generator(fake_pred, real_pred)
+        else:
+            losses['l_g_gan'] = self.cri_gan(fake_pred, True, is_disc=False)
         return losses, figures
 
     def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
         real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.gt, fake))
-        losses = {
-            'l_d_real': self.cri_gan(real_pred, True, is_disc=True),
-            'l_d_fake': self.cri_gan(fake_pred, False, is_disc=True),
-        }
+        if isinstance(self.cri_gan, RelativisticGANLoss):
+            l_real, l_fake = self.cri_gan.critic(real_pred, fake_pred)
+        else:
+            l_real, l_fake = (self.cri_gan(*pair, is_disc=True) for pair in ((real_pred, True), (fake_pred, False)))
+        losses = {'l_d_real': l_real, 'l_d_fake': l_fake}
         if self.cri_gp is not None:
             losses.update(self._penalties(self.cri_gp, batch, fake, real_pred))
         return losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()}

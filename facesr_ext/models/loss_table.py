@@ -82,6 +82,7 @@ def _parsing(out: FSRNetOutput, batch: Batch) -> tuple[Any, ...] | None:
 LOSS_TABLE: dict[str, LossSpec] = {
     'pixel_opt': LossSpec('pix', lambda out, batch: (out.sr, batch.gt)),
     'coarse_opt': LossSpec('coarse', lambda out, batch: (out.coarse, batch.gt)),
+    'content_opt': LossSpec('content', lambda out, batch: (out.sr, batch.gt)),
     'perceptual_opt': LossSpec('percep', lambda out, batch: (out.sr, batch.gt)),
     'landmark_opt': LossSpec('landmark', _landmarks),
     'parsing_opt': LossSpec('parsing', _parsing),
@@ -99,14 +100,19 @@ def build_losses(train_opt: dict[str, Any], device: torch.device) -> nn.ModuleDi
 
 
 def compute_losses(losses: nn.ModuleDict, out: FSRNetOutput, batch: Batch) -> dict[str, torch.Tensor]:
-    """Every loss that can be read from the batch, by its name in the log; (percep, style) pairs are taken apart."""
+    """Every loss that can be read from the batch, each part of it by its name in the log."""
     values: dict[str, torch.Tensor] = {}
     for key, loss in losses.items():
         inputs = LOSS_TABLE[key].reads(out, batch)
         if inputs is None:
             continue
-        value = loss(*inputs)
-        pair = value if isinstance(value, tuple) else (value,)
-        names = (LOSS_TABLE[key].log, 'style')
-        values.update({name: v for name, v in zip(names, pair, strict=False) if v is not None})
+        values.update(_parts(LOSS_TABLE[key].log, loss(*inputs)))
     return values
+
+
+def _parts(log: str, value: Any) -> dict[str, torch.Tensor]:
+    """What a loss gives, by name: a scalar, its parts under names of their own, or BasicSR's (percep, style)."""
+    if isinstance(value, dict):
+        return {f'{log}_{part}': inner for part, inner in value.items()}
+    pair = value if isinstance(value, tuple) else (value,)
+    return {name: inner for name, inner in zip((log, 'style'), pair, strict=False) if inner is not None}

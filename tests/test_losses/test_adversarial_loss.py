@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss
+from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
 
 SHAPE = (3, 8, 8)
 
@@ -106,3 +107,42 @@ def test_micro_batches_add_up() -> None:
 def test_drift() -> None:
     pred = torch.tensor([[1.0], [-3.0]])
     assert float(GradientPenaltyLoss(drift_weight=1e-3).drift(pred)) == pytest.approx(5e-3)
+
+
+def test_relativistic_vanilla_is_esrgan_s() -> None:
+    """-log D(r, f) and -log(1 - D(f, r)) with D(a, b) = sigmoid(C(a) - mean C(b)), averaged."""
+    real, fake = torch.tensor([[2.0], [0.0]]), torch.tensor([[-1.0], [0.5]])
+    loss = RelativisticGANLoss('vanilla', loss_weight=5e-3)
+    real_than_fake, fake_than_real = torch.sigmoid(real + 0.25), torch.sigmoid(fake - 1.0)
+    wanted = [-real_than_fake.log().mean() / 2, -(1 - fake_than_real).log().mean() / 2]
+    assert all(torch.allclose(a, b) for a, b in zip(loss.critic(real, fake), wanted, strict=True))
+    symmetric = -((1 - real_than_fake).log().mean() + fake_than_real.log().mean()) / 2
+    assert torch.allclose(loss.generator(fake, real), 5e-3 * symmetric)
+
+
+def test_relativistic_hinge_and_lsgan() -> None:
+    real, fake = torch.tensor([3.0, -1.0]), torch.tensor([0.0, 1.0])
+    a, b = real - 0.5, fake - 1.0
+    l_real, l_fake = RelativisticGANLoss('hinge').critic(real, fake)
+    assert torch.allclose(l_real, F.relu(1 - a).mean() / 2) and torch.allclose(l_fake, F.relu(1 + b).mean() / 2)
+    generator = RelativisticGANLoss('hinge', loss_weight=2.0).generator(fake, real)
+    assert torch.allclose(generator, F.relu(1 - b).mean() + F.relu(1 + a).mean())
+    l_real, l_fake = RelativisticGANLoss('lsgan').critic(real, fake)
+    assert torch.allclose(l_real, (a - 1).square().mean() / 2)
+    assert torch.allclose(l_fake, (b + 1).square().mean() / 2)
+
+
+@pytest.mark.parametrize('gan_type', ['vanilla', 'lsgan', 'hinge'])
+def test_relativistic_losses_pull_verdicts_apart_and_together(gan_type: str) -> None:
+    loss = RelativisticGANLoss(gan_type)
+    real, fake = (torch.zeros(4, 1, requires_grad=True) for _ in range(2))
+    sum(loss.critic(real, fake)).backward()
+    assert (real.grad < 0).all() and (fake.grad > 0).all()  # the critic raises the real one's
+    fake.grad = None
+    loss.generator(fake, real.detach()).backward()
+    assert (fake.grad < 0).all()
+
+
+def test_relativistic_types() -> None:
+    with pytest.raises(ValueError, match="one of vanilla, lsgan, hinge, not 'wgan'; wgan compares the two averages"):
+        RelativisticGANLoss('wgan')

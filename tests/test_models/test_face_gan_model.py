@@ -88,3 +88,51 @@ def test_another_loss_in_its_place_is_refused(tmp_path: Path, monkeypatch: pytes
     opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gradient_penalty_opt': {'type': 'MSELoss'}})
     with pytest.raises(OptionError, match='gradient_penalty_opt: type is GradientPenaltyLoss, and not MSELoss'):
         build_model(opt)
+
+
+@pytest.mark.parametrize('gan_type', ['wgan', 'hinge', 'vanilla', 'lsgan', 'wgan_softplus'])
+def test_signs_and_weights_of_basicsr_s_gan_losses(
+    gan_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weight is the generator's alone; the critic raises real verdicts, the generator its own."""
+    gan_opt = {'type': 'GANLoss', 'gan_type': gan_type, 'loss_weight': 0.25}
+    opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gan_opt': gan_opt})
+    opt['train']['optim_d'].update(type='SGD', lr=0.0)
+    opt['train']['optim_d'].pop('betas')
+    log = _step(build_model(opt))
+    real, fake = log['out_d_real'], log['out_d_fake']  # the generator and the critic step saw the same verdicts
+    at_zero = {'wgan': 0.0, 'hinge': 1.0, 'vanilla': 0.693147, 'lsgan': None, 'wgan_softplus': 0.693147}[gan_type]
+    slope = {'wgan': 1.0, 'hinge': 1.0, 'vanilla': 0.5, 'lsgan': None, 'wgan_softplus': 0.5}[gan_type]
+    if at_zero is None or slope is None:
+        assert log['l_g_gan'] == pytest.approx(0.25 * (fake - 1) ** 2, rel=1e-3)
+        assert log['l_d_real'] == pytest.approx((real - 1) ** 2, rel=1e-3)
+        return
+    base = 0.0 if gan_type == 'hinge' else at_zero
+    assert log['l_g_gan'] == pytest.approx(0.25 * (base - slope * fake), abs=1e-4)
+    assert log['l_d_real'] == pytest.approx(at_zero - slope * real, abs=1e-3)
+    assert log['l_d_fake'] == pytest.approx(at_zero + slope * fake, abs=1e-3)
+
+
+@pytest.mark.parametrize('discriminator', ['SRGANDiscriminator', 'PatchDiscriminator', 'UNetDiscriminatorSN'])
+@pytest.mark.parametrize('gan_type', ['vanilla', 'hinge'])
+def test_relativistic_training(
+    discriminator: str, gan_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both verdicts enter both losses; the real one's gradient stays out of the generator's step."""
+    section = {'type': discriminator, 'num_feat': 4}
+    section.update(
+        {'SRGANDiscriminator': {'input_size': 64}, 'UNetDiscriminatorSN': {'num_in_ch': 3}}.get(discriminator, {})
+    )
+    train = {'gan_opt': {'type': 'RelativisticGANLoss', 'gan_type': gan_type, 'loss_weight': 5e-3}, 'micro_batch': 2}
+    model = build_model(_options(tmp_path, monkeypatch, network_d=section, train=train))
+    log = _step(model)
+    assert log['l_g_gan'] > 0 and log['l_d_real'] > 0 and log['l_d_fake'] > 0
+    assert all(p.grad is not None and p.requires_grad for p in model.net_d.parameters())
+    log = _step(model, 2)
+    assert log['grad_norm_d'] > 0
+
+
+def test_content_loss_is_logged_by_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = {'pixel_opt': None, 'content_opt': {'type': 'ContentLoss', 'mode': 'mse'}}
+    log = _step(build_model(_options(tmp_path, monkeypatch, train=train)))
+    assert log['l_g_content_pix'] > 0 and 'l_g_content' not in log and 'l_g_pix' not in log

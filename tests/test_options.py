@@ -20,7 +20,8 @@ TEST_FILES = option_files('test')
 @pytest.fixture(scope='module')
 def weights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('weights')
-    write_vgg(folder)
+    for vgg_type in ('vgg16', 'vgg19'):
+        write_vgg(folder, vgg_type)
     return folder
 
 

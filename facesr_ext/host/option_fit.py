@@ -15,6 +15,7 @@ from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.models.critic import refuse_batch_norm
+from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -189,6 +190,21 @@ def check_critic(check: Check) -> None:
             check.problem(('network_d', 'type'), err)
 
 
+def check_stages(check: Check) -> None:
+    """``train: stages`` of networks that grow, and whether the pictures have the critic's size."""
+    model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
+    grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
+    if not check.train or not grows or net_g is None or net_d is None:
+        return
+    for place, message in stage_faults(check.section('train'), net_g, net_d):
+        check.error(place, message)
+    sample, side = check.shared['samples'].get('train', {}), arch_info(net_d).fixed_size
+    if side and 'gt' in sample and set(sample['gt'].shape[-2:]) != {side}:
+        key = 'gt_size' if check.section('datasets', 'train').get('gt_size') else 'image_size'
+        message = f'gives {sample["gt"].shape[-1]} px, but network_d is built for input_size: {side}; make them agree'
+        check.error(('datasets', 'train', key), message)
+
+
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
@@ -212,5 +228,6 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_input,
     check_priors,
     check_critic,
+    check_stages,
     check_losses,
 )

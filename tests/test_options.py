@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
+from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.errors import OptionError
 from facesr_ext.host.runner import run_pipeline
+from facesr_ext.host.weights import PUBLISHED
 from tests.support import OPTIONS, option_files, small_options, write_options, write_vgg
 
 TRAIN_FILES = option_files('.')
@@ -62,7 +67,10 @@ def test_has_a_test_file_for_the_same_network(path: Path) -> None:
 
 @pytest.mark.parametrize('path', TRAIN_FILES + TEST_FILES, ids=lambda p: f'{p.parent.name}-{p.stem}')
 def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
-    """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII."""
+    """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII.
+
+    A test of a network that others have published says where to get it.
+    """
     text = path.read_text(encoding='ascii')
     opt = yaml.safe_load(text)
     assert text.startswith('# ') and opt['num_gpu'] == 'auto' and opt['manual_seed'] == 0
@@ -75,7 +83,35 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     assert all(loss['type'] in LOSS_REGISTRY for loss in losses)
     assert set(opt['path']) <= {'pretrain_network_g', 'param_key_g', 'strict_load_g', 'resume_state'}  # others: folders
     start = (opt['path'].get('pretrain_network_g') or '').split('/')
-    assert start == [''] or start[:2] == ['experiments', opt['name']]
+    published = (
+        start[:2] == ['experiments', 'pretrained_models'] and start[-1] in PUBLISHED and PUBLISHED[start[-1]] in text
+    )
+    assert start == [''] or start[:2] == ['experiments', opt['name']] or (published and 'train' not in opt)
+
+
+def test_the_published_esrgan_enlarges_photographs_without_gt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder of pictures of any sizes; without its weights the error says where they are to be had."""
+    monkeypatch.chdir(tmp_path)
+    for number, (height, width) in enumerate(((24, 30), (17, 21))):
+        write_image(tmp_path / 'photos' / f'{number}.png', np.full((height, width, 3), 90 + number, np.uint8))
+    opt = small_options(OPTIONS / 'test' / 'esrgan_pretrained.yml')
+    photos = {'type': 'SingleImageDataset', 'dataroot_lq': 'photos', 'io_backend': {'type': 'disk'}}
+    opt['datasets'] = {'test_1': {'name': 'photos', **photos}}
+    arguments = ['-opt', str(write_options(opt, tmp_path / 'test.yml'))]
+    with pytest.raises(
+        OptionError, match='pretrain_network_g: there is no file.*get it from https://github.com/xinntao'
+    ):
+        run_pipeline('test', arguments)
+
+    weights = tmp_path / opt['path']['pretrain_network_g']
+    weights.parent.mkdir(parents=True)
+    kwargs = {key: value for key, value in opt['network_g'].items() if key != 'type'}
+    torch.save({'params': RRDBNet(**kwargs).state_dict()}, weights)  # as BasicSR publishes it
+    run_pipeline('test', arguments)
+    results = tmp_path / 'results' / opt['name'] / 'visualization'
+    sizes = [read_image(results / 'photos' / f'{i}_{opt["name"]}.png').shape for i in range(2)]
+    assert sizes == [(96, 120, 3), (68, 84, 3)]
+    assert (results / 'photos.png').is_file() and not (results / 'photos.csv').exists()
 
 
 def test_no_two_recipes_share_a_name() -> None:

@@ -298,8 +298,7 @@ class SRPGGANCritic(Growing):
             raise ValueError(
                 f'SRPGGANCritic: input_size is a power of two from {8 * scale} on (an LR of 8 px), not {input_size}'
             )
-        self.lr_size = input_size // scale
-        self.info = ArchInfo(input='enlarged', multiple_of=input_size, fixed_size=input_size)
+        self.input_size, self.lr_size = input_size, input_size // scale
 
         def width(size: int) -> int:
             return num_feat * min(WIDEST, input_size // size)
@@ -325,6 +324,11 @@ class SRPGGANCritic(Growing):
             _conv(last, 1, 1, eql_lr, gain=1.0),
             nn.Flatten(),
         )  # fmt: skip
+
+    @property
+    def info(self) -> ArchInfo:
+        """What its stage takes."""
+        return ArchInfo(input='enlarged', fixed_size=self.lr_size * self.factor)
 
     def forward(self, img: torch.Tensor) -> torch.Tensor:
         """Scores images.

@@ -14,7 +14,7 @@ from facesr_ext.archs.arch_util import ArchInfo, arch_info
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
-from facesr_ext.models.critic import refuse_batch_norm
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.precision import Precision
@@ -181,28 +181,26 @@ def check_priors(check: Check) -> None:
 
 
 def check_critic(check: Check) -> None:
-    """A discriminator that does not bear its losses."""
-    net = check.shared.get('net_d')
-    if _is_our_model(check) and net is not None and check.section('train', 'gradient_penalty_opt'):
-        try:
+    """A discriminator that bears neither its losses nor the size of the faces."""
+    net, sample = check.shared.get('net_d'), check.shared['samples'].get('train', {})
+    if not _is_our_model(check) or net is None:
+        return
+    try:
+        if check.section('train', 'gradient_penalty_opt'):
             refuse_batch_norm(net)
-        except OptionError as err:
-            check.problem(('network_d', 'type'), err)
+        if 'gt' in sample and check.clean(('datasets', 'train')):
+            refuse_size(net, tuple(sample['gt'].shape[-2:]))
+    except OptionError as err:
+        check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
 
 
 def check_stages(check: Check) -> None:
-    """``train: stages`` of networks that grow, and whether the pictures have the critic's size."""
+    """``train: stages`` of networks that grow."""
     model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
     grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
-    if not check.train or not grows or net_g is None or net_d is None:
-        return
-    for place, message in stage_faults(check.section('train'), net_g, net_d):
-        check.error(place, message)
-    sample, side = check.shared['samples'].get('train', {}), arch_info(net_d).fixed_size
-    if side and 'gt' in sample and set(sample['gt'].shape[-2:]) != {side}:
-        key = 'gt_size' if check.section('datasets', 'train').get('gt_size') else 'image_size'
-        message = f'gives {sample["gt"].shape[-1]} px, but network_d is built for input_size: {side}; make them agree'
-        check.error(('datasets', 'train', key), message)
+    if check.train and grows and net_g is not None and net_d is not None:
+        for place, message in stage_faults(check.section('train'), net_g, net_d):
+            check.error(place, message)
 
 
 def check_losses(check: Check) -> None:

@@ -70,10 +70,10 @@ def read_stages(train_opt: dict[str, Any], net_g: nn.Module, net_d: nn.Module) -
     stages: list[Stage] = []
     for factor, entry in zip(net_g.factors, train_opt['stages'], strict=True):  # type: ignore[arg-type]
         start = stages[-1].end if stages else 0
-        iters, part = int(entry['iters']), entry.get('fade')
+        iters, part, micro_batch = int(entry['iters']), entry.get('fade'), entry.get('micro_batch')
         if part is None:
             part = DEFAULT_FADE if stages else 0
-        stages.append(Stage(factor, start, iters, round(iters * part), entry.get('micro_batch')))
+        stages.append(Stage(factor, start, iters, round(iters * part), micro_batch and int(micro_batch)))
     return tuple(stages)
 
 

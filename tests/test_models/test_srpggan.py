@@ -149,6 +149,22 @@ def test_old_parts_go_on_learning_in_a_new_stage(model: Any) -> None:
     assert _unused(model.net_g) == {'stages.x8', 'to_rgb.x8', 'to_rgb.x2'}, 'the fade is over'
 
 
+def test_pggans_devices_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = _options()
+    opt['network_g'].update(eql_lr=True, pixel_norm=True)
+    opt['network_d'].update(eql_lr=True, mbstd=True)
+    opt['precision'] = 'bf16'
+    model = build_model(_parse(opt, tmp_path, monkeypatch))
+    for iteration in (1, 3, 7, 9):
+        before = _weights(model.net_g), _weights(model.net_d)
+        _step(model, iteration, _batch(seed=iteration))
+        assert model.bad_steps == {'g': 0, 'd': 0}
+        for old, net in zip(before, (model.net_g, model.net_d), strict=True):
+            for key, parameter in net.named_parameters():
+                if key.endswith('weight'):  # the last bias has almost no gradient: Wasserstein's cancels
+                    assert torch.equal(parameter, old[key]) == (parameter.grad is None), key
+
+
 def test_vgg_features_count_in_the_last_stage_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_vgg(tmp_path, 'vgg19')
     monkeypatch.setenv('FACESR_HOME', str(tmp_path))

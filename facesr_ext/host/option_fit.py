@@ -17,6 +17,7 @@ from facesr_ext.host.option_file import KeyPath
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE
+from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 
@@ -212,6 +213,18 @@ def check_losses(check: Check) -> None:
             check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')
 
 
+def check_learning_rates(check: Check) -> None:
+    """Learning rates of parts that a network does not have."""
+    for key, section in check.section('train').items() if _is_our_model(check) else ():
+        net = check.shared.get(key.replace('optim_', 'net_')) if key.startswith('optim_') else None
+        if net is None or not isinstance(section, dict) or not check.clean(('train', key)):
+            continue
+        try:
+            parameter_groups(net, 1.0, section.get('lr_scales'))
+        except OptionError as err:
+            check.problem(('train', key), err)
+
+
 def _is_our_model(check: Check) -> bool:
     """A model that reads the sections of ours: one that states its TRAIN_KEYS."""
     part = check.part('model_type')
@@ -228,4 +241,5 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_critic,
     check_stages,
     check_losses,
+    check_learning_rates,
 )

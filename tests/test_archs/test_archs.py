@@ -31,12 +31,14 @@ def test_registered_network(name: str) -> None:
     net = cls(**SMALL_NETS.get(name, {}))
     info = arch_info(net)
     size = info.fixed_size or max(32, info.multiple_of)
-    out = net(torch.rand(2, 3, size, size))
+    x = torch.rand(2, 3, size, size, requires_grad=True)
+    out = net(x)
     assert torch.isfinite(out).all()
     if not name.endswith(('Discriminator', 'Critic')):
         factor = info.scale if info.input == 'small' else 1
         assert out.shape == (2, 3, size * factor, size * factor)
     out.mean().backward()
+    assert x.grad is not None and torch.isfinite(x.grad).all()
     grads = {key: p.grad for key, p in net.named_parameters() if not key.startswith(OUTGROWN.get(name, ()))}
     assert not [key for key, grad in grads.items() if grad is None or not torch.isfinite(grad).all()]
     assert cls.__doc__ and 'Args:' in cls.__doc__

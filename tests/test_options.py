@@ -20,7 +20,8 @@ from tests.support import OPTIONS, option_files, small_options, write_options, w
 
 TRAIN_FILES = option_files('.')
 TEST_FILES = option_files('test')
-WITHOUT_WEIGHTS = [path for path in TEST_FILES if not (OPTIONS / path.name).is_file()]
+PUBLISHED_NETWORK = OPTIONS / 'test' / 'esrgan_pretrained.yml'
+WITHOUT_WEIGHTS = [p for p in TEST_FILES if not (OPTIONS / p.name).is_file() and p != PUBLISHED_NETWORK]
 """Test files of networks that nothing trains."""
 
 
@@ -112,7 +113,7 @@ def test_the_published_esrgan_enlarges_photographs_without_gt(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     for number, (height, width) in enumerate(((24, 30), (17, 21))):
         write_image(tmp_path / 'photos' / f'{number}.png', np.full((height, width, 3), 90 + number, np.uint8))
-    opt = small_options(OPTIONS / 'test' / 'esrgan_pretrained.yml')
+    opt = small_options(PUBLISHED_NETWORK)
     photos = {'type': 'SingleImageDataset', 'dataroot_lq': 'photos', 'io_backend': {'type': 'disk'}}
     opt['datasets'] = {'test_1': {'name': 'photos', **photos}}
     arguments = ['-opt', str(write_options(opt, tmp_path / 'test.yml'))]
@@ -130,6 +131,7 @@ def test_the_published_esrgan_enlarges_photographs_without_gt(tmp_path: Path, mo
     sizes = [read_image(results / 'photos' / f'{i}_{opt["name"]}.png').shape for i in range(2)]
     assert sizes == [(96, 120, 3), (68, 84, 3)]
     assert (results / 'photos.png').is_file() and not (results / 'photos.csv').exists()
+    _run_test(PUBLISHED_NETWORK, tmp_path)  # and measures what it makes of faces with a GT
 
 
 def test_no_two_recipes_share_a_name() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -62,6 +63,12 @@ class FaceGANModel(FaceSRModel):
     def setup_optimizers(self) -> None:
         super().setup_optimizers()
         self.optimizer_d = self._build_optimizer('optim_d', self.net_d)
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """As :meth:`FaceSRModel.update_learning_rate`; that the generator's first step comes later is meant."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step', UserWarning)
+            super().update_learning_rate(current_iter, warmup_iter)
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Takes a training batch, whose size the discriminator must bear.

@@ -40,6 +40,8 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     'SRResNet': {'num_feat': 4, 'num_block': 1},
     'SRNet': {'num_feat': 4},
     'NAFSR': {'num_feat': 4, 'enc_blocks': [1, 1], 'mid_blocks': 1, 'dec_blocks': [1, 1]},
+    'SRPGGAN': {'num_feat': 4, 'num_block': 1},
+    'SRPGGANCritic': {'num_feat': 4, 'input_size': 64},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
     'RRDBNet': {'num_feat': 4, 'num_block': 1, 'num_grow_ch': 4},
     'VGGStyleDiscriminator': {'num_feat': 4},
@@ -83,8 +85,19 @@ def small_options(path: Path) -> dict[str, Any]:
         _merge(opt['train'], kept)
         if 'periods' in opt['train']['scheduler']:
             _merge(opt['train']['scheduler'], SMALL_TRAIN['scheduler'])
+        if 'stages' in opt['train']:
+            _shrink_stages(opt['train'])
         opt['val']['val_freq'] = 2
     return opt
+
+
+def _shrink_stages(train_opt: dict[str, Any]) -> None:
+    """One iteration a stage, up to the images' small size."""
+    stages = train_opt['stages']
+    shrink = stages[-1]['size'] // SMALL_TRAIN_SET['image_size']
+    for stage in stages:
+        stage.update(size=stage['size'] // shrink, iters=1)
+    train_opt['total_iter'] = len(stages)
 
 
 def _merge(target: dict[str, Any], changes: dict[str, Any]) -> None:

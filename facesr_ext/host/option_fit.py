@@ -15,6 +15,7 @@ from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
+from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
@@ -194,6 +195,15 @@ def check_critic(check: Check) -> None:
         check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
 
 
+def check_stages(check: Check) -> None:
+    """``train: stages`` of networks that grow."""
+    model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
+    grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
+    if check.train and grows and net_g is not None and net_d is not None:
+        for place, message in stage_faults(check.section('train'), net_g, net_d):
+            check.error(place, message)
+
+
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
@@ -229,6 +239,7 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_input,
     check_priors,
     check_critic,
+    check_stages,
     check_losses,
     check_learning_rates,
 )

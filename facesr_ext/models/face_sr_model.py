@@ -4,6 +4,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import replace
 from os import path as osp
 from typing import Any
 
@@ -89,6 +90,11 @@ class FaceSRModel(ModelFiles):
             )
         if self.is_train:
             self.init_training_settings()
+
+    @property
+    def factor(self) -> int:
+        """LR-to-result factor of what is computed now: ``scale``, unless the network is still to grow to it."""
+        return self.scale
 
     def _build_net(self, label: str) -> nn.Module:
         """Builds ``network_<label>``, brings it to the device and loads its ``pretrain_network_<label>``."""
@@ -255,7 +261,7 @@ class FaceSRModel(ModelFiles):
                 'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false'
             )
         height, width = lq.shape[-2:]
-        big = lq if enlarged else quantize(imresize(lq, (height * self.scale, width * self.scale)))
+        big = lq if enlarged else quantize(imresize(lq, (height * self.factor, width * self.factor)))
         given = big if self.info.input == 'enlarged' else lq
         self._check_size(given)
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
@@ -407,8 +413,12 @@ class FaceSRModel(ModelFiles):
         training = net.training
         net.eval()
         if tiling is not None and tiling.needed(batch.lq):
-            scale = 1 if self.info.input == 'enlarged' else self.scale
-            sr = tiled(net, batch.lq, tiling, scale, self.info.multiple_of)
+            scale = 1 if self.info.input == 'enlarged' else self.factor
+
+            def forward(tile: torch.Tensor) -> torch.Tensor:
+                return self._forward(net, replace(batch, lq=tile)).sr
+
+            sr = tiled(forward, batch.lq, tiling, scale, self.info.multiple_of)
             out = FSRNetOutput(sr, sr, (), ())
         else:
             out = self._forward(net, batch)

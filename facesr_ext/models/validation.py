@@ -114,7 +114,7 @@ class Validation:
 
     def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
         """Measures one picture, saves it and puts it on the sheet."""
-        pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
+        pictures = {'LQ': batch.small(self.model.factor), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
         images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
         name = osp.splitext(osp.basename(path))[0]
         if save_img:

@@ -26,6 +26,8 @@ class Batch:
         gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
         heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
         planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
+        real (Tensor | None): What a discriminator takes for real, where that is not ``gt``; without pairs.
+        z, other_z (Tensor | None): (N, K), standard normal: the random inputs of the result, and of a second one.
     """
 
     lq: torch.Tensor
@@ -35,6 +37,9 @@ class Batch:
     heatmap_mask: torch.Tensor | None = None
     planes: torch.Tensor | None = None
     plane_mask: torch.Tensor | None = None
+    real: torch.Tensor | None = None
+    z: torch.Tensor | None = None
+    other_z: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lq)

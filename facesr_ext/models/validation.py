@@ -85,7 +85,7 @@ class Validation:
             for i, (path, batch) in enumerate(group):
                 self._take(path, batch, _sample(out, i), save_img)
         self._write_sheet()
-        if self.rows and self.metrics:
+        if self.rows and len(self.rows[0]) > 1:  # more than names
             self._write_csv()
             means = self._means()
             self._log(means, tb_logger)

@@ -67,7 +67,7 @@ class DegradationNet(nn.Module):
     every block, the others are planes of noise that enter at each size of the decoder, as strongly as the camera says.
 
     Args:
-        scale (int): HR-to-LR factor, 4 or 8.
+        scale (int): HR-to-LR factor, 4 or 8. Default: 4.
         num_feat (int): Width. Default: 64.
         z_dim (int): Values of the plane's source, or of the camera. Default: 64.
         noise (str): 'plane' or 'per_layer'. Default: 'plane'.
@@ -85,7 +85,7 @@ class DegradationNet(nn.Module):
 
     def __init__(
         self,
-        scale: int,
+        scale: int = 4,
         num_feat: int = 64,
         z_dim: int = 64,
         noise: str = 'plane',

@@ -30,7 +30,8 @@ class DegradationModel(FaceGANModel):
 
     Args:
         opt (dict): The option file; in ``train`` besides those of :class:`FaceGANModel`: ``diversity_opt``, a loss of
-            two results for the same HR faces, and their z.
+            two results for the same HR faces, whose z differ in the first ``z_dim`` values alone: the same noise by two
+            cameras. (Different noise is no merit: any noise would do.)
 
     Raises:
         OptionError: for another network, a degradation, or a data set that does not fit.
@@ -43,9 +44,13 @@ class DegradationModel(FaceGANModel):
         if opt.get('degradation'):
             raise OptionError('degradation: is what DegradationModel is to learn; remove the section')
         super().__init__(opt)
-        net = self.get_bare_model(self.net_g)
-        if not isinstance(net, DegradationNet):
-            raise OptionError(f'network_g: DegradationModel trains a DegradationNet, not {type(net).__name__}')
+
+    def _build_net(self, label: str) -> nn.Module:
+        net = super()._build_net(label)
+        kind = type(self.get_bare_model(net))
+        if label == 'g' and kind is not DegradationNet:
+            raise OptionError(f'network_g: DegradationModel trains a DegradationNet, not {kind.__name__}')
+        return net
 
     def init_training_settings(self) -> None:
         diversity_opt = self.opt['train'].get('diversity_opt')
@@ -67,6 +72,8 @@ class DegradationModel(FaceGANModel):
                 f'{self.scale}; take UnpairedFaceDataset, which makes them fit'
             )
         z, other_z = (self.draw_z(hr, generator) for _ in range(2))
+        camera = self._camera_size()
+        other_z = torch.cat([other_z[:, :camera], z[:, camera:]], 1)
         return Batch(lq=hr, enlarged=hr, gt=target, real=real, z=z, other_z=other_z)
 
     def _check_size(self, lq: torch.Tensor) -> None:
@@ -92,8 +99,15 @@ class DegradationModel(FaceGANModel):
         if self.cri_diversity is not None:
             with self.precision.autocast():
                 other = self._forward(self.net_g, replace(batch, z=batch.other_z)).sr.float()
-            losses['l_g_diversity'] = self.cri_diversity(self.last_sr, other, batch.z, batch.other_z)
+            camera = self._camera_size()
+            cameras = (z[:, :camera] for z in (batch.z, batch.other_z) if z is not None)
+            losses['l_g_diversity'] = self.cri_diversity(self.last_sr, other, *cameras)
         return losses, figures
+
+    def _camera_size(self) -> int:
+        """How many values of z are not mere noise: two results that are to differ have these apart, and no others."""
+        size: int = self.get_bare_model(self.net_g).z_dim
+        return size
 
     def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
         return super()._critic_losses(replace(batch, gt=batch.real), fake)

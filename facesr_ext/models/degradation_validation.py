@@ -10,6 +10,7 @@ from basicsr.utils import get_root_logger
 
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.image_io import write_image
+from facesr_ext.errors import OptionError
 from facesr_ext.models.loss_table import Batch
 from facesr_ext.models.validation import SHEET_ROWS, Validation, to_uint8
 
@@ -34,6 +35,19 @@ class DegradationValidation(Validation):
     """
 
     model: DegradationModel
+
+    def __init__(self, model: DegradationModel, dataloader: Any, current_iter: int | str) -> None:
+        for key, reason in (
+            ('metrics', 'there is no true LR to compare with, and std_z is always given'),
+            ('tile', 'a high-to-low network takes whole faces'),
+        ):
+            if model.opt['val'].get(key):
+                raise OptionError(f'val: {key}: {reason}; remove it')
+        super().__init__(model, dataloader, current_iter)
+
+    def _path(self, data: dict[str, Any]) -> str:
+        path: str = data['gt_path'][0]
+        return path
 
     def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
         draws = self.model.draws(batch.lq, path, DRAWS)

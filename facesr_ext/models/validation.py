@@ -101,9 +101,14 @@ class Validation:
             if group and (len(group) == self.batch_size or not batch.fits(group[0][1])):
                 yield group
                 group = []
-            group.append(((data.get('lq_path') or data['gt_path'])[0], batch))
+            group.append((self._path(data), batch))
         if group:
             yield group
+
+    def _path(self, data: dict[str, Any]) -> str:
+        """What the result is named after."""
+        path: str = (data.get('lq_path') or data['gt_path'])[0]
+        return path
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
         if not self.opt['val'].get('pbar', False):

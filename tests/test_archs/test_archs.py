@@ -32,8 +32,8 @@ def test_registered_network(name: str) -> None:
     out = net(torch.rand(2, 3, size, size))
     assert torch.isfinite(out).all()
     if not name.endswith(('Discriminator', 'Critic')):
-        factor = info.scale if info.input == 'small' else 1
-        assert out.shape == (2, 3, size * factor, size * factor)
+        side = {'small': size * info.scale, 'enlarged': size, 'hr': size // info.scale}[info.input]
+        assert out.shape == (2, 3, side, side)
     out.mean().backward()
     missing = [key for key, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     assert not missing

@@ -12,7 +12,7 @@ from facesr_ext.archs.arch_util import ArchInfo
 SCALES = (4, 8)
 NORMS = ('bn', 'instance', 'none')
 NOISES = ('plane', 'per_layer')
-FOLDS = (1, 2, 4)
+FOLDS = (1, 2, 4, 8)
 _UPS = 2  # pixel-shuffles of the decoder: it begins at a quarter of the LQ's size
 _WHITEST = 0.99  # of the range [-1, 1]: where the residual's base is cut, so that its inverse tanh is finite
 
@@ -74,9 +74,10 @@ class DegradationNet(nn.Module):
         noise_planes (int): Planes of noise at each size, with 'per_layer'. Default: 4.
         norm (str): 'bn', 'instance' or 'none'. Default: 'bn'.
         residual (bool): Learn what is to be changed in the HR picture averaged over scale x scale cells, beginning with
-            little. Default: False.
-        fold (int): 2 or 4: cells of so many pixels a side become channels first, and the encoder groups that would have
-            halved the size are left out: several times faster. Default: 1.
+            little. Two more blocks at the LQ's size see that average beside what the decoder gives, and blur it or
+            sharpen it. Default: False.
+        fold (int): 2, 4 or 8, at most the scale: cells of so many pixels a side become channels first, and the encoder
+            groups that would have halved the size are left out: many times faster. Default: 1.
         size (int | None): Height and width of the HR picture, which 'plane' fixes. Default: 16 x scale.
 
     Raises:
@@ -98,6 +99,8 @@ class DegradationNet(nn.Module):
         super().__init__()
         _check_choices(('scale', scale, SCALES), ('noise', noise, NOISES), ('norm', norm, NORMS), ('fold', fold, FOLDS))
         size, multiple = size or 16 * scale, scale * 2**_UPS
+        if fold > scale:
+            raise ValueError(f'DegradationNet: fold is at most the scale {scale}, not {fold}')
         if noise == 'plane' and size % multiple:
             raise ValueError(f'DegradationNet: size is a multiple of {multiple} for scale {scale}, not {size}')
         self.scale, self.z_dim, self.residual, self.fold = scale, z_dim, residual, fold
@@ -107,7 +110,8 @@ class DegradationNet(nn.Module):
         self.plane = None if camera else nn.Linear(z_dim, size * size)
         self.conv_first = nn.Conv2d((3 if camera else 4) * fold**2, num_feat, 3, 1, 1)
         downs = int(math.log2(scale // fold)) + _UPS
-        self.blocks = nn.ModuleList(_Block(num_feat, norm, camera) for _ in range(2 * (downs + _UPS)))
+        groups = downs + _UPS + residual
+        self.blocks = nn.ModuleList(_Block(num_feat, norm, camera) for _ in range(2 * groups))
         self.downs = nn.ModuleList(
             nn.Sequential(_norm(norm, num_feat), nn.ReLU(), nn.Conv2d(num_feat, num_feat, 3, 2, 1))
             for _ in range(downs)
@@ -118,6 +122,7 @@ class DegradationNet(nn.Module):
         )
         count = _UPS + 1 if camera else 0
         self.injections = nn.ModuleList(_Injection(noise_planes, num_feat, z_dim) for _ in range(count))
+        self.conv_base = nn.Conv2d(3, num_feat, 3, 1, 1) if residual else None
         self.conv_last = nn.Conv2d(num_feat, 3, 3, 1, 1)
         if residual:
             with torch.no_grad():
@@ -151,26 +156,34 @@ class DegradationNet(nn.Module):
         if z.shape != expected:
             raise ValueError(f'DegradationNet: z has shape {tuple(z.shape)}, expected {expected}')
         x = hr * 2 - 1
-        base = F.avg_pool2d(x, self.scale).clamp(-_WHITEST, _WHITEST).atanh() if self.residual else None
+        average = F.avg_pool2d(x, self.scale)
         if self.plane is not None:
             x = torch.cat([x, self.plane(z).view(-1, 1, height, width)], 1)
-        x = self.conv_first(F.pixel_unshuffle(x, self.fold))
-        out = self.conv_last(self._features(x, z, height, width)).float()
-        return torch.tanh(out if base is None else out + base) / 2 + 0.5
+        features = self._features(self.conv_first(F.pixel_unshuffle(x, self.fold)), average, z, height, width)
+        out = self.conv_last(features).float()
+        if self.residual:
+            out = out + average.clamp(-_WHITEST, _WHITEST).atanh()
+        return torch.tanh(out) / 2 + 0.5
 
-    def _features(self, x: torch.Tensor, z: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    def _features(
+        self, x: torch.Tensor, average: torch.Tensor, z: torch.Tensor, height: int, width: int
+    ) -> torch.Tensor:
         """(N, C, H / fold, W / fold) features of the HR picture -> (N, C, H / scale, W / scale) of the LQ."""
         shapes = self._noise_shapes(height, width)
         camera, *planes = z.split([self.z_dim, *(self.noise_planes * h * w for h, w in shapes)], 1)
+        noises = [p.reshape(-1, self.noise_planes, h, w) for p, (h, w) in zip(planes, shapes, strict=True)]
         blocks = iter(self.blocks)
         for down in self.downs:
             x = down(next(blocks)(next(blocks)(x, camera), camera))
-        noises = [p.reshape(-1, self.noise_planes, h, w) for p, (h, w) in zip(planes, shapes, strict=True)]
         for step, up in enumerate(self.ups):
             if noises:
                 x = self.injections[step](x, noises[step], camera)
             x = up(next(blocks)(next(blocks)(x, camera), camera))
-        return self.injections[-1](x, noises[-1], camera) if noises else x
+        if noises:
+            x = self.injections[-1](x, noises[-1], camera)
+        if self.conv_base is not None:
+            x = F.relu(next(blocks)(next(blocks)(x + self.conv_base(average), camera), camera))
+        return x
 
 
 class _JudgeBlock(nn.Module):

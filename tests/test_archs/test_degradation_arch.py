@@ -28,11 +28,11 @@ def test_published_parameter_counts() -> None:
 
 
 @pytest.mark.parametrize('norm', ['bn', 'instance', 'none'])
-@pytest.mark.parametrize(('scale', 'fold', 'blocks'), [(4, 1, 12), (8, 1, 14), (8, 2, 12), (4, 4, 8)])
+@pytest.mark.parametrize(('scale', 'fold', 'blocks'), [(4, 1, 12), (8, 1, 14), (8, 2, 12), (4, 4, 8), (8, 8, 8)])
 def test_sizes_and_range(scale: int, fold: int, blocks: int, norm: str) -> None:
     for options, sides in (({'noise': 'plane'}, (16 * scale,) * 2), (VARIED, (16 * scale, 24 * scale))):
         net = DegradationNet(**{**options, 'scale': scale, 'fold': fold, 'norm': norm, 'num_feat': 4, 'residual': True})
-        assert len(net.blocks) == blocks
+        assert len(net.blocks) == blocks + 2
         hr = torch.rand(2, 3, *sides)
         lq = net(hr, torch.randn(2, net.z_size(*sides)))
         assert lq.shape == (2, 3, sides[0] // scale, sides[1] // scale)
@@ -72,7 +72,7 @@ def test_residual_begins_near_the_average_and_noise_planes_stay_where_they_are()
     changed[:, -4 * 16 * 16 :].view_as(planes)[0, :, 8, 8] = 3
     moved = (net(hr, changed) - net(hr, z)).abs().amax(1)[0] > 0
     y, x = torch.nonzero(moved, as_tuple=True)
-    assert (y.min(), y.max(), x.min(), x.max()) == (7, 9, 7, 9)
+    assert (y.min(), y.max(), x.min(), x.max()) == (3, 13, 3, 13)  # two blocks and the last convolution on
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def test_residual_begins_near_the_average_and_noise_planes_stay_where_they_are()
         ({'scale': 2}, 'scale is one of 4, 8, not 2'),
         ({'noise': 'planes'}, "noise is one of plane, per_layer, not 'planes'"),
         ({'norm': 'gn'}, 'norm is one of bn, instance, none'),
-        ({'fold': 3}, 'fold is one of 1, 2, 4'),
+        ({'fold': 3}, 'fold is one of 1, 2, 4, 8'),
+        ({'fold': 8}, 'fold is at most the scale 4, not 8'),
         ({'size': 60}, 'size is a multiple of 16 for scale 4, not 60'),
     ],
 )

@@ -40,7 +40,14 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     'WGANCritic': {'num_feat': 4, 'input_size': 64},
     'DegradationNet': {'num_feat': 4, 'z_dim': 8},
     'DegradationDiscriminator': {'num_feat': 4},
+    'SRCNN': {'num_feat': 4},
+    'ESPCN': {'num_feat': 4},
+    'SRResNet': {'num_feat': 4, 'num_block': 1},
+    'SRNet': {'num_feat': 4},
+    'NAFSR': {'num_feat': 4, 'enc_blocks': [1, 1], 'mid_blocks': 1, 'dec_blocks': [1, 1]},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
+    'RRDBNet': {'num_feat': 4, 'num_block': 1, 'num_grow_ch': 4},
+    'VGGStyleDiscriminator': {'num_feat': 4},
 }
 SMALL: dict[str, Any] = {
     'num_gpu': 0,
@@ -56,6 +63,8 @@ SMALL_TRAIN_SET = {
     'persistent_workers': False,
 }
 SMALL_SET = {'num_faces': 2, 'image_size': 64}
+LARGER_FACES = {'VGGStyleDiscriminator': 128}
+"""Discriminators that do not take the small faces, and the least size that they take."""
 
 
 def option_files(folder: str) -> list[Path]:
@@ -73,6 +82,8 @@ def small_options(path: Path) -> dict[str, Any]:
     for phase, dataset in opt['datasets'].items():
         _merge(dataset, SMALL_TRAIN_SET if phase == 'train' else SMALL_SET)
     if 'train' in opt:
+        discriminator = opt.get('network_d', {}).get('type')
+        opt['datasets']['train']['image_size'] = LARGER_FACES.get(discriminator, SMALL_TRAIN_SET['image_size'])
         kept = {key: value for key, value in SMALL_TRAIN.items() if key != 'scheduler'}
         _merge(opt['train'], kept)
         if 'periods' in opt['train']['scheduler']:

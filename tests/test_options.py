@@ -5,23 +5,31 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
+from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.errors import OptionError
 from facesr_ext.host.runner import run_pipeline
 from facesr_ext.host.shipped import recipe_named
+from facesr_ext.host.weights import PUBLISHED
 from tests.support import OPTIONS, option_files, small_options, write_options, write_vgg
 
 TRAIN_FILES = option_files('.')
 TEST_FILES = option_files('test')
+WITHOUT_WEIGHTS = [path for path in TEST_FILES if not (OPTIONS / path.name).is_file()]
+"""Test files of networks that nothing trains."""
 
 
 @pytest.fixture(scope='module')
 def weights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('weights')
-    write_vgg(folder)
+    for vgg_type in ('vgg16', 'vgg19'):
+        write_vgg(folder, vgg_type)
     return folder
 
 
@@ -50,14 +58,30 @@ def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monke
     for file in ('first_batch.png', f'{name}_2.png', f'{name}_2.csv'):
         assert (run / 'visualization' / file).is_file(), file
 
-    test_opt = small_options(OPTIONS / 'test' / path.name)
-    run_pipeline('test', ['-opt', str(write_options(test_opt, tmp_path / 'test.yml'))])
-    results = tmp_path / 'results' / test_opt['name'] / 'visualization'
-    set_name = test_opt['datasets']['test_1']['name']
+    _run_test(OPTIONS / 'test' / path.name, tmp_path)
+
+
+@pytest.mark.parametrize('path', WITHOUT_WEIGHTS, ids=lambda p: p.stem)
+def test_a_network_without_weights_is_tested_by_itself(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+    network = {key: value for key, value in opt['network_g'].items() if key != 'type'}
+    assert not list(ARCH_REGISTRY.get(opt['network_g']['type'])(**network).parameters())
+    _run_test(path, tmp_path)
+
+
+def _run_test(path: Path, tmp_path: Path) -> None:
+    """Runs a shrunken test file and looks at what it leaves."""
+    opt = small_options(path)
+    run_pipeline('test', ['-opt', str(write_options(opt, tmp_path / 'test.yml'))])
+    results = tmp_path / 'results' / opt['name'] / 'visualization'
+    set_name = opt['datasets']['test_1']['name']
     lines = (results / f'{set_name}.csv').read_text().splitlines()
     assert len(lines) == 3 and len(list((results / set_name).glob('*.png'))) == 2
     header = lines[0].split(',')
-    metrics = test_opt['val']['metrics']
+    metrics = opt['val']['metrics']
     assert set(metrics or ['std_z']) <= set(header) and ('psnr_y_bicubic' in header) == bool(metrics)
     assert all(math.isfinite(float(v)) for v in lines[1].split(',')[1:])
 
@@ -74,6 +98,7 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII.
 
     One exception: what makes the LQ may be the network of another recipe's run, which the first lines then name.
+    A test of a network that others have published says where to get it.
     """
     text = path.read_text(encoding='ascii')
     opt = yaml.safe_load(text)
@@ -87,11 +112,39 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     assert all(loss['type'] in LOSS_REGISTRY for loss in losses)
     assert set(opt['path']) <= {'pretrain_network_g', 'param_key_g', 'strict_load_g', 'resume_state'}  # others: folders
     start = (opt['path'].get('pretrain_network_g') or '').split('/')
-    assert start == [''] or start[:2] == ['experiments', opt['name']]
+    published = (
+        start[:2] == ['experiments', 'pretrained_models'] and start[-1] in PUBLISHED and PUBLISHED[start[-1]] in text
+    )
+    assert start == [''] or start[:2] == ['experiments', opt['name']] or (published and 'train' not in opt)
     checkpoint, first = (opt.get('degradation') or {}).get('checkpoint'), _first_recipe(path)
     if checkpoint:
         assert first is not None and first.parent == OPTIONS and checkpoint.endswith('models/net_g_latest.pth')
         assert 'train' not in opt or f'options/{first.name}' in text.partition('\n\n')[0]
+
+
+def test_the_published_esrgan_enlarges_photographs_without_gt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder of pictures of any sizes; without its weights the error says where they are to be had."""
+    monkeypatch.chdir(tmp_path)
+    for number, (height, width) in enumerate(((24, 30), (17, 21))):
+        write_image(tmp_path / 'photos' / f'{number}.png', np.full((height, width, 3), 90 + number, np.uint8))
+    opt = small_options(OPTIONS / 'test' / 'esrgan_pretrained.yml')
+    photos = {'type': 'SingleImageDataset', 'dataroot_lq': 'photos', 'io_backend': {'type': 'disk'}}
+    opt['datasets'] = {'test_1': {'name': 'photos', **photos}}
+    arguments = ['-opt', str(write_options(opt, tmp_path / 'test.yml'))]
+    with pytest.raises(
+        OptionError, match='pretrain_network_g: there is no file.*get it from https://github.com/xinntao'
+    ):
+        run_pipeline('test', arguments)
+
+    weights = tmp_path / opt['path']['pretrain_network_g']
+    weights.parent.mkdir(parents=True)
+    kwargs = {key: value for key, value in opt['network_g'].items() if key != 'type'}
+    torch.save({'params': RRDBNet(**kwargs).state_dict()}, weights)  # as BasicSR publishes it
+    run_pipeline('test', arguments)
+    results = tmp_path / 'results' / opt['name'] / 'visualization'
+    sizes = [read_image(results / 'photos' / f'{i}_{opt["name"]}.png').shape for i in range(2)]
+    assert sizes == [(96, 120, 3), (68, 84, 3)]
+    assert (results / 'photos.png').is_file() and not (results / 'photos.csv').exists()
 
 
 def test_no_two_recipes_share_a_name() -> None:

@@ -14,8 +14,9 @@ from facesr_ext.archs.arch_util import ArchInfo, arch_info
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
-from facesr_ext.models.critic import refuse_batch_norm
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.loss_table import LOSS_TABLE
+from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 
@@ -180,13 +181,17 @@ def check_priors(check: Check) -> None:
 
 
 def check_critic(check: Check) -> None:
-    """A discriminator that does not bear its losses."""
-    net = check.shared.get('net_d')
-    if _is_our_model(check) and net is not None and check.section('train', 'gradient_penalty_opt'):
-        try:
+    """A discriminator that bears neither its losses nor the size of the faces."""
+    net, sample = check.shared.get('net_d'), check.shared['samples'].get('train', {})
+    if not _is_our_model(check) or net is None:
+        return
+    try:
+        if check.section('train', 'gradient_penalty_opt'):
             refuse_batch_norm(net)
-        except OptionError as err:
-            check.problem(('network_d', 'type'), err)
+        if 'gt' in sample and check.clean(('datasets', 'train')):
+            refuse_size(net, tuple(sample['gt'].shape[-2:]))
+    except OptionError as err:
+        check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
 
 
 def check_losses(check: Check) -> None:
@@ -196,6 +201,18 @@ def check_losses(check: Check) -> None:
         misspelled = any(key[:1] == ('train',) and key[1:] and key[1] in LOSS_TABLE for key in check.meant)
         if not misspelled and not any(train.get(key) for key in LOSS_TABLE):
             check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')
+
+
+def check_learning_rates(check: Check) -> None:
+    """Learning rates of parts that a network does not have."""
+    for key, section in check.section('train').items() if _is_our_model(check) else ():
+        net = check.shared.get(key.replace('optim_', 'net_')) if key.startswith('optim_') else None
+        if net is None or not isinstance(section, dict) or not check.clean(('train', key)):
+            continue
+        try:
+            parameter_groups(net, 1.0, section.get('lr_scales'))
+        except OptionError as err:
+            check.problem(('train', key), err)
 
 
 def _is_our_model(check: Check) -> bool:
@@ -213,4 +230,5 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_priors,
     check_critic,
     check_losses,
+    check_learning_rates,
 )

@@ -69,7 +69,8 @@ class RelativisticGANLoss(nn.Module):
             fake_pred (Tensor): (N, ...), logits of the generated images.
             real_pred (Tensor): (N, ...), logits of the real ones, which need no gradient.
         """
-        return self.loss_weight * sum(self.critic(fake_pred, real_pred))
+        loss_fake, loss_real = self.critic(fake_pred, real_pred)
+        return self.loss_weight * (loss_fake + loss_real)
 
 
 @LOSS_REGISTRY.register()

@@ -15,10 +15,12 @@ from typing import Any, BinaryIO
 import safetensors
 import safetensors.torch
 import torch
+import yaml
 from basicsr.utils import get_root_logger
 from torch import nn
 
 from facesr_ext.errors import CheckpointError
+from facesr_ext.host.weights import where_to_get
 
 META_KEY = 'facesr_ext'
 """Where a checkpoint holds what rebuilds its network, beside BasicSR's ``params`` and ``params_ema``."""
@@ -88,9 +90,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         content = read(path)
     except FileNotFoundError as err:
-        raise CheckpointError(
-            f'there is no checkpoint {path}; check path: pretrain_network_* in the option file'
-        ) from err
+        remedy = where_to_get(path) or 'check path: pretrain_network_* in the option file'
+        raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
         raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err
     if not isinstance(content, dict):
@@ -153,8 +154,24 @@ def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {'.'.join(names[key]): value for key, value in tensors.items()}
 
 
-def load_weights(net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool) -> None:
+def described_network(content: Mapping[str, Any]) -> str | None:
+    """The network that a checkpoint's weights are of, as an option section in one line; None where it does not say."""
+    metadata = content.get(META_KEY)
+    arch = metadata.get('arch') if isinstance(metadata, Mapping) else None
+    return yaml.safe_dump(arch, default_flow_style=True, sort_keys=False, width=10**6).strip() if arch else None
+
+
+def load_weights(
+    net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool, described: str | None = None
+) -> None:
     """Loads a state dict; with ``strict`` off what of it fits, and the log says how much and what not.
+
+    Args:
+        net (Module): The bare network.
+        state (dict): Weights under its names.
+        path (str): The file that they are from, for messages.
+        strict (bool): Every name and shape must fit.
+        described (str | None): What `described_network` gives for the file, to say what would fit.
 
     Raises:
         CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
@@ -171,7 +188,8 @@ def load_weights(net: nn.Module, state: dict[str, torch.Tensor], path: str, stri
             + '\n'.join(lines[:10])
         )
         if strict or not fit:
-            hint = '\nTo load what fits: path: strict_load_g: false' if fit else ''
+            hint = f'\nThe file is of this network: {described}' if described else ''
+            hint += '\nTo load what fits: path: strict_load_g: false' if fit else ''
             raise CheckpointError(f'{path} does not fit {type(net).__name__}: {differences}{hint}')
         get_root_logger().warning(
             f'Loaded in part (strict_load: false): {100 * loaded / max(total, 1):.1f} % of the values of '

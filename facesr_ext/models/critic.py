@@ -1,10 +1,12 @@
-"""What a discriminator must be for the losses that it is trained with."""
+"""What a discriminator must be for the losses that it is trained with and the faces that it judges."""
 
 from __future__ import annotations
 
+from basicsr.archs.discriminator_arch import UNetDiscriminatorSN, VGGStyleDiscriminator
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from facesr_ext.archs.arch_util import ArchInfo, arch_info
 from facesr_ext.errors import OptionError
 
 
@@ -21,3 +23,31 @@ def refuse_batch_norm(net: nn.Module) -> None:
             'gradient of each sample by itself; take a critic without it (WGANCritic, UNetDiscriminatorSN), or remove '
             'gradient_penalty_opt'
         )
+
+
+def critic_info(net: nn.Module) -> ArchInfo:
+    """The :class:`ArchInfo` of a discriminator; BasicSR's state none, so what is known of them is said here."""
+    if isinstance(net, VGGStyleDiscriminator):
+        return ArchInfo(input='enlarged', fixed_size=net.input_size)
+    if isinstance(net, UNetDiscriminatorSN):
+        return ArchInfo(input='enlarged', multiple_of=8)  # halved three times, and added to what was
+    return arch_info(net)
+
+
+def refuse_size(net: nn.Module, size: tuple[int, ...]) -> None:
+    """Refuses faces that a discriminator cannot judge.
+
+    Args:
+        net (Module): The bare discriminator.
+        size (tuple[int, ...]): Height and width of the GT.
+
+    Raises:
+        OptionError: with the sizes that it takes.
+    """
+    info, shown = critic_info(net), 'x'.join(map(str, size[::-1]))
+    given = f'network_d: {type(net).__name__} cannot judge the {shown} px of the training set; it takes '
+    if info.fixed_size and set(size) != {info.fixed_size}:
+        remedy = 'set its input_size (VGGStyleDiscriminator: 128 or 256) or the image_size / gt_size of the set'
+        raise OptionError(f'{given}{info.fixed_size}x{info.fixed_size}: {remedy}')
+    if any(side % info.multiple_of for side in size):
+        raise OptionError(f'{given}a multiple of {info.multiple_of}: change the image_size / gt_size of the set')

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from facesr_ext.errors import OptionError
 from facesr_ext.host.options import build_part
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
-from facesr_ext.models.critic import refuse_batch_norm
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
 from facesr_ext.models.loss_table import Batch
 
@@ -62,6 +63,22 @@ class FaceGANModel(FaceSRModel):
     def setup_optimizers(self) -> None:
         super().setup_optimizers()
         self.optimizer_d = self._build_optimizer('optim_d', self.net_d)
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """As :meth:`FaceSRModel.update_learning_rate`; that the generator's first step comes later is meant."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step', UserWarning)
+            super().update_learning_rate(current_iter, warmup_iter)
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Takes a training batch, whose size the discriminator must bear.
+
+        Raises:
+            OptionError: if it does not.
+        """
+        super().feed_data(data)
+        if self.batch.gt is not None:
+            refuse_size(self.get_bare_model(self.net_d), tuple(self.batch.gt.shape[-2:]))
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; the generator's last losses stay in the log where only the discriminator steps."""
@@ -130,8 +147,9 @@ class FaceGANModel(FaceSRModel):
 
     def _verdict(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
         """The discriminator's verdict, in the precision of the moment."""
-        condition = (batch.enlarged,) if getattr(self.get_bare_model(net), 'conditional', False) else ()
-        return net(self.precision.lay_out(img), *condition)
+        bare = self.get_bare_model(net)
+        condition = (batch.enlarged,) if getattr(bare, 'conditional', False) else ()
+        return net(self.precision.lay_out(img, bare), *condition)
 
     @torch.no_grad()
     def _fakes(self) -> list[torch.Tensor]:

@@ -15,7 +15,14 @@ from torch import nn
 
 from facesr_ext import __version__
 from facesr_ext.archs.arch_util import ArchInfo
-from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, save_atomic, select_params
+from facesr_ext.models.checkpoints import (
+    META_KEY,
+    described_network,
+    load_checkpoint,
+    load_weights,
+    save_atomic,
+    select_params,
+)
 from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
 from facesr_ext.models.precision import Precision
 
@@ -45,9 +52,10 @@ class ModelFiles(SRModel):
         Raises:
             CheckpointError: if the file is missing, damaged or does not fit.
         """
-        state, used = select_params(load_checkpoint(load_path), param_key, load_path)
+        content = load_checkpoint(load_path)
+        state, used = select_params(content, param_key, load_path)
         bare = self.get_bare_model(net)
-        load_weights(bare, state, load_path, strict)
+        load_weights(bare, state, load_path, strict, described_network(content))
         get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path} [{used}]')
 
     def saved_networks(self) -> dict[str, dict[str, nn.Module]]:

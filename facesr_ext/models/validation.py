@@ -91,6 +91,8 @@ class Validation:
             self._log(means, tb_logger)
             if self.opt['is_train']:
                 self.model.keep_best(self.name, means)
+        elif self.sheet:
+            get_root_logger().info(f'{self.name}: nothing to measure; sheet: {self._report_path(".png")}')
 
     def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
         """Path and batch of one of the pictures that go through the network together."""

@@ -29,12 +29,14 @@ def test_registered_network(name: str) -> None:
     net = cls(**SMALL_NETS.get(name, {}))
     info = arch_info(net)
     size = info.fixed_size or max(32, info.multiple_of)
-    out = net(torch.rand(2, 3, size, size))
+    x = torch.rand(2, 3, size, size, requires_grad=True)
+    out = net(x)
     assert torch.isfinite(out).all()
     if not name.endswith(('Discriminator', 'Critic')):
         side = {'small': size * info.scale, 'enlarged': size, 'hr': size // info.scale}[info.input]
         assert out.shape == (2, 3, side, side)
     out.mean().backward()
+    assert x.grad is not None and torch.isfinite(x.grad).all()
     missing = [key for key, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     assert not missing
     assert cls.__doc__ and 'Args:' in cls.__doc__

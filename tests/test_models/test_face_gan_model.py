@@ -136,3 +136,58 @@ def test_content_loss_is_logged_by_its_parts(tmp_path: Path, monkeypatch: pytest
     train = {'pixel_opt': None, 'content_opt': {'type': 'ContentLoss', 'mode': 'mse'}}
     log = _step(build_model(_options(tmp_path, monkeypatch, train=train)))
     assert log['l_g_content_pix'] > 0 and 'l_g_content' not in log and 'l_g_pix' not in log
+
+
+@pytest.mark.parametrize(
+    ('network_d', 'side', 'message'),
+    [
+        (
+            {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4},
+            64,
+            '64x64 px .*it takes 128x128.*128 or 256',
+        ),
+        ({'type': 'WGANCritic', 'num_feat': 4, 'input_size': 96}, 64, 'WGANCritic cannot judge the 64x64 px.*96x96'),
+        ({'type': 'PatchDiscriminator', 'num_feat': 4}, 72, 'it takes a multiple of 16'),
+        ({'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}, 68, 'it takes a multiple of 8'),
+    ],
+)
+def test_faces_of_a_size_that_the_discriminator_does_not_take(
+    network_d: dict[str, Any], side: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network_g = {'type': 'MSRResNet', 'num_feat': 4, 'num_block': 1, 'upscale': 4}
+    train = {'coarse_opt': None, 'parsing_opt': None, 'prior_targets': None}
+    changes = {'network_g': network_g, 'network_d': network_d, 'scale': 4, 'degradation': {'preset': 'bicubic_x4'}}
+    model = build_model(_options(tmp_path, monkeypatch, train=train, **changes))
+    with pytest.raises(OptionError, match=f'network_d: .*{message}'):
+        _step(model, side=side)
+
+
+@pytest.mark.parametrize(
+    ('network_g', 'network_d'),
+    [
+        ({'type': 'RRDBNet', 'num_block': 1, 'num_grow_ch': 4}, {'type': 'VGGStyleDiscriminator', 'input_size': 128}),
+        ({'type': 'RRDBNet', 'num_block': 1, 'num_grow_ch': 4}, {'type': 'UNetDiscriminatorSN'}),
+    ],
+)
+def test_basicsr_s_networks_as_they_are(
+    network_g: dict[str, Any], network_d: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = {'coarse_opt': None, 'parsing_opt': None, 'prior_targets': None}
+    changes = {
+        'network_g': {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, **network_g},
+        'network_d': {'num_in_ch': 3, 'num_feat': 4, **network_d},
+        'scale': 4,
+        'degradation': {'preset': 'bicubic_x4'},
+    }
+    model = build_model(_options(tmp_path, monkeypatch, train=train, **changes))
+    for iteration in (1, 2):
+        log = _step(model, iteration, size=2, side=128)
+    assert model.bad_steps == {'g': 0, 'd': 0} and log['l_g_gan'] > 0 and log['grad_norm_d'] > 0
+
+
+def test_what_basicsr_s_parts_refuse_is_an_option_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network_d = {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4, 'input_size': 64}
+    with pytest.raises(OptionError, match='network_d: input size must be 128 or 256, but received 64'):
+        build_model(_options(tmp_path, monkeypatch, network_d=network_d))
+    with pytest.raises(OptionError, match='train: gan_opt: GAN type wgn is not implemented'):
+        build_model(_options(tmp_path, monkeypatch, train={'gan_opt': {'type': 'GANLoss', 'gan_type': 'wgn'}}))

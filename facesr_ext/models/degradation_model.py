@@ -74,7 +74,7 @@ class DegradationModel(FaceGANModel):
         z, other_z = (self.draw_z(hr, generator) for _ in range(2))
         camera = self._camera_size()
         other_z = torch.cat([other_z[:, :camera], z[:, camera:]], 1)
-        return Batch(lq=hr, enlarged=hr, gt=target, real=real, z=z, other_z=other_z)
+        return Batch(lq=hr, enlarged=hr, gt=target, unpaired=real, z=z, other_z=other_z)
 
     def _check_size(self, lq: torch.Tensor) -> None:
         super()._check_size(lq)
@@ -109,9 +109,6 @@ class DegradationModel(FaceGANModel):
         size: int = self.get_bare_model(self.net_g).z_dim
         return size
 
-    def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
-        return super()._critic_losses(replace(batch, gt=batch.real), fake)
-
     @torch.no_grad()
     def draws(self, hr: torch.Tensor, name: str, count: int) -> torch.Tensor:
         """Several results for one HR face, by the averaged weights where there are any.
@@ -129,4 +126,4 @@ class DegradationModel(FaceGANModel):
         return self.infer(Batch(lq=hr, enlarged=hr, z=self.draw_z(hr, generator))).sr
 
     def _first_batch_columns(self) -> dict[str, torch.Tensor | None]:
-        return {'HR': self.batch.lq, 'HR averaged': self.batch.gt, 'real LR (of others)': self.batch.real}
+        return {'HR': self.batch.lq, 'HR averaged': self.batch.gt, 'real LR (of others)': self.batch.unpaired}

@@ -14,6 +14,9 @@ import pytest
 import torch
 import yaml
 
+from facesr_ext.archs.degradation_arch import DegradationNet
+from facesr_ext.models.checkpoints import META_KEY, save_atomic
+
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = ROOT / 'options'
 PHOTOS = Path(os.environ.get('FACESR_TEST_DATA', ROOT.parent / 'shared' / 'data'))
@@ -35,6 +38,8 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     'PatchDiscriminator': {'num_feat': 4},
     'SRGANDiscriminator': {'num_feat': 4, 'input_size': 64},
     'WGANCritic': {'num_feat': 4, 'input_size': 64},
+    'DegradationNet': {'num_feat': 4, 'z_dim': 8},
+    'DegradationDiscriminator': {'num_feat': 4},
     'SRCNN': {'num_feat': 4},
     'ESPCN': {'num_feat': 4},
     'SRResNet': {'num_feat': 4, 'num_block': 1},
@@ -128,6 +133,16 @@ def write_vgg(folder: Path, vgg_type: str = 'vgg16') -> Path:
     path = folder / models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url.rsplit('/', 1)[-1]
     torch.save(state, path)
     return path
+
+
+def write_degradation_net(path: Path, scale: int, **options: Any) -> DegradationNet:
+    """Writes a checkpoint of a small untrained high-to-low network, as DegradationModel does; returns the network."""
+    arch = {'scale': scale, 'num_feat': 4, 'z_dim': 8, 'noise': 'per_layer', 'norm': 'none', **options}
+    torch.manual_seed(0)
+    net = DegradationNet(**arch).eval()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_atomic({'params': net.state_dict(), META_KEY: {'arch': {'type': 'DegradationNet', **arch}}}, path)
+    return net
 
 
 def stock_copy(name: str) -> ModuleType:

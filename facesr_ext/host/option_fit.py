@@ -143,8 +143,8 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
     if any(side % scale for side in size):
         check.error(place, f'a GT of {shown} px cannot be reduced by the scale {scale}; take a multiple of {scale}')
         return
-    given = size if info.input == 'enlarged' else tuple(side // scale for side in size)
-    factor = 1 if info.input == 'enlarged' else scale
+    given = tuple(side // scale for side in size) if info.input == 'small' else size
+    factor = scale if info.input == 'small' else 1
     check.shared.setdefault('input', given)
     if any(side % info.multiple_of for side in given):
         multiple = info.multiple_of * factor

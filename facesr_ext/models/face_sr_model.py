@@ -58,6 +58,7 @@ class FaceSRModel(ModelFiles):
     """
 
     LOG_PREFIX = 'l_'
+    VALIDATION: type[Validation] = Validation
     TRAIN_KEYS = frozenset((
         *LOSS_TABLE, 'ema_decay', 'optim_g', 'scheduler', 'total_iter', 'warmup_iter', 'micro_batch', 'grad_clip',
         'nonfinite_patience', 'prior_targets',
@@ -386,7 +387,7 @@ class FaceSRModel(ModelFiles):
         name = dataloader.dataset.opt['name']
         if self.opt['rank'] == 0 and self.validated.get(name) != current_iter:
             self.validated[name] = current_iter
-            Validation(self, dataloader, current_iter).run(tb_logger, save_img)
+            self.VALIDATION(self, dataloader, current_iter).run(tb_logger, save_img)
 
     def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
         """One validation batch and its result."""
@@ -435,17 +436,22 @@ class FaceSRModel(ModelFiles):
     @master_only
     def _write_first_batch(self) -> None:
         """LQ | GT of the first batch, with the priors drawn: what the network is really given."""
-        batch, count = self.batch, min(8, len(self.batch))
-        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
-        if batch.planes is not None:
-            columns['parsing'] = _paint(batch.planes)
-        if batch.heatmaps is not None:
-            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        columns, count = self._first_batch_columns(), min(8, len(self.batch))
         pictures = {title: to_uint8(t[:count]) for title, t in columns.items() if t is not None}
         rows = [[pictures[title][i] for title in pictures] for i in range(count)]
         path = osp.join(self.opt['path']['visualization'], 'first_batch.png')
         write_image(path, contact_sheet(rows, list(pictures)))
         get_root_logger().info(f'First batch as the network sees it: {path}')
+
+    def _first_batch_columns(self) -> dict[str, torch.Tensor | None]:
+        """What is worth seeing of a batch, (N, 3, H, W) each, by its headline."""
+        batch = self.batch
+        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
+        if batch.planes is not None:
+            columns['parsing'] = _paint(batch.planes)
+        if batch.heatmaps is not None:
+            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        return columns
 
 
 def _batch_psnr(sr: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:

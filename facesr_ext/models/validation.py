@@ -85,7 +85,7 @@ class Validation:
             for i, (path, batch) in enumerate(group):
                 self._take(path, batch, _sample(out, i), save_img)
         self._write_sheet()
-        if self.rows and self.metrics:
+        if self.rows and len(self.rows[0]) > 1:  # more than names
             self._write_csv()
             means = self._means()
             self._log(means, tb_logger)
@@ -103,9 +103,14 @@ class Validation:
             if group and (len(group) == self.batch_size or not batch.fits(group[0][1])):
                 yield group
                 group = []
-            group.append(((data.get('lq_path') or data['gt_path'])[0], batch))
+            group.append((self._path(data), batch))
         if group:
             yield group
+
+    def _path(self, data: dict[str, Any]) -> str:
+        """What the result is named after."""
+        path: str = (data.get('lq_path') or data['gt_path'])[0]
+        return path
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
         if not self.opt['val'].get('pbar', False):

@@ -35,8 +35,8 @@ def test_registered_network(name: str) -> None:
     out = net(x)
     assert torch.isfinite(out).all()
     if not name.endswith(('Discriminator', 'Critic')):
-        factor = info.scale if info.input == 'small' else 1
-        assert out.shape == (2, 3, size * factor, size * factor)
+        side = {'small': size * info.scale, 'enlarged': size, 'hr': size // info.scale}[info.input]
+        assert out.shape == (2, 3, side, side)
     out.mean().backward()
     assert x.grad is not None and torch.isfinite(x.grad).all()
     grads = {key: p.grad for key, p in net.named_parameters() if not key.startswith(OUTGROWN.get(name, ()))}

@@ -96,6 +96,15 @@ class StoredPicture(NamedTuple):
     rgb: np.ndarray
 
 
+def read_stored(path: str | os.PathLike[str]) -> StoredPicture:
+    """Reads a picture as it is stored; as `decode_stored`, and DatasetError for a file that is missing."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as err:
+        raise DatasetError(f'cannot read {path}: {err.strerror or err}') from err
+    return decode_stored(data, str(path))
+
+
 def decode_stored(data: bytes, where: str) -> StoredPicture:
     """Decodes the bytes of a picture file whole, checksums included, as a scorer reads it: by Pillow.
 

@@ -26,7 +26,7 @@ from facesr_ext.host.options import build_part, refuse_text_numbers, require_key
 from facesr_ext.inference.forward import enlarge, mirror_mean, upscale
 from facesr_ext.inference.tiles import Tiling
 from facesr_ext.models.budget import check_budget
-from facesr_ext.models.device import choose_device, sharing, wrap_distributed
+from facesr_ext.models.device import choose_device, describe_device, sharing, wrap_distributed
 from facesr_ext.models.keeping import Keeping
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.model_files import ModelFiles
@@ -71,6 +71,7 @@ class FaceSRModel(ModelFiles):
         refuse_text_numbers('train', opt.get('train', {}))
         super(SRModel, self).__init__(opt)  # SRModel's own would build everything its way
         self.device = choose_device(opt)
+        get_root_logger().info(f'Machine: {describe_device(self.device)}')
         if not isinstance(opt.get('scale'), int):
             raise OptionError('scale: the LR-to-HR factor is missing at the top of the option file')
         self.scale: int = opt['scale']

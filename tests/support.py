@@ -34,13 +34,14 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     },
     'PatchDiscriminator': {'num_feat': 4},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
+    'UNetDiscriminatorSN': {'num_feat': 4},
 }
 SMALL: dict[str, Any] = {
     'num_gpu': 0,
     'precision': 'fp32',
     'logger': {'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False},
 }
-SMALL_TRAIN: dict[str, Any] = {'total_iter': 2, 'scheduler': {'periods': [2]}}
+SMALL_TRAIN: dict[str, Any] = {'total_iter': 2, 'scheduler': {'periods': [2], 'restart_weights': [1]}}
 SMALL_TRAIN_SET = {
     'num_faces': 4,
     'image_size': 64,
@@ -54,6 +55,11 @@ SMALL_SET = {'num_faces': 2, 'image_size': 64}
 def option_files(folder: str) -> list[Path]:
     """Every shipped option file of a folder below options/."""
     return sorted((OPTIONS / folder).glob('*.yml'))
+
+
+def file_to_test(path: Path) -> Path:
+    """The file that tests what a training file has trained."""
+    return path.parent / 'test' / path.name
 
 
 def small_options(path: Path) -> dict[str, Any]:

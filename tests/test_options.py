@@ -10,11 +10,12 @@ import torch
 import yaml
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
+from facesr_ext.host.options import registry_names
 from facesr_ext.host.runner import run_pipeline
-from tests.support import OPTIONS, option_files, small_options, write_options, write_vgg
+from tests.support import file_to_test, option_files, small_options, write_options, write_vgg
 
-TRAIN_FILES = option_files('.')
-TEST_FILES = option_files('test')
+TRAIN_FILES = option_files('.') + option_files('challenge')
+TEST_FILES = option_files('test') + option_files('challenge/test')
 
 
 @pytest.fixture(scope='module')
@@ -41,20 +42,20 @@ def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monke
     for file in ('first_batch.png', f'{name}_2.png', f'{name}_2.csv'):
         assert (run / 'visualization' / file).is_file(), file
 
-    test_opt = small_options(OPTIONS / 'test' / path.name)
+    test_opt = small_options(file_to_test(path))
     run_pipeline('test', ['-opt', str(write_options(test_opt, tmp_path / 'test.yml'))])
     results = tmp_path / 'results' / test_opt['name'] / 'visualization'
     set_name = test_opt['datasets']['test_1']['name']
     lines = (results / f'{set_name}.csv').read_text().splitlines()
     assert len(lines) == 3 and len(list((results / set_name).glob('*.png'))) == 2
     header = lines[0].split(',')
-    assert set(test_opt['val']['metrics']) <= set(header) and 'psnr_y_bicubic' in header
+    assert {key for name in test_opt['val']['metrics'] for key in (name, f'{name}_bicubic')} <= set(header)
     assert all(math.isfinite(float(v)) for v in lines[1].split(',')[1:])
 
 
 @pytest.mark.parametrize('path', TRAIN_FILES, ids=lambda p: p.stem)
 def test_has_a_test_file_for_the_same_network(path: Path) -> None:
-    train, test = (yaml.safe_load(p.read_text(encoding='utf-8')) for p in (path, OPTIONS / 'test' / path.name))
+    train, test = (yaml.safe_load(p.read_text(encoding='utf-8')) for p in (path, file_to_test(path)))
     assert train['name'] == test['name'] and train['network_g'] == test['network_g'] and train['scale'] == test['scale']
     assert test['path']['pretrain_network_g'] == f'experiments/{train["name"]}/models/net_g_latest.pth'
 
@@ -68,7 +69,8 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     for dataset in opt['datasets'].values():
         assert dataset['dataroot_gt'] == 'builtin' and dataset['type'] in DATASET_REGISTRY
     assert opt['model_type'] in MODEL_REGISTRY
-    assert all(opt[key]['type'] in ARCH_REGISTRY for key in ('network_g', 'network_d') if key in opt)
+    archs = registry_names(ARCH_REGISTRY)
+    assert all(opt[key]['type'] in archs for key in ('network_g', 'network_d') if key in opt)
     assert all(metric['type'] in METRIC_REGISTRY for metric in opt['val']['metrics'].values())
     losses = [value for key, value in opt.get('train', {}).items() if key.endswith('_opt')]
     assert all(loss['type'] in LOSS_REGISTRY for loss in losses)

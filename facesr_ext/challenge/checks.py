@@ -20,7 +20,7 @@ from facesr_ext.errors import DatasetError
 JUNK = ('.ds_store', 'thumbs.db', 'desktop.ini', '__macosx')
 _SHOWN = 8
 _THUMBNAIL = (16, 16)
-_UNLIKE = 24.0  # levels: the farthest result of bicubic or a trained network from its LQ is below 4
+_UNLIKE = 10.0  # levels between thumbnails; GT and LQ of the 2023 edition's pairs are less than 5 apart
 _ECHO = 1  # levels between a result and OpenCV's or MATLAB's bicubic of its LQ
 
 
@@ -160,12 +160,11 @@ class _Pictures:
             return
         lq = read_image(self.task.lq[name])
         height, width = (side * self.task.scale for side in lq.shape[:2])
-        for fault in _form_faults(picture, (height, width)):
+        faults = list(_form_faults(picture, (height, width))) or list(_content_faults(picture.rgb, lq))
+        for fault in faults:
             self.faults[fault].append(path)
-        if picture.rgb.shape[:2] != (height, width):
+        if faults:
             return
-        for fault in _content_faults(picture.rgb, lq):
-            self.faults[fault].append(path)
         if _is_bicubic(picture.rgb, lq):
             self.warnings['bicubic enlargement of the LQ, nothing else'].append(path)
         self.seen[hashlib.sha256(picture.rgb.tobytes()).digest()].append(path)
@@ -197,10 +196,8 @@ def _content_faults(result: np.ndarray, lq: np.ndarray) -> Iterator[str]:
         return
     small, wanted = (cv2.resize(img, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(float) for img in (result, lq))
     distance, swapped = (np.abs(small - other).mean() for other in (wanted, wanted[..., ::-1]))
-    if distance > 4 * max(swapped, 1.0):
-        yield 'red and blue are swapped'
-    elif distance > _UNLIKE:
-        yield 'does not show what its LQ shows'
+    if distance > _UNLIKE:
+        yield 'red and blue are swapped' if swapped < distance / 2 else 'does not show what its LQ shows'
 
 
 def _is_bicubic(result: np.ndarray, lq: np.ndarray) -> bool:

@@ -33,6 +33,13 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
         'hg_feat': 8,
     },
     'PatchDiscriminator': {'num_feat': 4},
+    'SRGANDiscriminator': {'num_feat': 4, 'input_size': 64},
+    'WGANCritic': {'num_feat': 4, 'input_size': 64},
+    'SRCNN': {'num_feat': 4},
+    'ESPCN': {'num_feat': 4},
+    'SRResNet': {'num_feat': 4, 'num_block': 1},
+    'SRNet': {'num_feat': 4},
+    'NAFSR': {'num_feat': 4, 'enc_blocks': [1, 1], 'mid_blocks': 1, 'dec_blocks': [1, 1]},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
     'UNetDiscriminatorSN': {'num_feat': 4},
 }

@@ -16,6 +16,8 @@ from tests.support import file_to_test, option_files, small_options, write_optio
 
 TRAIN_FILES = option_files('.') + option_files('challenge')
 TEST_FILES = option_files('test') + option_files('challenge/test')
+WITHOUT_WEIGHTS = [path for path in TEST_FILES if path not in map(file_to_test, TRAIN_FILES)]
+"""Test files of networks that nothing trains."""
 
 
 @pytest.fixture(scope='module')
@@ -42,14 +44,30 @@ def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monke
     for file in ('first_batch.png', f'{name}_2.png', f'{name}_2.csv'):
         assert (run / 'visualization' / file).is_file(), file
 
-    test_opt = small_options(file_to_test(path))
-    run_pipeline('test', ['-opt', str(write_options(test_opt, tmp_path / 'test.yml'))])
-    results = tmp_path / 'results' / test_opt['name'] / 'visualization'
-    set_name = test_opt['datasets']['test_1']['name']
+    _run_test(file_to_test(path), tmp_path)
+
+
+@pytest.mark.parametrize('path', WITHOUT_WEIGHTS, ids=lambda p: p.stem)
+def test_a_network_without_weights_is_tested_by_itself(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+    network = {key: value for key, value in opt['network_g'].items() if key != 'type'}
+    assert not list(ARCH_REGISTRY.get(opt['network_g']['type'])(**network).parameters())
+    _run_test(path, tmp_path)
+
+
+def _run_test(path: Path, tmp_path: Path) -> None:
+    """Runs a shrunken test file and looks at what it leaves."""
+    opt = small_options(path)
+    run_pipeline('test', ['-opt', str(write_options(opt, tmp_path / 'test.yml'))])
+    results = tmp_path / 'results' / opt['name'] / 'visualization'
+    set_name = opt['datasets']['test_1']['name']
     lines = (results / f'{set_name}.csv').read_text().splitlines()
     assert len(lines) == 3 and len(list((results / set_name).glob('*.png'))) == 2
     header = lines[0].split(',')
-    assert {key for name in test_opt['val']['metrics'] for key in (name, f'{name}_bicubic')} <= set(header)
+    assert {key for name in opt['val']['metrics'] for key in (name, f'{name}_bicubic')} <= set(header)
     assert all(math.isfinite(float(v)) for v in lines[1].split(',')[1:])
 
 

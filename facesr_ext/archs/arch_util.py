@@ -1,7 +1,8 @@
-"""What networks share: their description, initialisation and MATLAB's bicubic resize."""
+"""What networks share: their description, checks of arguments, resizing as MATLAB's, luma and initialisation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +10,18 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ['ArchInfo', 'arch_info', 'imresize', 'quantize', 'resize_matrix']
+__all__ = [
+    'ArchInfo',
+    'arch_info',
+    'check_choice',
+    'check_factor',
+    'exchange_luma',
+    'icnr_',
+    'imresize',
+    'luma',
+    'quantize',
+    'resize_matrix',
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,26 @@ def arch_info(net: nn.Module) -> ArchInfo:
     return info if isinstance(info, ArchInfo) else ArchInfo(scale=int(getattr(net, 'upscale', 1)))
 
 
+def check_choice(arch: str, name: str, value: object, choices: Collection[object]) -> None:
+    """Checks an argument that is one of a few.
+
+    Raises:
+        ValueError: naming the network, the argument and the choices.
+    """
+    if value not in choices:
+        raise ValueError(f'{arch}: {name} is one of {", ".join(map(str, choices))}, not {value!r}')
+
+
+def check_factor(arch: str, scale: int) -> None:
+    """Checks the scale of a network that has every whole one.
+
+    Raises:
+        ValueError: for anything but a whole number from 1 on.
+    """
+    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+        raise ValueError(f'{arch}: scale is a whole number from 1 on, not {scale!r}')
+
+
 def _cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic kernel with a = -0.5, MATLAB's choice (OpenCV and torch take -0.75)."""
     ax = np.abs(x)
@@ -46,21 +78,35 @@ def _cubic(x: np.ndarray) -> np.ndarray:
     return np.where(ax <= 1, near, np.where(ax <= 2, far, 0.0))
 
 
+def _lanczos3(x: np.ndarray) -> np.ndarray:
+    """Lanczos' windowed sinc of three lobes."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {'cubic': (_cubic, 2), 'lanczos3': (_lanczos3, 3)}
+"""The kernels of MATLAB's ``imresize``, by its names, and how far they reach to each side."""
+
+
 @lru_cache(maxsize=64)
-def resize_matrix(in_length: int, out_length: int) -> torch.Tensor:
-    """Weights of MATLAB's ``imresize(..., 'bicubic')`` along one axis.
+def resize_matrix(in_length: int, out_length: int, kernel: str = 'cubic') -> torch.Tensor:
+    """Weights of MATLAB's ``imresize`` along one axis.
 
     Antialiased when it shrinks, mirrored at the borders (half-sample symmetric), rows sum to 1.
+
+    Args:
+        in_length, out_length (int): Pixels before and after.
+        kernel (str): One of :data:`KERNELS`. Default: 'cubic', as MATLAB's 'bicubic'.
 
     Returns:
         Tensor: (out_length, in_length), float64, on the CPU. Shared: do not write into it.
     """
+    weigh, reach = KERNELS[kernel]
     scale = out_length / in_length
     stretch = min(scale, 1.0)  # < 1 widens the kernel: MATLAB's antialiasing
     centre = (np.arange(out_length) + 0.5) / scale - 0.5
-    support = int(np.ceil(4.0 / stretch)) + 2
-    taps = np.floor(centre - 2.0 / stretch).astype(np.int64)[:, None] + np.arange(support)
-    weight = stretch * _cubic((centre[:, None] - taps) * stretch)
+    support = int(np.ceil(2.0 * reach / stretch)) + 2
+    taps = np.floor(centre - reach / stretch).astype(np.int64)[:, None] + np.arange(support)
+    weight = stretch * weigh((centre[:, None] - taps) * stretch)
     weight /= weight.sum(axis=1, keepdims=True)
     mirrored = np.mod(taps, 2 * in_length)
     mirrored = np.where(mirrored < in_length, mirrored, 2 * in_length - 1 - mirrored)
@@ -69,23 +115,59 @@ def resize_matrix(in_length: int, out_length: int) -> torch.Tensor:
     return torch.from_numpy(matrix)
 
 
-def imresize(img: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """MATLAB's antialiased bicubic resize on the tensor's own device, differentiable.
+def imresize(img: torch.Tensor, size: tuple[int, int], kernel: str = 'cubic') -> torch.Tensor:
+    """MATLAB's antialiased resize, bicubic by default, on the tensor's own device, differentiable.
 
     Equals ``basicsr.utils.matlab_functions.imresize``, for a whole batch and without its loop over rows.
 
     Args:
         img (Tensor): (..., h, w), floating point, any range.
         size (tuple[int, int]): Output height and width.
+        kernel (str): One of :data:`KERNELS`. Default: 'cubic'.
 
     Returns:
-        Tensor: (..., *size), same dtype; overshoots the input's range a little, as every cubic does.
+        Tensor: (..., *size), same dtype; overshoots the input's range a little, as both kernels do.
     """
-    rows = resize_matrix(img.shape[-2], size[0]).to(device=img.device, dtype=img.dtype)
-    cols = resize_matrix(img.shape[-1], size[1]).to(device=img.device, dtype=img.dtype)
+    rows = resize_matrix(img.shape[-2], size[0], kernel).to(device=img.device, dtype=img.dtype)
+    cols = resize_matrix(img.shape[-1], size[1], kernel).to(device=img.device, dtype=img.dtype)
     return rows @ img @ cols.t()
 
 
 def quantize(img: torch.Tensor) -> torch.Tensor:
     """Rounds an image in [0, 1] to the 256 levels that an 8-bit file can hold (and clamps it)."""
     return img.mul(255).round_().clamp_(0, 255).div_(255)
+
+
+def luma(img: torch.Tensor) -> torch.Tensor:
+    """Luma of ITU-R BT.601: (N, 3, H, W) RGB -> (N, 1, H, W), of the same range."""
+    red, green, blue = img.split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def exchange_luma(img: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """An image with another luma and its own chroma, which is what the channels differ by.
+
+    Args:
+        img (Tensor): (N, 3, H, W), RGB.
+        new (Tensor): (N, 1, H, W), of the same range.
+
+    Returns:
+        Tensor: (N, 3, H, W), RGB.
+    """
+    return img + (new - luma(img))
+
+
+@torch.no_grad()
+def icnr_(conv: nn.Conv2d, factor: int = 2) -> None:
+    """Initialises the convolution before a pixel shuffle so that the two begin as nearest-neighbour enlarging.
+
+    All of the ``factor ** 2`` output channels that the shuffle lays side by side begin as the first of them, which
+    keeps the checkerboard of independent ones out of the result. Paper: Checkerboard artifact free sub-pixel
+    convolution (Aitken et al., 2017).
+
+    Args:
+        conv (Conv2d): Its weights are changed in place.
+        factor (int): Of the pixel shuffle. Default: 2.
+    """
+    for parameter in conv.parameters():
+        parameter.copy_(parameter[:: factor**2].repeat_interleave(factor**2, dim=0))

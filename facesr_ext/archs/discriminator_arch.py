@@ -1,10 +1,35 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_util import ArchInfo
+
+Norm = Callable[[int], nn.Module]
+
+CRITIC_NORMS: dict[str, Norm | None] = {
+    'none': None,
+    'layer': lambda channels: nn.GroupNorm(1, channels),  # over channels and places of one picture
+    'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True),
+}
+
+
+def _conv_pairs(in_ch: int, num_feat: int, norm: Norm | None) -> list[nn.Module]:
+    """SRGAN's trunk: 3x3 convolutions in pairs at widths 1, 2, 4 and 8 x ``num_feat``, the second with stride 2.
+
+    A norm follows each convolution but the first, then LeakyReLU 0.2.
+    """
+    layers: list[nn.Module] = []
+    channels = in_ch
+    for width in (num_feat, num_feat * 2, num_feat * 4, num_feat * 8):
+        for stride in (1, 2):
+            normed = [norm(width)] if norm is not None and layers else []
+            layers += [nn.Conv2d(channels, width, 3, stride, 1), *normed, nn.LeakyReLU(0.2, inplace=True)]
+            channels = width
+    return layers
 
 
 @ARCH_REGISTRY.register()
@@ -27,17 +52,8 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         self.conditional = conditional
         self.info = ArchInfo(input='enlarged', multiple_of=16)
-        layers: list[nn.Module] = []
-        channels = num_in_ch * (2 if conditional else 1)
-        for width in (num_feat, num_feat * 2, num_feat * 4, num_feat * 8):
-            for stride in (1, 2):
-                first = not layers
-                layers.append(nn.Conv2d(channels, width, 3, stride, 1))
-                if not first:
-                    layers.append(nn.BatchNorm2d(width))
-                layers.append(nn.LeakyReLU(0.2, inplace=True))
-                channels = width
-        self.body = nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, 1, 1))
+        layers = _conv_pairs(num_in_ch * (2 if conditional else 1), num_feat, nn.BatchNorm2d)
+        self.body = nn.Sequential(*layers, nn.Conv2d(num_feat * 8, 1, 3, 1, 1))
 
     def forward(self, img: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
         """Judges images.
@@ -58,3 +74,87 @@ class PatchDiscriminator(nn.Module):
                 f'{"missing" if self.conditional else "not taken"}'
             )
         return self.body(img if condition is None else torch.cat([img, condition], 1))
+
+
+class _OneNumber(nn.Module):
+    """SRGAN's trunk and two dense layers: one number for a whole picture of one size."""
+
+    def __init__(self, num_in_ch: int, num_feat: int, input_size: int, norm: Norm | None) -> None:
+        super().__init__()
+        if input_size < 16 or input_size % 16:
+            raise ValueError(f'{type(self).__name__}: input_size is a multiple of 16, not {input_size}')
+        self.info = ArchInfo(input='enlarged', multiple_of=16, fixed_size=input_size)
+        self.body = nn.Sequential(*_conv_pairs(num_in_ch, num_feat, norm))
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(num_feat * 8 * (input_size // 16) ** 2, num_feat * 16),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(num_feat * 16, 1),
+        )
+
+    def forward(self, img: torch.Tensor) -> torch.Tensor:
+        """Judges images.
+
+        Args:
+            img (Tensor): (N, 3, input_size, input_size), RGB, [0, 1].
+
+        Returns:
+            Tensor: (N, 1), not bounded.
+
+        Raises:
+            ValueError: for images of another size.
+        """
+        size = self.info.fixed_size
+        if img.shape[-2:] != (size, size):
+            raise ValueError(
+                f'{type(self).__name__}(input_size={size}) takes {size}x{size} px, '
+                f'not {img.shape[-1]}x{img.shape[-2]}; set input_size to the size of the HR image'
+            )
+        return self.head(self.body(img))
+
+
+@ARCH_REGISTRY.register()
+class SRGANDiscriminator(_OneNumber):
+    """SRGAN's discriminator: convolutions to 1 / 16 of the size, BatchNorm, two dense layers to one logit.
+
+    The paper's last sigmoid is left to the loss, which is steadier on logits.
+
+    Paper: Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al., CVPR
+    2017), figure 4.
+
+    Args:
+        num_in_ch (int): Channels of the image. Default: 3.
+        num_feat (int): Width of the first pair; the dense layer has 16 times as many. Default: 64.
+        input_size (int): Height and width of the image, a multiple of 16. Default: 128.
+
+    Raises:
+        ValueError: for another input_size.
+    """
+
+    def __init__(self, num_in_ch: int = 3, num_feat: int = 64, input_size: int = 128) -> None:
+        super().__init__(num_in_ch, num_feat, input_size, nn.BatchNorm2d)
+
+
+@ARCH_REGISTRY.register()
+class WGANCritic(_OneNumber):
+    """SRGAN's discriminator as the critic of a Wasserstein GAN with gradient penalty: no BatchNorm, no sigmoid.
+
+    The penalty holds each picture's gradient to norm 1, which means nothing where a norm mixes the pictures of a batch.
+
+    Paper: Improved Training of Wasserstein GANs (Gulrajani et al., NeurIPS 2017), section 4.
+
+    Args:
+        num_in_ch (int): Channels of the image. Default: 3.
+        num_feat (int): Width of the first pair; the dense layer has 16 times as many. Default: 64.
+        input_size (int): Height and width of the image, a multiple of 16. Default: 128.
+        norm (str): 'none', 'layer' or 'instance'. Default: 'none'.
+
+    Raises:
+        ValueError: for another input_size or norm.
+    """
+
+    def __init__(self, num_in_ch: int = 3, num_feat: int = 64, input_size: int = 128, norm: str = 'none') -> None:
+        if norm not in CRITIC_NORMS:
+            reason = '; a gradient penalty is per picture, and BatchNorm mixes them' if 'batch' in norm else ''
+            raise ValueError(f'WGANCritic: norm is one of {", ".join(CRITIC_NORMS)}, not {norm!r}{reason}')
+        super().__init__(num_in_ch, num_feat, input_size, CRITIC_NORMS[norm])

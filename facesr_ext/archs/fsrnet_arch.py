@@ -8,7 +8,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, imresize
+from facesr_ext.archs.arch_util import ArchInfo, check_choice, imresize
 
 CHOICES: dict[str, tuple[object, ...]] = {
     'prior_fusion': ('maps', 'features', 'both'),
@@ -309,8 +309,7 @@ def _decoder(in_ch: int, num_feat: int, out_ch: int, num_block: int, norm: str, 
 
 def _check_arguments(choices: dict[str, object], hg_num: int, hg_depth: int, maps: int | None) -> None:
     for name, value in choices.items():
-        if value not in CHOICES[name]:
-            raise ValueError(f'FSRNet: {name} is one of {", ".join(map(str, CHOICES[name]))}, not {value!r}')
+        check_choice('FSRNet', name, value, CHOICES[name])
     if maps is not None and maps < 1:
         raise ValueError('FSRNet: a prior network needs num_landmark or num_parsing above 0; for none set prior: false')
     if hg_num < 1 or hg_depth < 1:

@@ -16,6 +16,7 @@ from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, 
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.models.budget import check_budget, count_parameters
 from facesr_ext.models.loss_table import LOSS_TABLE
+from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 
@@ -189,6 +190,18 @@ def check_losses(check: Check) -> None:
             check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')
 
 
+def check_learning_rates(check: Check) -> None:
+    """Learning rates of parts that a network does not have."""
+    for key, section in check.section('train').items() if _is_our_model(check) else ():
+        net = check.shared.get(key.replace('optim_', 'net_')) if key.startswith('optim_') else None
+        if net is None or not isinstance(section, dict) or not check.clean(('train', key)):
+            continue
+        try:
+            parameter_groups(net, 1.0, section.get('lr_scales'))
+        except OptionError as err:
+            check.problem(('train', key), err)
+
+
 def _is_our_model(check: Check) -> bool:
     """A model that reads the sections of ours: one that states its TRAIN_KEYS."""
     part = check.part('model_type')
@@ -203,4 +216,5 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_input,
     check_priors,
     check_losses,
+    check_learning_rates,
 )

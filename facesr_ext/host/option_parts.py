@@ -150,12 +150,13 @@ def check_train(check: Check) -> None:
         check.error(('train', 'ema_decay'), f'must be below 1, as 0.999, not {decay!r}: the average would never move')
     for key, section in check.section('train').items():
         if key.startswith('optim_') and isinstance(section, dict):
-            _check_optimizer(check, ('train', key), section)
+            _check_optimizer(check, ('train', key), section, ('lr_scales',) if keys is not None else ())
     if isinstance(check.section('train').get('scheduler'), dict):
         _check_scheduler(check, ('train', 'scheduler'), check.section('train', 'scheduler'))
 
 
-def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any]) -> None:
+def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any], own: tuple[str, ...]) -> None:
+    """An optimiser's section; ``own`` are the keys that the model reads by itself."""
     check.missing_keys(path, ('type',), 'name an optimiser of torch.optim')
     if 'type' not in section:
         return
@@ -164,7 +165,7 @@ def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any]) -> No
     except OptionError as err:
         check.error((*path, 'type'), str(err).partition(': ')[2])
         return
-    compare(check, path, target, ('type', 'params'))
+    compare(check, path, target, ('type', 'params', *own))
     check.missing_keys(path, ('lr',), 'state the learning rate')
     lr = section.get('lr')
     if not check.clean(path):
@@ -172,7 +173,7 @@ def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any]) -> No
     if isinstance(lr, bool) or not isinstance(lr, (int, float)) or lr <= 0:
         check.error((*path, 'lr'), f'must be a number above 0, not {lr!r}')
     else:
-        _try(check, path, target, [nn.Parameter(torch.zeros(1))])
+        _try(check, path, target, [nn.Parameter(torch.zeros(1))], own)
 
 
 def _check_scheduler(check: Check, path: KeyPath, section: dict[str, Any]) -> None:
@@ -204,10 +205,11 @@ def _check_periods(check: Check, path: KeyPath, section: dict[str, Any]) -> None
         check.error((*path, 'periods'), f'{message}make their sum at least {total}')
 
 
-def _try(check: Check, path: KeyPath, target: Callable[..., Any], first: Any) -> None:
+def _try(check: Check, path: KeyPath, target: Callable[..., Any], first: Any, without: Collection[str] = ()) -> None:
     """Builds an optimiser or a scheduler for a single number: what it refuses there, it would refuse in the run."""
+    arguments = arguments_of(check.section(*path))
     try:
-        target(first, **arguments_of(check.section(*path)))
+        target(first, **{key: value for key, value in arguments.items() if key not in without})
     except (TypeError, ValueError, AssertionError, AttributeError, LookupError) as err:
         name = check.section(*path)['type']
         check.problem(path, OptionError(f'{name} refuses these options: {first_line(err)}'))

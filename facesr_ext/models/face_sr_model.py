@@ -30,6 +30,7 @@ from facesr_ext.models.device import choose_device, describe_device, sharing, wr
 from facesr_ext.models.keeping import Keeping
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.model_files import ModelFiles
+from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.validation import Validation, to_uint8
@@ -153,15 +154,19 @@ class FaceSRModel(ModelFiles):
         self.optimizer_g = self._build_optimizer('optim_g', self.net_g)
 
     def _build_optimizer(self, section: str, net: nn.Module) -> torch.optim.Optimizer:
-        """Builds an optimiser of torch.optim by its name and enrols it."""
+        """Builds an optimiser of torch.optim by its name and enrols it; ``lr_scales``: slower parts of the network."""
         settings = dict(self.opt['train'].get(section) or {})
-        params = [p for p in net.parameters() if p.requires_grad]
+        bare = self.get_bare_model(net)
         if not settings.get('type') or 'lr' not in settings:
             raise OptionError(f'train: {section} needs a type and a lr')
-        if not params:
-            raise OptionError(f'train: {section}: {type(self.get_bare_model(net)).__name__} has no parameters to train')
         try:
-            optimizer = self.get_optimizer(settings.pop('type'), params, **settings)
+            groups = parameter_groups(bare, settings['lr'], settings.pop('lr_scales', None))
+        except OptionError as err:
+            raise OptionError(f'train: {section}: {err}') from err
+        if not groups:
+            raise OptionError(f'train: {section}: {type(bare).__name__} has no parameters to train')
+        try:
+            optimizer = self.get_optimizer(settings.pop('type'), groups, **settings)
         except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
             raise OptionError(f'train: {section}: {err}') from err
         self.optimizers.append(optimizer)

@@ -11,7 +11,6 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch.nn import functional as F
 
 from facesr_ext.archs.arch_util import arch_info, imresize, quantize
-from facesr_ext.archs.discriminator_arch import PatchDiscriminator
 from facesr_ext.archs.fsrnet_arch import FSRNet, FSRNetOutput
 from tests.support import SMALL_NETS
 
@@ -29,13 +28,15 @@ def test_registered_network(name: str) -> None:
     assert not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())
     net = cls(**SMALL_NETS.get(name, {}))
     info = arch_info(net)
-    size = max(32, info.multiple_of)
-    out = net(torch.rand(2, 3, size, size))
+    size = info.fixed_size or max(32, info.multiple_of)
+    x = torch.rand(2, 3, size, size, requires_grad=True)
+    out = net(x)
     assert torch.isfinite(out).all()
-    if 'Discriminator' not in name:
+    if not name.endswith(('Discriminator', 'Critic')):
         factor = info.scale if info.input == 'small' else 1
         assert out.shape == (2, 3, size * factor, size * factor)
     out.mean().backward()
+    assert x.grad is not None and torch.isfinite(x.grad).all()
     missing = [key for key, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     assert not missing
     assert cls.__doc__ and 'Args:' in cls.__doc__
@@ -53,10 +54,6 @@ def test_registered_network(name: str) -> None:
 def test_fsrnet_parameter_counts(options: dict[str, Any], counts: tuple[int, ...]) -> None:
     net = FSRNet(**options)
     assert tuple(_parameters(m) for m in (net.coarse, net.encoder, net.prior, net.decoder, net)) == counts
-
-
-def test_patch_discriminator_parameter_count() -> None:
-    assert _parameters(PatchDiscriminator()) == 4_693_697
 
 
 SMALL = SMALL_NETS['FSRNet']
@@ -131,16 +128,6 @@ def test_upscale_input_equals_enlarging_outside() -> None:
 def test_fsrnet_refuses(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FSRNet(**options)
-
-
-def test_conditional_discriminator_wants_its_condition() -> None:
-    x = torch.rand(2, 3, 32, 32)
-    net = PatchDiscriminator(num_feat=4, conditional=True)
-    assert net(x, x).shape == (2, 1, 2, 2)
-    with pytest.raises(ValueError, match='missing'):
-        net(x)
-    with pytest.raises(ValueError, match='not taken'):
-        PatchDiscriminator(num_feat=4)(x, x)
 
 
 @pytest.mark.parametrize('factor', [1 / 8, 1 / 4, 1 / 2, 2, 3, 4, 8])

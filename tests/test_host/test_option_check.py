@@ -115,6 +115,12 @@ BAD = [
     Bad('strict as text', 'strict_load_g: true', 'strict_load_g: yess', 'path:strict_load_g', 'must be true or false'),
     Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:type',
         'gives no picture', at='    type: FaceDataset'),
+    Bad('lr of no part', '{reconstruct: 0.1}', '{tail: 0.1}', 'train:optim_g:lr_scales',
+        "SRCNN has no part 'tail' to train; its parts are extract, map, reconstruct", file='srcnn.yml', at='tail'),
+    Bad('lr factor', '{reconstruct: 0.1}', '{reconstruct: true}', 'train:optim_g:lr_scales', 'a factor is 0 or more',
+        file='srcnn.yml', at='reconstruct: true'),
+    Bad('scale that the network has not', '  scale: 4\n  num_in_ch', '  scale: 3\n  num_in_ch', 'network_g:type',
+        'SRResNet: scale is one of 2, 4, 8, not 3', file='srresnet.yml', at='type: SRResNet'),
     Bad('negative lr', 'lr: !!float 2e-4', 'lr: -0.1', 'train:optim_g:lr', 'above 0'),
     # sections
     Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n'
@@ -241,21 +247,21 @@ def test_bad_file(bad: Bad, place: Path) -> None:
 
 @pytest.fixture
 def weightless() -> Iterator[None]:
-    """A network without weights under the name Bicubic, for one input size."""
+    """A network without weights, for one input size."""
 
-    class Bicubic(nn.Module):
+    class Weightless(nn.Module):
         info = ArchInfo(scale=8, input='enlarged', fixed_size=64)
 
         def forward(self, lq: torch.Tensor) -> torch.Tensor:
             return lq
 
-    ARCH_REGISTRY.register(Bicubic)
+    ARCH_REGISTRY.register(Weightless)
     yield
-    del ARCH_REGISTRY._obj_map['Bicubic']
+    del ARCH_REGISTRY._obj_map['Weightless']
 
 
 def test_networks_without_weights_and_of_one_size(weightless: None, place: Path) -> None:
-    network = 'network_g={type: Bicubic}'
+    network = 'network_g={type: Weightless}'
     found = {f.key: f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
     assert set(found) == {'network_g:type', 'datasets:train:image_size', 'datasets:val:image_size'}
     assert 'nothing to train' in found['network_g:type'] and 'takes 64 px alone' in found['datasets:val:image_size']

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+from torch.nn import functional as F
+
+from facesr_ext.archs.arch_util import ArchInfo, check_factor, imresize
+
+
+class _Interpolation(nn.Module):
+    """Enlarging without anything learnt, by any whole factor."""
+
+    def __init__(self, scale: int = 4) -> None:
+        super().__init__()
+        check_factor(type(self).__name__, scale)
+        self.scale = scale
+        self.info = ArchInfo(scale)
+
+    def forward(self, lq: torch.Tensor) -> torch.Tensor:
+        """Enlarges images.
+
+        Args:
+            lq (Tensor): (N, 3, h, w), RGB, [0, 1].
+
+        Returns:
+            Tensor: (N, 3, h * scale, w * scale), RGB, not clamped.
+        """
+        return self.enlarge(lq, (lq.shape[-2] * self.scale, lq.shape[-1] * self.scale))
+
+    def enlarge(self, lq: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        raise NotImplementedError
+
+
+@ARCH_REGISTRY.register()
+class Bicubic(_Interpolation):
+    """MATLAB's bicubic enlarging, the baseline of the literature, as a network without weights.
+
+    Args:
+        scale (int): Any whole number. Default: 4.
+
+    Raises:
+        ValueError: for another scale.
+    """
+
+    def enlarge(self, lq: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return imresize(lq, size)
+
+
+@ARCH_REGISTRY.register()
+class Lanczos(_Interpolation):
+    """Enlarging by Lanczos' kernel of three lobes, as a network without weights.
+
+    Args:
+        scale (int): Any whole number. Default: 4.
+
+    Raises:
+        ValueError: for another scale.
+    """
+
+    def enlarge(self, lq: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return imresize(lq, size, 'lanczos3')
+
+
+@ARCH_REGISTRY.register()
+class Nearest(_Interpolation):
+    """Each pixel becomes a square of its colour; as a network without weights.
+
+    Args:
+        scale (int): Any whole number. Default: 4.
+
+    Raises:
+        ValueError: for another scale.
+    """
+
+    def enlarge(self, lq: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return F.interpolate(lq, size, mode='nearest')

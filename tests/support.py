@@ -50,13 +50,14 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
     'RRDBNet': {'num_feat': 4, 'num_block': 1, 'num_grow_ch': 4},
     'VGGStyleDiscriminator': {'num_feat': 4},
+    'UNetDiscriminatorSN': {'num_feat': 4},
 }
 SMALL: dict[str, Any] = {
     'num_gpu': 0,
     'precision': 'fp32',
     'logger': {'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False},
 }
-SMALL_TRAIN: dict[str, Any] = {'total_iter': 2, 'scheduler': {'periods': [2]}}
+SMALL_TRAIN: dict[str, Any] = {'total_iter': 2, 'scheduler': {'periods': [2], 'restart_weights': [1]}}
 SMALL_TRAIN_SET = {
     'num_faces': 4,
     'image_size': 64,
@@ -72,6 +73,11 @@ LARGER_FACES = {'VGGStyleDiscriminator': 128}
 def option_files(folder: str) -> list[Path]:
     """Every shipped option file of a folder below options/."""
     return sorted((OPTIONS / folder).glob('*.yml'))
+
+
+def file_to_test(path: Path) -> Path:
+    """The file that tests what a training file has trained."""
+    return path.parent / 'test' / path.name
 
 
 def small_options(path: Path) -> dict[str, Any]:

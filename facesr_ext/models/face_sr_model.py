@@ -16,7 +16,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import arch_info, imresize, quantize
+from facesr_ext.archs.arch_util import arch_info
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
@@ -24,8 +24,10 @@ from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host import interrupts
 from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
-from facesr_ext.inference.tiles import Tiling, tiled
-from facesr_ext.models.device import choose_device, sharing, wrap_distributed
+from facesr_ext.inference.forward import enlarge, mirror_mean, upscale
+from facesr_ext.inference.tiles import Tiling
+from facesr_ext.models.budget import check_budget
+from facesr_ext.models.device import choose_device, describe_device, sharing, wrap_distributed
 from facesr_ext.models.keeping import Keeping
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.model_files import ModelFiles
@@ -72,6 +74,7 @@ class FaceSRModel(ModelFiles):
         refuse_text_numbers('train', opt.get('train', {}))
         super(SRModel, self).__init__(opt)  # SRModel's own would build everything its way
         self.device = choose_device(opt)
+        get_root_logger().info(f'Machine: {describe_device(self.device)}')
         if not isinstance(opt.get('scale'), int):
             raise OptionError('scale: the LR-to-HR factor is missing at the top of the option file')
         self.scale: int = opt['scale']
@@ -102,13 +105,16 @@ class FaceSRModel(ModelFiles):
         section = f'network_{label}'
         net = build_part(section, ARCH_REGISTRY, self.opt.get(section))
         self.precision.check(section, net)
+        if label == 'g':
+            check_budget(net, self.opt.get('challenge') or {})
         penalised = label == 'd' and bool((self.opt.get('train') or {}).get('gradient_penalty_opt'))
         self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
         self.print_network(net)
         path = self.opt['path'].get(f'pretrain_network_{label}')
         if path:
-            self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
+            files = self._weight_files(label, path)
+            self.load_network(net, files, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
         return net
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
@@ -261,8 +267,7 @@ class FaceSRModel(ModelFiles):
                 f'network_g: {type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
                 'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false'
             )
-        height, width = lq.shape[-2:]
-        big = lq if enlarged else quantize(imresize(lq, (height * self.factor, width * self.factor)))
+        big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
         self._check_size(given)
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
@@ -402,27 +407,29 @@ class FaceSRModel(ModelFiles):
         return self._prepare(data, generator, lq_enlarged)
 
     @torch.no_grad()
-    def infer(self, batch: Batch, tiling: Tiling | None = None) -> FSRNetOutput:
+    def infer(self, batch: Batch, tiling: Tiling | None = None, self_ensemble: bool = False) -> FSRNetOutput:
         """The result for a batch in fp32, by the averaged weights where there are any.
 
         Args:
             batch (Batch): What the network takes.
             tiling (Tiling | None): Cut pictures larger than a tile; their result has no intermediate ones.
+            self_ensemble (bool): Take the mean with the mirrored picture's result; intermediate ones are the picture's
+                own. Default: False.
         """
         # The bare network: the first process validates alone, and must not wait for the others.
         net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
         training = net.training
         net.eval()
+
+        def forward(lq: torch.Tensor) -> torch.Tensor:
+            return self._forward(net, replace(batch, lq=lq)).sr
+
         if tiling is not None and tiling.needed(batch.lq):
-            scale = 1 if self.info.input == 'enlarged' else self.factor
-
-            def forward(tile: torch.Tensor) -> torch.Tensor:
-                return self._forward(net, replace(batch, lq=tile)).sr
-
-            sr = tiled(forward, batch.lq, tiling, scale, self.info.multiple_of)
+            sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
             out = FSRNetOutput(sr, sr, (), ())
         else:
             out = self._forward(net, batch)
+            out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
         net.train(training)
         return out
 

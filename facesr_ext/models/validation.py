@@ -43,8 +43,9 @@ class Validation:
 
     The file says bicubic's figures beside the model's for every metric: a model below them has learnt nothing.
     ``val:`` may have ``max_images`` (only the first so many), ``batch_size`` (so many of one size at a time; each is
-    degraded and measured by itself all the same) and ``tile`` (``{size, overlap}`` in pixels of the network's input:
-    larger pictures are cut; they have no losses, since their intermediate results are not put together).
+    degraded and measured by itself all the same), ``self_ensemble`` (the mean with the mirrored picture's result) and
+    ``tile`` (``{size, overlap}`` in pixels of the network's input: larger pictures are cut; they have no losses, since
+    their intermediate results are not put together).
 
     Args:
         model (FaceSRModel): The model.
@@ -63,6 +64,7 @@ class Validation:
         self.limit = whole_number('val: max_images', self.opt['val'].get('max_images'))
         self.batch_size = whole_number('val: batch_size', self.opt['val'].get('batch_size')) or 1
         self.tiling = self._read_tiling(self.opt['val'].get('tile'))
+        self.self_ensemble = bool(self.opt['val'].get('self_ensemble'))
         self.rows: list[dict[str, Any]] = []
         self.losses: dict[str, list[float]] = defaultdict(list)
         self.sheet: list[list[np.ndarray]] = []
@@ -81,7 +83,7 @@ class Validation:
         """Goes over the set, then writes and logs what was found."""
         for group in self._groups():
             self.model.stop_if_asked()
-            out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling)
+            out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling, self.self_ensemble)
             for i, (path, batch) in enumerate(group):
                 self._take(path, batch, _sample(out, i), save_img)
         self._write_sheet()

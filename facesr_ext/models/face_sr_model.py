@@ -51,9 +51,9 @@ class FaceSRModel(ModelFiles):
         opt (dict): The option file. Beside BasicSR's sections: ``degradation``, what
             :class:`~facesr_ext.models.precision.Precision` reads, in ``logger`` what
             :class:`~facesr_ext.models.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
-            pass; default: all), ``grad_clip`` (largest gradient norm),
-            ``nonfinite_patience`` (skipped steps in a row before training stops; default 10), ``prior_targets`` and the
-            losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
+            pass; default: all), ``grad_clip`` (largest gradient norm), ``nonfinite_patience`` (skipped steps in a row
+            before training stops; default 10), ``prior_targets``, in ``optim_g`` also ``lr_scales`` (part of the
+            network -> factor of ``lr``), and the losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
 
     Raises:
         OptionError: for options that do not fit.

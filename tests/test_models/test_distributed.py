@@ -226,6 +226,11 @@ def test_a_penalty_on_the_bare_critic_is_shared_too(group_of_one: None) -> None:
     )
 
 
+def test_a_network_without_weights_stays_as_it_is(group_of_one: None) -> None:
+    net = nn.PixelShuffle(2)
+    assert wrap_distributed(net, torch.device('cpu'), False) is net
+
+
 def test_buffers_are_not_sent_between_two_passes(group_of_one: None) -> None:
     """Some versions of torch refuse the backward pass where BatchNorm's buffers are written to in between."""
     net: Any = wrap_distributed(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)), torch.device('cpu'), False)

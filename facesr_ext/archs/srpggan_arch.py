@@ -9,7 +9,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo
+from facesr_ext.archs.arch_util import ArchInfo, check_choice
 
 SCALES = (4, 8)
 WIDEST = 8
@@ -72,8 +72,7 @@ def growth_factors(name: str, scale: int, lr_stage: bool) -> tuple[int, ...]:
     Raises:
         ValueError: for a scale other than 4 and 8; ``name`` is who refuses it.
     """
-    if scale not in SCALES:
-        raise ValueError(f'{name}: scale is one of {_listing(SCALES)}, not {scale!r}')
+    check_choice(name, 'scale', scale, SCALES)
     return tuple(factor for factor in (1, 2, 4, 8) if (2 - lr_stage) <= factor <= scale)
 
 

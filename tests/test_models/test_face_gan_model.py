@@ -11,7 +11,7 @@ import torch
 from basicsr.models import build_model
 from basicsr.utils.options import parse_options
 
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import CheckpointError, OptionError
 from tests.support import OPTIONS, small_options, write_options
 
 CRITIC = {'type': 'WGANCritic', 'num_feat': 4, 'input_size': 64}
@@ -25,11 +25,23 @@ def _options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) ->
     opt['train']['scheduler']['periods'] = [100]
     for key, value in changes.items():
         opt[key] = {**opt[key], **value} if key in ('train', 'path') else value
+    return _parsed(opt, tmp_path, monkeypatch)
+
+
+def _parsed(opt: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
     parsed, _ = parse_options(str(tmp_path), is_train=True)
     for key in ('models', 'training_states', 'visualization'):
         Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
     return parsed
+
+
+def _shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A shipped file, shrunken, without VGG's weights, as BasicSR's runner hands it to a model."""
+    opt = small_options(OPTIONS / f'{name}.yml')
+    if 'content_opt' in opt['train']:
+        opt['train']['content_opt']['mode'] = 'mse'
+    return _parsed(opt, tmp_path, monkeypatch)
 
 
 def _step(model: Any, iteration: int = 1, size: int = 4, side: int = 64) -> dict[str, float]:
@@ -191,3 +203,22 @@ def test_what_basicsr_s_parts_refuse_is_an_option_error(tmp_path: Path, monkeypa
         build_model(_options(tmp_path, monkeypatch, network_d=network_d))
     with pytest.raises(OptionError, match='train: gan_opt: GAN type wgn is not implemented'):
         build_model(_options(tmp_path, monkeypatch, train={'gan_opt': {'type': 'GANLoss', 'gan_type': 'wgn'}}))
+
+
+@pytest.mark.parametrize('recipe', ['srgan', 'srwgan_gp'])
+def test_the_generator_starts_from_the_averaged_weights_of_srresnet(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transfer of report S3: the shipped files' networks are one, so nothing is to be adapted."""
+    psnr = build_model(_shipped('srresnet', tmp_path, monkeypatch))
+    _step(psnr)
+    psnr.save(0, -1)
+    wanted = psnr.net_g_ema.state_dict()
+    opt = _shipped(recipe, tmp_path, monkeypatch)
+    opt['path']['pretrain_network_g'] = str(Path(psnr.opt['path']['models']) / 'net_g_latest.pth')
+    model = build_model(opt)
+    for net in (model.net_g, model.net_g_ema):
+        assert all(torch.equal(value, wanted[key]) for key, value in net.state_dict().items())
+    opt['network_g']['num_block'] = 2
+    with pytest.raises(CheckpointError, match=r'(?s)does not fit SRResNet.*of this network: .*num_block: 1[,}]'):
+        build_model(opt)

@@ -9,7 +9,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo
+from facesr_ext.archs.arch_util import ArchInfo, check_choice, icnr_
 
 SCALES = (4, 8)
 WIDEST = 8
@@ -72,8 +72,7 @@ def growth_factors(name: str, scale: int, lr_stage: bool) -> tuple[int, ...]:
     Raises:
         ValueError: for a scale other than 4 and 8; ``name`` is who refuses it.
     """
-    if scale not in SCALES:
-        raise ValueError(f'{name}: scale is one of {_listing(SCALES)}, not {scale!r}')
+    check_choice(name, 'scale', scale, SCALES)
     return tuple(factor for factor in (1, 2, 4, 8) if (2 - lr_stage) <= factor <= scale)
 
 
@@ -152,21 +151,19 @@ def _conv(in_ch: int, out_ch: int, kernel: int, eql_lr: bool, same: bool = True,
 class _Layers:
     """Makes the generator's layers alike: a convolution, and the pixel norm where there is one."""
 
-    def __init__(self, eql_lr: bool, pixel_norm: bool) -> None:
-        self.eql_lr, self.pixel_norm = eql_lr, pixel_norm
+    def __init__(self, eql_lr: bool, pixel_norm: bool, icnr: bool) -> None:
+        self.eql_lr, self.pixel_norm, self.icnr = eql_lr, pixel_norm, icnr
 
-    def conv(self, in_ch: int, out_ch: int, kernel: int = 3) -> nn.Sequential:
-        norm = PixelNorm() if self.pixel_norm else nn.Identity()
-        return nn.Sequential(_conv(in_ch, out_ch, kernel, self.eql_lr), norm)
+    def conv(self, in_ch: int, out_ch: int, kernel: int = 3, shuffled: bool = False) -> nn.Sequential:
+        conv = _conv(in_ch, out_ch, kernel, self.eql_lr)
+        if shuffled and self.icnr:
+            icnr_(conv)
+        return nn.Sequential(conv, PixelNorm() if self.pixel_norm else nn.Identity())
 
     def grow(self, num_feat: int) -> nn.Sequential:
         """What a stage adds: twice the size by a pixel shuffle, and one residual block there."""
-        return nn.Sequential(
-            self.conv(num_feat, num_feat * 4),
-            nn.PixelShuffle(2),
-            nn.PReLU(),
-            ResidualBlock(num_feat, self),
-        )
+        widen = self.conv(num_feat, num_feat * 4, shuffled=True)
+        return nn.Sequential(widen, nn.PixelShuffle(2), nn.PReLU(), ResidualBlock(num_feat, self))
 
     def to_rgb(self, num_feat: int, num_out_ch: int) -> nn.Conv2d:
         conv = _conv(num_feat, num_out_ch, 1, self.eql_lr, gain=1.0)
@@ -206,6 +203,7 @@ class SRPGGAN(Growing):
         num_block (int): Residual blocks at the LR's size. Default: 8.
         scale (int): 4 or 8. Default: 4.
         lr_stage (bool): A first stage at the LR's own size, which is to give the LR image again. Default: False.
+        icnr (bool): Each pixel shuffle begins as nearest-neighbour enlarging, without checkerboards. Default: False.
         eql_lr (bool): Equalised learning rate. Default: False.
         pixel_norm (bool): Pixel norm after every convolution but those to RGB. Default: False.
 
@@ -221,13 +219,14 @@ class SRPGGAN(Growing):
         num_block: int = 8,
         scale: int = 4,
         lr_stage: bool = False,
+        icnr: bool = False,
         eql_lr: bool = False,
         pixel_norm: bool = False,
     ) -> None:
         super().__init__(growth_factors('SRPGGAN', scale, lr_stage))
         self.scale = scale
         self.info = ArchInfo(scale=scale)
-        layers = _Layers(eql_lr, pixel_norm)
+        layers = _Layers(eql_lr, pixel_norm, icnr)
         self.head = nn.Sequential(layers.conv(num_in_ch, num_feat, 9), nn.PReLU())
         blocks = [ResidualBlock(num_feat, layers) for _ in range(num_block)]
         self.body = nn.Sequential(*blocks, layers.conv(num_feat, num_feat))

@@ -101,6 +101,11 @@ class SRPGGANModel(FaceGANModel):
         sr = net(batch.lq, full_size=not self.is_train)
         return FSRNetOutput(sr, sr, (), ())
 
+    def model_ema(self, decay: float = 0.999) -> None:
+        """As FaceSRModel's, but it warms up in every stage anew: what a stage adds has no past to be averaged with."""
+        age = self.current_iter - self.stage.start
+        super().model_ema(min(decay, (1 + age) / (10 + age)))
+
     # ---- the best is that of a stage ----------------------------------------------------------------------------
 
     def _initialize_best_metric_results(self, dataset_name: str) -> None:

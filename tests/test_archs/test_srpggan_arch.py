@@ -203,6 +203,17 @@ def test_pixel_norm_gives_every_pixel_unit_mean_square() -> None:
     assert _generator(pixel_norm=True)(_lq()).isfinite().all()
 
 
+@pytest.mark.parametrize('device', [{}, {'eql_lr': True}, {'pixel_norm': True}])
+def test_icnr_begins_every_stage_as_nearest_neighbour_enlarging(device: dict[str, bool]) -> None:
+    net = _generator(icnr=True, **device)
+    for factor in (2, 4, 8):
+        widen, shuffle = (net.get_submodule(f'stages.x{factor}.{number}') for number in (0, 1))
+        enlarged = shuffle(widen(torch.randn(1, 4, 6, 6)))
+        assert torch.equal(enlarged, enlarge(enlarged[..., ::2, ::2], 2)) and enlarged.std() > 0, factor
+    weight = _generator(**device).get_parameter('stages.x2.0.0.weight')
+    assert not torch.equal(weight[0], weight[1])
+
+
 def test_minibatch_std_is_the_mean_deviation_of_a_group() -> None:
     x = torch.randn(8, 5, 4, 4)
     out = MinibatchStd()(x)

@@ -149,6 +149,16 @@ def test_old_parts_go_on_learning_in_a_new_stage(model: Any) -> None:
     assert _unused(model.net_g) == {'stages.x8', 'to_rgb.x8', 'to_rgb.x2'}, 'the fade is over'
 
 
+def test_the_average_warms_up_in_every_stage(model: Any) -> None:
+    _train(model, 1, 2)
+    average = _weights(model.net_g_ema)
+    _train(model, 3, 3)
+    decay, own = 2 / 11, model.net_g.state_dict()
+    for key, value in model.net_g_ema.state_dict().items():
+        expected = own[key] if key == 'growth' else average[key] * decay + own[key] * (1 - decay)
+        assert torch.allclose(value, expected, atol=1e-7), key
+
+
 def test_pggans_devices_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opt = _options()
     opt['network_g'].update(eql_lr=True, pixel_norm=True)

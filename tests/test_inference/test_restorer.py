@@ -144,6 +144,15 @@ def test_mean_of_checkpoints_takes_the_averaged_weights(place: Path) -> None:
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
+def test_mean_of_counters_is_the_last_ones(tmp_path: Path) -> None:
+    """BatchNorm counts its batches in whole numbers."""
+    paths = [str(tmp_path / f'net_g_{i}.pth') for i in (1, 2)]
+    for path, value in zip(paths, (1, 4), strict=True):
+        torch.save({'params': {'count': torch.tensor(value), 'mean': torch.tensor(float(value))}}, path)
+    state, used = read_weights(paths)
+    assert state['count'].item() == 4 and state['mean'].item() == 2.5 and used == 'params, mean of 2'
+
+
 def test_mean_refuses_what_does_not_belong_together(place: Path) -> None:
     runs = place / 'experiments'
     latest = [runs / name / 'models' / 'net_g_latest.pth' for name in ('msr', 'fsr')]

@@ -1,0 +1,103 @@
+"""Reports: what a folder of a training says, read from a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesr_ext.cli.main import main
+from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.errors import DatasetError
+from facesr_ext.host.runner import run_pipeline
+from facesr_ext.reports.curves import Curve, draw_curves
+from facesr_ext.reports.run_log import read_options, read_run
+from facesr_ext.reports.run_report import write_report
+from tests.support import OPTIONS, small_options, write_options
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of four iterations, stopped after two and resumed."""
+    folder = tmp_path_factory.mktemp('report')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for total in (2, 4):
+            opt = small_options(OPTIONS / 'challenge' / 's4_gan.yml')
+            opt['train'].update(total_iter=total)
+            opt['train']['scheduler']['periods'] = [4]
+            opt['datasets']['train']['num_faces'] = 8
+            run_pipeline('train', ['-opt', str(write_options(opt, folder / 'x.yml')), '--auto_resume'])
+    return folder / 'experiments' / opt['name']
+
+
+def test_what_the_run_says(run: Path) -> None:
+    log = read_run(run)
+    assert [step.iteration for step in log.steps] == [1, 2, 3, 4] and log.images == 8 and log.name == 's4_gan'
+    assert {'l_g_pix', 'l_g_gan', 'l_d_real', 'psnr'} <= log.steps[-1].figures.keys()
+    assert all(step.lr <= 2e-4 and step.seconds >= 0 for step in log.steps)
+    assert list(log.networks) == ['MSRResNet', 'UNetDiscriminatorSN']
+    assert log.options['train:optim_g:weight_decay'] == '1e-05' and log.options['challenge:max_params'] == '2276355'
+    assert log.machine['Machine'].startswith('CPU') and 'PyTorch' in log.machine
+    assert list(log.validations['val']) == [2, 4] and 'psnr_rgb_bicubic' in log.validations['val'][4]
+
+
+def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(2):
+        write_image(tmp_path / 'lq' / f'{i}.png', render_face(0, i, 32).image)
+    with pytest.raises(SystemExit) as ended:
+        main(['report', str(run), '-o', str(tmp_path / 'out'), '--lq', str(tmp_path / 'lq')])
+    assert ended.value.code == 0 and 'report.md' in capsys.readouterr().out
+    text = (tmp_path / 'out' / 'report.md').read_text()
+    log = read_run(run)
+    rows = (
+        f'| MSRResNet | {log.networks["MSRResNet"]:,d} parameters |',
+        f'| limit of the challenge | 2,276,355 parameters, {2_276_355 - log.networks["MSRResNet"]:,d} left |',
+        '| pixel_opt | type: L1Loss, loss_weight: 1.0, reduction: mean |',
+        '| gan_opt | type: GANLoss, gan_type: vanilla',
+        '| train:optim_g:betas | [0.9, 0.99] |',
+        '| training pictures | 8 |',
+        '| degradation | preset: report_s4 |',
+        f'| 4 | {log.validations["val"][4]["psnr_rgb"]:.4f} |',
+        f'| bicubic | {log.validations["val"][4]["psnr_rgb_bicubic"]:.4f} |',
+        '| Machine | CPU',
+        f'Validation on `val`: psnr_rgb {log.validations["val"][4]["psnr_rgb"]:.2f} at iteration 4, ',
+    )
+    for row in rows:
+        assert row in text, row
+    assert 'root_path' not in text and 'experiments_root' not in text
+    for name in ('training.png', 'validation_val.png', 'sheet_val.png', 'predictions.png'):
+        picture = read_image(tmp_path / 'out' / name)
+        assert picture.std() > 5 and f'({name})' in text
+    assert read_image(tmp_path / 'out' / 'predictions.png').shape == (18 + 2 * 258, 3 * 258, 3)
+
+
+def test_a_report_needs_no_checkpoint_without_pictures_to_restore(run: Path, tmp_path: Path) -> None:
+    assert 'Predicted images' not in write_report(run, tmp_path).read_text()
+
+
+def test_what_is_no_training_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r'is not the folder of a training: it has no train_\*\.log'):
+        write_report(tmp_path, tmp_path / 'out')
+
+
+def test_options_are_read_as_basicsr_logs_them() -> None:
+    from basicsr.utils.options import dict2str
+
+    opt = {'name': 'x', 'train': {'optim_g': {'lr': 1e-4}, 'empty': {}}, 'text': 'a: [b'}
+    lines = ['INFO: ', *dict2str(opt).splitlines(), '', 'INFO: later: 1', '  name: other']
+    assert read_options(lines) == {'name': 'x', 'train:optim_g:lr': '0.0001', 'text': 'a: [b'}
+
+
+def test_curves_differ_by_what_they_show() -> None:
+    x = list(range(10))
+    panels: dict[str, dict[str, Curve]] = {
+        'a (log)': {'l_pix': (x, [10.0**-i for i in x])},
+        'b': {'result': (x, x), 'bicubic': (x, [5.0] * 10)},
+    }
+    picture = draw_curves(panels)
+    assert picture.shape == (320, 1100, 3) and picture.dtype == np.uint8
+    other = draw_curves({**panels, 'b': {'result': (x, x[::-1]), 'bicubic': (x, [5.0] * 10)}})
+    assert np.array_equal(picture[:, :540], other[:, :540]) and not np.array_equal(picture, other)

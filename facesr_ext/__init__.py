@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facesr_ext.inference.restorer import Restorer as Restorer
 
 __version__ = '0.1.0'
 
@@ -59,3 +63,9 @@ def register() -> None:
             'runners or not the five registries. Take it off the import path, or install BasicSR before it.'
         )
     importlib.import_module('facesr_ext.host.plugin').register()
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'Restorer':  # lazily: it needs torch and BasicSR
+        return importlib.import_module('facesr_ext.inference.restorer').Restorer
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

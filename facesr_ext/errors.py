@@ -5,6 +5,8 @@ The commands show them without a traceback and end with exit status 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class FaceSRError(Exception):
     """Base of every error meant for the user.
@@ -23,6 +25,20 @@ class OptionError(FaceSRError):
 
 class DatasetError(FaceSRError):
     """A data folder, an image or a list of images is missing, empty or unreadable."""
+
+
+class SubmissionError(DatasetError):
+    """Results that may not be handed in.
+
+    Args:
+        where (str): The folder or archive.
+        faults (Sequence[str]): Everything that is wrong with it.
+    """
+
+    def __init__(self, where: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        listing = '\n'.join(f'  {fault}' for fault in faults)
+        super().__init__(f'{where} is no submission, {len(faults)} fault(s):\n{listing}')
 
 
 class CheckpointError(FaceSRError):

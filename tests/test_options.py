@@ -14,14 +14,17 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTR
 
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import OptionError
+from facesr_ext.host.options import registry_names
 from facesr_ext.host.runner import run_pipeline
+from facesr_ext.host.shipped import recipe_named
 from facesr_ext.host.weights import PUBLISHED
-from tests.support import OPTIONS, option_files, small_options, write_options, write_vgg
+from tests.support import OPTIONS, file_to_test, option_files, small_options, write_options, write_vgg
 
-TRAIN_FILES = option_files('.')
-TEST_FILES = option_files('test')
+TRAIN_FILES = option_files('.') + option_files('challenge')
+TEST_FILES = option_files('test') + option_files('challenge/test')
 PUBLISHED_NETWORK = OPTIONS / 'test' / 'esrgan_pretrained.yml'
-WITHOUT_WEIGHTS = [p for p in TEST_FILES if not (OPTIONS / p.name).is_file() and p != PUBLISHED_NETWORK]
+TRAINED = {file_to_test(path) for path in TRAIN_FILES}
+WITHOUT_WEIGHTS = [path for path in TEST_FILES if path not in TRAINED and path != PUBLISHED_NETWORK]
 """Test files of networks that nothing trains."""
 
 
@@ -33,12 +36,20 @@ def weights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _first_recipe(path: Path) -> Path | None:
+    """The recipe whose network makes the LQ of this one; the only thing that a recipe may need beforehand."""
+    checkpoint = (yaml.safe_load(path.read_text(encoding='utf-8')).get('degradation') or {}).get('checkpoint')
+    return None if checkpoint is None else recipe_named(Path(checkpoint).parts[1])
+
+
 @pytest.mark.parametrize('path', TRAIN_FILES, ids=lambda p: p.stem)
 def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('FACESR_HOME', str(weights_home))
     monkeypatch.setenv('FACESR_OFFLINE', '1')
     opt = small_options(path)
+    if first := _first_recipe(path):
+        run_pipeline('train', ['-opt', str(write_options(small_options(first), tmp_path / 'first.yml'))])
     run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'train.yml'))])
 
     run = tmp_path / 'experiments' / opt['name']
@@ -50,7 +61,7 @@ def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monke
     for file in ('first_batch.png', f'{name}_2.png', f'{name}_2.csv'):
         assert (run / 'visualization' / file).is_file(), file
 
-    _run_test(OPTIONS / 'test' / path.name, tmp_path)
+    _run_test(file_to_test(path), tmp_path)
 
 
 @pytest.mark.parametrize('path', WITHOUT_WEIGHTS, ids=lambda p: p.stem)
@@ -73,13 +84,14 @@ def _run_test(path: Path, tmp_path: Path) -> None:
     lines = (results / f'{set_name}.csv').read_text().splitlines()
     assert len(lines) == 3 and len(list((results / set_name).glob('*.png'))) == 2
     header = lines[0].split(',')
-    assert set(opt['val']['metrics']) <= set(header) and 'psnr_y_bicubic' in header
+    metrics = opt['val']['metrics'] or {}
+    assert set(metrics or ['std_z']) <= set(header) and {f'{name}_bicubic' for name in metrics} <= set(header)
     assert all(math.isfinite(float(v)) for v in lines[1].split(',')[1:])
 
 
 @pytest.mark.parametrize('path', TRAIN_FILES, ids=lambda p: p.stem)
 def test_has_a_test_file_for_the_same_network(path: Path) -> None:
-    train, test = (yaml.safe_load(p.read_text(encoding='utf-8')) for p in (path, OPTIONS / 'test' / path.name))
+    train, test = (yaml.safe_load(p.read_text(encoding='utf-8')) for p in (path, file_to_test(path)))
     assert train['name'] == test['name'] and train['network_g'] == test['network_g'] and train['scale'] == test['scale']
     assert test['path']['pretrain_network_g'] == f'experiments/{train["name"]}/models/net_g_latest.pth'
 
@@ -88,6 +100,7 @@ def test_has_a_test_file_for_the_same_network(path: Path) -> None:
 def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII.
 
+    One exception: what makes the LQ may be the network of another recipe's run, which the first lines then name.
     A test of a network that others have published says where to get it.
     """
     text = path.read_text(encoding='ascii')
@@ -96,8 +109,9 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     for dataset in opt['datasets'].values():
         assert dataset['dataroot_gt'] == 'builtin' and dataset['type'] in DATASET_REGISTRY
     assert opt['model_type'] in MODEL_REGISTRY
-    assert all(opt[key]['type'] in ARCH_REGISTRY for key in ('network_g', 'network_d') if key in opt)
-    assert all(metric['type'] in METRIC_REGISTRY for metric in opt['val']['metrics'].values())
+    archs = registry_names(ARCH_REGISTRY)
+    assert all(opt[key]['type'] in archs for key in ('network_g', 'network_d') if key in opt)
+    assert all(metric['type'] in METRIC_REGISTRY for metric in (opt['val']['metrics'] or {}).values())
     losses = [value for key, value in opt.get('train', {}).items() if key.endswith('_opt')]
     assert all(loss['type'] in LOSS_REGISTRY for loss in losses)
     assert set(opt['path']) <= {'pretrain_network_g', 'param_key_g', 'strict_load_g', 'resume_state'}  # others: folders
@@ -106,6 +120,10 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
         start[:2] == ['experiments', 'pretrained_models'] and start[-1] in PUBLISHED and PUBLISHED[start[-1]] in text
     )
     assert start == [''] or start[:2] == ['experiments', opt['name']] or (published and 'train' not in opt)
+    checkpoint, first = (opt.get('degradation') or {}).get('checkpoint'), _first_recipe(path)
+    if checkpoint:
+        assert first is not None and first.parent == OPTIONS and checkpoint.endswith('models/net_g_latest.pth')
+        assert 'train' not in opt or f'options/{first.name}' in text.partition('\n\n')[0]
 
 
 def test_the_published_esrgan_enlarges_photographs_without_gt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

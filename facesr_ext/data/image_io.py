@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -77,6 +80,53 @@ def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
     return cv2.cvtColor(img, cv2.COLOR_BGR2RGB)
 
 
+class StoredPicture(NamedTuple):
+    """What a file says of its picture, before any reader makes 8-bit RGB of it.
+
+    Attributes:
+        format (str): 'PNG', 'JPEG', ...
+        mode (str): Pillow's: 'RGB', 'RGBA', 'L' (grey), 'P' (palette), ...
+        bits (int): Of each channel.
+        rgb (ndarray): (H, W, 3), uint8, RGB, as stored: no rotation that EXIF asks for, no alpha.
+    """
+
+    format: str
+    mode: str
+    bits: int
+    rgb: np.ndarray
+
+
+def read_stored(path: str | os.PathLike[str]) -> StoredPicture:
+    """Reads a picture as it is stored; as `decode_stored`, and DatasetError for a file that is missing."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as err:
+        raise DatasetError(f'cannot read {path}: {err.strerror or err}') from err
+    return decode_stored(data, str(path))
+
+
+def decode_stored(data: bytes, where: str) -> StoredPicture:
+    """Decodes the bytes of a picture file whole, checksums included, as a scorer reads it: by Pillow.
+
+    Args:
+        data (bytes): What the file holds.
+        where (str): Its place, for the message.
+
+    Raises:
+        DatasetError: naming the place, if it is damaged, cut off or no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as img:
+            img.verify()  # checksums; the picture has to be opened again after it
+        with Image.open(io.BytesIO(data)) as img:
+            name, mode = str(img.format), img.mode
+            rgb = np.array(img.convert('RGB'))
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as err:
+        raise DatasetError(f'{where} is damaged or no picture: {err}') from err
+    bits = data[24] if name == 'PNG' else 8  # IHDR's fifth field: Pillow shows 16 bits as 8
+    return StoredPicture(name, mode, bits, rgb)
+
+
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a mask of class values (palette or grey PNG).
 
@@ -117,14 +167,31 @@ def write_image(path: str | os.PathLike[str], img: np.ndarray) -> None:
         DatasetError: if it cannot be encoded or written.
     """
     path = Path(path)
-    ok, data = cv2.imencode(path.suffix, cv2.cvtColor(img, cv2.COLOR_RGB2BGR) if img.ndim == 3 else img)
-    if not ok:
-        raise DatasetError(f'cannot encode a picture as {path.suffix!r} ({path})')
+    data = encode_image(img, path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        data.tofile(path)
+        path.write_bytes(data)
     except OSError as err:
         raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err
+
+
+def encode_image(img: np.ndarray, suffix: str = '.png') -> bytes:
+    """The bytes of a picture file.
+
+    Args:
+        img (ndarray): (H, W, 3) RGB or (H, W), uint8.
+        suffix (str): Names the format, as '.png'.
+
+    Raises:
+        DatasetError: for a format that cannot be written.
+    """
+    try:
+        ok, data = cv2.imencode(suffix, cv2.cvtColor(img, cv2.COLOR_RGB2BGR) if img.ndim == 3 else img)
+    except cv2.error:
+        ok = False
+    if not ok:
+        raise DatasetError(f'cannot encode a picture as {suffix!r}; take one of {", ".join(IMAGE_SUFFIXES)}')
+    return bytes(data)
 
 
 def write_mask(path: str | os.PathLike[str], mask: np.ndarray) -> None:

@@ -14,7 +14,9 @@ from facesr_ext.archs.arch_util import ArchInfo, arch_info
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
+from facesr_ext.models.budget import check_budget, count_parameters
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
+from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
@@ -30,11 +32,12 @@ def check_networks(check: Check) -> None:
     net = check.shared.get('net_g')
     if net is None:
         return
-    num = sum(p.numel() for p in net.parameters())
-    limit = check.section('challenge').get('max_params')
-    if isinstance(limit, int) and num > limit:
-        check.error(('challenge', 'max_params'), f'network_g has {num:,d} parameters, {num - limit:,d} too many')
-    if check.train and not num:
+    if check.clean(('challenge',)):
+        try:
+            check_budget(net, check.section('challenge'))
+        except OptionError as err:
+            check.problem(('challenge', 'max_params'), err)
+    if check.train and not count_parameters(net):
         check.error(('network_g', 'type'), f'{type(net).__name__} has no parameters, so there is nothing to train')
 
 
@@ -142,8 +145,8 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
     if any(side % scale for side in size):
         check.error(place, f'a GT of {shown} px cannot be reduced by the scale {scale}; take a multiple of {scale}')
         return
-    given = size if info.input == 'enlarged' else tuple(side // scale for side in size)
-    factor = 1 if info.input == 'enlarged' else scale
+    given = tuple(side // scale for side in size) if info.input == 'small' else size
+    factor = scale if info.input == 'small' else 1
     check.shared.setdefault('input', given)
     if any(side % info.multiple_of for side in given):
         multiple = info.multiple_of * factor
@@ -194,6 +197,15 @@ def check_critic(check: Check) -> None:
         check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
 
 
+def check_stages(check: Check) -> None:
+    """``train: stages`` of networks that grow."""
+    model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
+    grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
+    if check.train and grows and net_g is not None and net_d is not None:
+        for place, message in stage_faults(check.section('train'), net_g, net_d):
+            check.error(place, message)
+
+
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
@@ -229,6 +241,7 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_input,
     check_priors,
     check_critic,
+    check_stages,
     check_losses,
     check_learning_rates,
 )

@@ -24,7 +24,8 @@ KEYS: dict[str, frozenset[str]] = {
         'challenge',
     )),
     'val': frozenset((
-        'val_freq', 'save_img', 'suffix', 'metrics', 'pbar', 'max_images', 'batch_size', 'tile',
+        'val_freq', 'save_img', 'suffix', 'metrics', 'pbar', 'max_images', 'batch_size', 'tile', 'self_ensemble',
+        'average_last',
     )),
     'logger': frozenset((
         'print_freq', 'save_checkpoint_freq', 'use_tb_logger', 'wandb', 'keep_last', 'keep_best', 'keep_every',
@@ -44,12 +45,14 @@ WHOLE, NUMBER, SWITCH, TEXT = 'a whole number', 'a number', 'true or false', 'te
 SCALARS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(('scale', 'batch_size_per_gpu', 'image_size', 'gt_size', 'num_faces', 'micro_batch'), (WHOLE, 1)),
     **dict.fromkeys(('num_prefetch_queue', 'nonfinite_patience', 'num_landmark', 'max_params'), (WHOLE, 1)),
+    'average_last': (WHOLE, 1),
     **dict.fromkeys(('manual_seed', 'num_worker_per_gpu', 'seed'), (WHOLE, 0)),
     **dict.fromkeys(('total_iter', 'val_freq', 'print_freq', 'save_checkpoint_freq', 'net_d_iters'), (NUMBER, 1)),
     **dict.fromkeys(('ema_decay', 'net_d_init_iters', 'grad_clip', 'dataset_enlarge_ratio'), (NUMBER, 0)),
     'warmup_iter': (NUMBER, -1),
     **dict.fromkeys(('use_hflip', 'use_rot', 'skip_bad_files', 'lq_enlarged', 'save_img', 'pbar'), (SWITCH, 0)),
     **dict.fromkeys(('persistent_workers', 'pin_memory', 'use_tb_logger', 'channels_last'), (SWITCH, 0)),
+    'self_ensemble': (SWITCH, 0),
     **dict.fromkeys(('name', 'model_type', 'suffix', 'filename_tmpl'), (TEXT, 0)),
 }
 """Kind and least value of the plain options, by their names, which mean the same wherever they stand."""
@@ -112,6 +115,9 @@ def check_keys(check: Check) -> None:
             check.error(path, f'must be a section (indented key: value lines), not {value!r}')
     if check.train and isinstance(check.opt.get('logger'), dict):
         check.missing_keys(('logger',), ('print_freq', 'save_checkpoint_freq', 'use_tb_logger'), 'BasicSR reads it')
+    if check.train and check.section('val').get('average_last') is not None:
+        message = 'is for tests, which read checkpoints; training has the averaged weights of ema_decay: remove it'
+        check.error(('val', 'average_last'), message)
     if isinstance(check.opt.get('val'), dict):
         wanted = ('save_img', 'val_freq') if check.train else ('save_img',)
         check.missing_keys(('val',), wanted, 'BasicSR reads it')

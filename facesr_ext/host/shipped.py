@@ -36,9 +36,10 @@ def recipe_named(name: str, *more: Path) -> Path | None:
         Path | None: The file, None where no file has that name.
     """
     folders = [place for folder in more for place in (folder, folder.parent)]
+    files = [file for folder in folders for file in sorted(folder.glob('*.yml'))]
     with contextlib.suppress(DependencyError):  # only a hint less
-        folders.append(shipped_options())
-    for file in (file for folder in folders for file in sorted(folder.glob('*.yml'))):
+        files += sorted(shipped_options().rglob('*.yml'))
+    for file in files:
         text = file.read_text(encoding='utf-8', errors='replace')
         if re.search(rf'^name: *{re.escape(name)} *(#.*)?$', text, re.M) and re.search('^train:', text, re.M):
             return file

@@ -1,1 +1,7 @@
-"""From weights to pictures."""
+"""From files of weights to pictures: restoring, tiles."""
+
+from __future__ import annotations
+
+from facesr_ext import register
+
+register()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import safetensors
 import safetensors.torch
@@ -139,6 +140,85 @@ def select_params(content: dict[str, Any], param_key: str | None, path: str) -> 
     return canonical_names(state), param_key or '(the file itself)'
 
 
+class Weights(NamedTuple):
+    """Weights of a network, as read.
+
+    Attributes:
+        state (dict): Tensors under the names of the bare network.
+        used (str): Where in the file they were, for the log.
+        metadata (dict): What the file says of itself; of several, the last one. Empty for stock BasicSR's.
+    """
+
+    state: dict[str, torch.Tensor]
+    used: str
+    metadata: dict[str, Any]
+
+
+def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
+    """The weights of a checkpoint, or the mean of those of several of one network.
+
+    Args:
+        paths (Sequence[str]): The files; of what is no floating-point number the last one's values are taken.
+        param_key (str | None): As in `select_params`, which see for the result.
+
+    Raises:
+        CheckpointError: if a file cannot be read, or holds other weights than the first one.
+    """
+    total: dict[str, torch.Tensor] = {}
+    for path in paths:
+        content = load_checkpoint(path)
+        state, used = select_params(content, param_key, path)
+        if total and {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in total.items()}:
+            raise CheckpointError(
+                f'{path} holds another network than {paths[0]}; only checkpoints of one can be averaged'
+            )
+        total = {k: _sum(total.get(k), v) for k, v in state.items()}
+    if len(paths) > 1:
+        means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
+        state = {k: v.to(state[k].dtype) for k, v in means.items()}
+        used = f'{used}, mean of {len(paths)}'
+    return Weights(state, used, content.get(META_KEY) or {})
+
+
+def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:
+    """In double precision, so that the mean of equal weights is these weights."""
+    value = value.double() if value.is_floating_point() else value
+    return value if total is None or not value.is_floating_point() else total + value
+
+
+def late_checkpoints(path: str | os.PathLike[str], count: int) -> list[str]:
+    """The last numbered checkpoints of a run, oldest first.
+
+    Args:
+        path (str | PathLike): One of its files: ``net_g_latest.pth`` for the end of the run, or a numbered one, the
+            last that is taken.
+        count (int): How many.
+
+    Raises:
+        CheckpointError: if there are not so many, or the file is not of a run.
+    """
+    path = Path(path)
+    name = re.fullmatch(r'(.+_)(\d+|latest|best)', path.stem)
+    if name is None:
+        raise CheckpointError(
+            f'{path} is not named as the checkpoints of a run (net_g_5000.pth): no late ones to average'
+        )
+    last = int(name[2]) if name[2].isdecimal() else None
+    numbered = {int(n): file for file in path.parent.glob(f'*{path.suffix}') if (n := _iteration(file, name[1]))}
+    found = sorted(n for n in numbered if last is None or n <= last)
+    if len(found) < count:
+        raise CheckpointError(
+            f'average_last: {count}, but {path.parent} has {len(found)} numbered checkpoints'
+            f'{"" if last is None else f" up to {last}"}; take fewer, or save more often (logger: save_checkpoint_freq)'
+        )
+    return [str(numbered[n]) for n in found[-count:]]
+
+
+def _iteration(file: Path, prefix: str) -> str | None:
+    number = file.stem.removeprefix(prefix)
+    return number if file.stem.startswith(prefix) and number.isdecimal() else None
+
+
 def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """A state dict under the names of the bare network: tensors only, without what wrappers add to the names.
 
@@ -154,10 +234,9 @@ def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {'.'.join(names[key]): value for key, value in tensors.items()}
 
 
-def described_network(content: Mapping[str, Any]) -> str | None:
-    """The network that a checkpoint's weights are of, as an option section in one line; None where it does not say."""
-    metadata = content.get(META_KEY)
-    arch = metadata.get('arch') if isinstance(metadata, Mapping) else None
+def described_network(metadata: Mapping[str, Any]) -> str | None:
+    """The network that a checkpoint says it is of, as an option section in one line; None where it does not say."""
+    arch = metadata.get('arch')
     return yaml.safe_dump(arch, default_flow_style=True, sort_keys=False, width=10**6).strip() if arch else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import platform
 from typing import Any
 
 import torch
@@ -44,6 +45,17 @@ def choose_device(opt: dict[str, Any]) -> torch.device:
         f'num_gpu: {wanted}, but torch {torch.__version__} finds no GPU (it {build}). Set num_gpu: 0 or auto to run on '
         'the CPU; for a GPU see nvidia-smi, and install the torch build of https://pytorch.org for it'
     )
+
+
+def describe_device(device: torch.device) -> str:
+    """A device for logs and reports: what the figures of speed depend on."""
+    if device.type == 'cuda':
+        properties = torch.cuda.get_device_properties(device)
+        return f'{properties.name}, {properties.total_memory / 1024**3:.0f} GiB'
+    if device.type == 'cpu':
+        capability = torch.backends.cpu.get_cpu_capability()
+        return f'CPU {platform.machine()} {capability}, {torch.get_num_threads()} of {os.cpu_count()} threads'
+    return f'{device.type}, {platform.platform()}'
 
 
 def wrap_distributed(net: nn.Module, device: torch.device, find_unused: bool) -> nn.Module:

@@ -112,14 +112,14 @@ class FaceGANModel(FaceSRModel):
         fake_pred = self._judge(net, self.last_sr, batch)
         if isinstance(self.cri_gan, RelativisticGANLoss):
             with torch.no_grad():
-                real_pred = self._judge(net, batch.gt, batch)
+                real_pred = self._judge(net, batch.real, batch)
             losses['l_g_gan'] = self.cri_gan.generator(fake_pred, real_pred)
         else:
             losses['l_g_gan'] = self.cri_gan(fake_pred, True, is_disc=False)
         return losses, figures
 
     def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
-        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.gt, fake))
+        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.real, fake))
         if isinstance(self.cri_gan, RelativisticGANLoss):
             l_real, l_fake = self.cri_gan.critic(real_pred, fake_pred)
         else:
@@ -133,7 +133,7 @@ class FaceGANModel(FaceSRModel):
         self, penalty: GradientPenaltyLoss, batch: Batch, fake: torch.Tensor, real_pred: torch.Tensor
     ) -> Losses:
         """What the critic pays for its slope, and, where that has a weight, for drifting away."""
-        net, real = self.get_bare_model(self.net_d), batch.gt  # bare: nothing is to be sent in a double backward pass
+        net, real = self.get_bare_model(self.net_d), batch.real  # bare: nothing is to be sent in a double backward pass
         mix = torch.rand(len(batch), 1, 1, 1, generator=self.generator, device=self.device)
         losses = {'l_d_gp': penalty(lambda img: self._verdict(net, img, batch), real, fake, mix)}
         if penalty.drift_weight:

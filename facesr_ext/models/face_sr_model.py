@@ -4,6 +4,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import replace
 from os import path as osp
 from typing import Any
 
@@ -15,7 +16,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import arch_info, imresize, quantize
+from facesr_ext.archs.arch_util import arch_info
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
@@ -23,8 +24,10 @@ from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host import interrupts
 from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
-from facesr_ext.inference.tiles import Tiling, tiled
-from facesr_ext.models.device import choose_device, sharing, wrap_distributed
+from facesr_ext.inference.forward import enlarge, mirror_mean, upscale
+from facesr_ext.inference.tiles import Tiling
+from facesr_ext.models.budget import check_budget
+from facesr_ext.models.device import choose_device, describe_device, sharing, wrap_distributed
 from facesr_ext.models.keeping import Keeping
 from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
 from facesr_ext.models.model_files import ModelFiles
@@ -57,6 +60,7 @@ class FaceSRModel(ModelFiles):
     """
 
     LOG_PREFIX = 'l_'
+    VALIDATION: type[Validation] = Validation
     TRAIN_KEYS = frozenset((
         *LOSS_TABLE, 'ema_decay', 'optim_g', 'scheduler', 'total_iter', 'warmup_iter', 'micro_batch', 'grad_clip',
         'nonfinite_patience', 'prior_targets',
@@ -70,6 +74,7 @@ class FaceSRModel(ModelFiles):
         refuse_text_numbers('train', opt.get('train', {}))
         super(SRModel, self).__init__(opt)  # SRModel's own would build everything its way
         self.device = choose_device(opt)
+        get_root_logger().info(f'Machine: {describe_device(self.device)}')
         if not isinstance(opt.get('scale'), int):
             raise OptionError('scale: the LR-to-HR factor is missing at the top of the option file')
         self.scale: int = opt['scale']
@@ -90,18 +95,26 @@ class FaceSRModel(ModelFiles):
         if self.is_train:
             self.init_training_settings()
 
+    @property
+    def factor(self) -> int:
+        """LR-to-result factor of what is computed now: ``scale``, unless the network is still to grow to it."""
+        return self.scale
+
     def _build_net(self, label: str) -> nn.Module:
         """Builds ``network_<label>``, brings it to the device and loads its ``pretrain_network_<label>``."""
         section = f'network_{label}'
         net = build_part(section, ARCH_REGISTRY, self.opt.get(section))
         self.precision.check(section, net)
+        if label == 'g':
+            check_budget(net, self.opt.get('challenge') or {})
         penalised = label == 'd' and bool((self.opt.get('train') or {}).get('gradient_penalty_opt'))
         self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
         self.print_network(net)
         path = self.opt['path'].get(f'pretrain_network_{label}')
         if path:
-            self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
+            files = self._weight_files(label, path)
+            self.load_network(net, files, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
         return net
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
@@ -254,8 +267,7 @@ class FaceSRModel(ModelFiles):
                 f'network_g: {type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
                 'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false'
             )
-        height, width = lq.shape[-2:]
-        big = lq if enlarged else quantize(imresize(lq, (height * self.scale, width * self.scale)))
+        big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
         self._check_size(given)
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
@@ -380,7 +392,7 @@ class FaceSRModel(ModelFiles):
         name = dataloader.dataset.opt['name']
         if self.opt['rank'] == 0 and self.validated.get(name) != current_iter:
             self.validated[name] = current_iter
-            Validation(self, dataloader, current_iter).run(tb_logger, save_img)
+            self.VALIDATION(self, dataloader, current_iter).run(tb_logger, save_img)
 
     def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
         """One validation batch and its result."""
@@ -395,23 +407,29 @@ class FaceSRModel(ModelFiles):
         return self._prepare(data, generator, lq_enlarged)
 
     @torch.no_grad()
-    def infer(self, batch: Batch, tiling: Tiling | None = None) -> FSRNetOutput:
+    def infer(self, batch: Batch, tiling: Tiling | None = None, self_ensemble: bool = False) -> FSRNetOutput:
         """The result for a batch in fp32, by the averaged weights where there are any.
 
         Args:
             batch (Batch): What the network takes.
             tiling (Tiling | None): Cut pictures larger than a tile; their result has no intermediate ones.
+            self_ensemble (bool): Take the mean with the mirrored picture's result; intermediate ones are the picture's
+                own. Default: False.
         """
         # The bare network: the first process validates alone, and must not wait for the others.
         net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
         training = net.training
         net.eval()
+
+        def forward(lq: torch.Tensor) -> torch.Tensor:
+            return self._forward(net, replace(batch, lq=lq)).sr
+
         if tiling is not None and tiling.needed(batch.lq):
-            scale = 1 if self.info.input == 'enlarged' else self.scale
-            sr = tiled(net, batch.lq, tiling, scale, self.info.multiple_of)
+            sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
             out = FSRNetOutput(sr, sr, (), ())
         else:
             out = self._forward(net, batch)
+            out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
         net.train(training)
         return out
 
@@ -425,17 +443,22 @@ class FaceSRModel(ModelFiles):
     @master_only
     def _write_first_batch(self) -> None:
         """LQ | GT of the first batch, with the priors drawn: what the network is really given."""
-        batch, count = self.batch, min(8, len(self.batch))
-        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
-        if batch.planes is not None:
-            columns['parsing'] = _paint(batch.planes)
-        if batch.heatmaps is not None:
-            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        columns, count = self._first_batch_columns(), min(8, len(self.batch))
         pictures = {title: to_uint8(t[:count]) for title, t in columns.items() if t is not None}
         rows = [[pictures[title][i] for title in pictures] for i in range(count)]
         path = osp.join(self.opt['path']['visualization'], 'first_batch.png')
         write_image(path, contact_sheet(rows, list(pictures)))
         get_root_logger().info(f'First batch as the network sees it: {path}')
+
+    def _first_batch_columns(self) -> dict[str, torch.Tensor | None]:
+        """What is worth seeing of a batch, (N, 3, H, W) each, by its headline."""
+        batch = self.batch
+        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
+        if batch.planes is not None:
+            columns['parsing'] = _paint(batch.planes)
+        if batch.heatmaps is not None:
+            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        return columns
 
 
 def _batch_psnr(sr: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:

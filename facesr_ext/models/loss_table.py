@@ -26,6 +26,8 @@ class Batch:
         gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
         heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
         planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
+        unpaired (Tensor | None): (N, 3, h, w), RGB, [0, 1]: pictures that have nothing to do with the others.
+        z, other_z (Tensor | None): (N, K), standard normal: the random inputs of the result, and of a second one.
     """
 
     lq: torch.Tensor
@@ -35,9 +37,17 @@ class Batch:
     heatmap_mask: torch.Tensor | None = None
     planes: torch.Tensor | None = None
     plane_mask: torch.Tensor | None = None
+    unpaired: torch.Tensor | None = None
+    z: torch.Tensor | None = None
+    other_z: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lq)
+
+    @property
+    def real(self) -> torch.Tensor | None:
+        """What a discriminator is to take for real."""
+        return self.gt if self.unpaired is None else self.unpaired
 
     def small(self, scale: int) -> torch.Tensor:
         """(N, 3, H / scale, W / scale): the LQ at its own size, brought back to it where it is stored enlarged."""

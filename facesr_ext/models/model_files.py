@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import path as osp
 from typing import Any
 
@@ -15,13 +15,14 @@ from torch import nn
 
 from facesr_ext import __version__
 from facesr_ext.archs.arch_util import ArchInfo
+from facesr_ext.host.options import whole_number
 from facesr_ext.models.checkpoints import (
     META_KEY,
     described_network,
-    load_checkpoint,
+    late_checkpoints,
     load_weights,
+    read_weights,
     save_atomic,
-    select_params,
 )
 from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
 from facesr_ext.models.precision import Precision
@@ -46,17 +47,31 @@ class ModelFiles(SRModel):
         """Where a checkpoint's weights are: 'params' when resuming, else as told, else params_ema where it is there."""
         return 'params' if self.opt['path'].get('resume_state') else self.opt['path'].get(f'param_key_{label}')
 
-    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = None) -> None:
+    def _weight_files(self, label: str, path: str) -> list[str]:
+        """The files of ``pretrain_network_<label>``: several of the generator in a test with ``val: average_last``."""
+        count = None if self.is_train else (self.opt.get('val') or {}).get('average_last')
+        count = whole_number('val: average_last', count) if label == 'g' else None
+        return [path] if count is None else late_checkpoints(path, count)
+
+    def load_network(
+        self, net: nn.Module, load_path: str | Sequence[str], strict: bool = True, param_key: str | None = None
+    ) -> None:
         """Loads weights, on any device and without running code of the file; the log says which were taken.
 
+        Args:
+            net (Module): The network.
+            load_path (str | Sequence[str]): A file, or several, whose mean is taken.
+            strict (bool): Everything must fit. Default: True.
+            param_key (str | None): Where in the file the weights are. Default: as `select_params` finds them.
+
         Raises:
-            CheckpointError: if the file is missing, damaged or does not fit.
+            CheckpointError: if a file is missing, damaged or does not fit.
         """
-        content = load_checkpoint(load_path)
-        state, used = select_params(content, param_key, load_path)
-        bare = self.get_bare_model(net)
-        load_weights(bare, state, load_path, strict, described_network(content))
-        get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path} [{used}]')
+        paths = [load_path] if isinstance(load_path, str) else list(load_path)
+        weights = read_weights(paths, param_key)
+        bare, source = self.get_bare_model(net), ', '.join(paths)
+        load_weights(bare, weights.state, source, strict, described_network(weights.metadata))
+        get_root_logger().info(f'Loaded {type(bare).__name__} from {source} [{weights.used}]')
 
     def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
         """What a checkpoint holds: file label -> key in the file -> network."""
@@ -141,6 +156,7 @@ class ModelFiles(SRModel):
             'input': self.info.input,
             'value_range': [0.0, 1.0],
             'degradation': _plain(self.opt.get('degradation') or {}),
+            'challenge': _plain(self.opt.get('challenge') or {}),
             'trained_on': {'name': train_set.get('name'), 'dataroot_gt': train_set.get('dataroot_gt')},
             'iteration': self.current_iter if current_iter in (-1, BEST) else current_iter,
             **({BEST: self.keeping.record} if current_iter == BEST else {}),

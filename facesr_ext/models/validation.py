@@ -43,8 +43,9 @@ class Validation:
 
     The file says bicubic's figures beside the model's for every metric: a model below them has learnt nothing.
     ``val:`` may have ``max_images`` (only the first so many), ``batch_size`` (so many of one size at a time; each is
-    degraded and measured by itself all the same) and ``tile`` (``{size, overlap}`` in pixels of the network's input:
-    larger pictures are cut; they have no losses, since their intermediate results are not put together).
+    degraded and measured by itself all the same), ``self_ensemble`` (the mean with the mirrored picture's result) and
+    ``tile`` (``{size, overlap}`` in pixels of the network's input: larger pictures are cut; they have no losses, since
+    their intermediate results are not put together).
 
     Args:
         model (FaceSRModel): The model.
@@ -63,6 +64,7 @@ class Validation:
         self.limit = whole_number('val: max_images', self.opt['val'].get('max_images'))
         self.batch_size = whole_number('val: batch_size', self.opt['val'].get('batch_size')) or 1
         self.tiling = self._read_tiling(self.opt['val'].get('tile'))
+        self.self_ensemble = bool(self.opt['val'].get('self_ensemble'))
         self.rows: list[dict[str, Any]] = []
         self.losses: dict[str, list[float]] = defaultdict(list)
         self.sheet: list[list[np.ndarray]] = []
@@ -81,11 +83,11 @@ class Validation:
         """Goes over the set, then writes and logs what was found."""
         for group in self._groups():
             self.model.stop_if_asked()
-            out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling)
+            out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling, self.self_ensemble)
             for i, (path, batch) in enumerate(group):
                 self._take(path, batch, _sample(out, i), save_img)
         self._write_sheet()
-        if self.rows and self.metrics:
+        if self.rows and len(self.rows[0]) > 1:  # more than names
             self._write_csv()
             means = self._means()
             self._log(means, tb_logger)
@@ -103,9 +105,14 @@ class Validation:
             if group and (len(group) == self.batch_size or not batch.fits(group[0][1])):
                 yield group
                 group = []
-            group.append(((data.get('lq_path') or data['gt_path'])[0], batch))
+            group.append((self._path(data), batch))
         if group:
             yield group
+
+    def _path(self, data: dict[str, Any]) -> str:
+        """What the result is named after."""
+        path: str = (data.get('lq_path') or data['gt_path'])[0]
+        return path
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
         if not self.opt['val'].get('pbar', False):
@@ -114,7 +121,7 @@ class Validation:
 
     def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
         """Measures one picture, saves it and puts it on the sheet."""
-        pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
+        pictures = {'LQ': batch.small(self.model.factor), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
         images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
         name = osp.splitext(osp.basename(path))[0]
         if save_img:

@@ -67,9 +67,9 @@ def test_several_at_a_time_give_what_one_at_a_time_gives(
     sizes: list[int] = []
     infer = model.infer
 
-    def counted(batch: Batch, tiling: Tiling | None) -> FSRNetOutput:
+    def counted(batch: Batch, tiling: Tiling | None, self_ensemble: bool) -> FSRNetOutput:
         sizes.append(len(batch))
-        return infer(batch, tiling)
+        return infer(batch, tiling, self_ensemble)
 
     monkeypatch.setattr(model, 'infer', counted)
     one, board_one = _validate(model, {'dataroot_gt': str(mixed)})

@@ -1,0 +1,215 @@
+"""What makes results a submission: one good PNG for each LQ picture, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from facesr_ext.challenge.packages import Package
+from facesr_ext.challenge.readme import README, readme_faults
+from facesr_ext.data.image_io import StoredPicture, decode_stored, list_images, read_image
+from facesr_ext.errors import DatasetError
+
+JUNK = ('.ds_store', 'thumbs.db', 'desktop.ini', '__macosx')
+_SHOWN = 8
+_THUMBNAIL = (16, 16)
+_UNLIKE = 10.0  # levels between thumbnails; GT and LQ of the 2023 edition's pairs are less than 5 apart
+_ECHO = 1  # levels between a result and OpenCV's or MATLAB's bicubic of its LQ
+
+
+class Format(NamedTuple):
+    """How a challenge wants its archive.
+
+    Attributes:
+        folder (str): The sub-folder that holds the files; '' for none.
+        readme (bool): ``readme.txt`` must be there.
+    """
+
+    folder: str
+    readme: bool
+
+
+FORMATS = {'ai6126': Format('results', False), 'flat': Format('', True)}
+"""AI6126's scorer descends into the single sub-folder; NTIRE and the like want everything at the top."""
+
+
+class Task(NamedTuple):
+    """What is to be handed in.
+
+    Attributes:
+        lq (dict): Name of each result -> its LQ picture.
+        scale (int): LR-to-HR factor.
+    """
+
+    lq: dict[str, Path]
+    scale: int
+
+
+class Findings(NamedTuple):
+    """What was found: ``faults`` forbid handing in, ``warnings`` deserve a look."""
+
+    faults: list[str]
+    warnings: list[str]
+
+
+def read_task(lq_dir: Path, scale: int) -> Task:
+    """What a folder of LQ pictures asks for: for each a PNG of its name.
+
+    Raises:
+        DatasetError: if the folder is missing or empty, or two pictures would have one result.
+    """
+    lq: dict[str, Path] = {}
+    for name in list_images(lq_dir, 'LQ'):
+        result = f'{PurePosixPath(name).stem}.png'
+        if result in lq:
+            raise DatasetError(f'LQ: {lq[result]} and {lq_dir / name} would both be {result}; rename or remove one')
+        lq[result] = lq_dir / name
+    return Task(lq, scale)
+
+
+def examine(package: Package, task: Task, layout: Format) -> Findings:
+    """Everything that is wrong with a submission.
+
+    Args:
+        package (FolderPackage | ZipPackage): What is to be handed in. A ``folder`` of the layout is of any name.
+        task (Task): What is asked for.
+        layout (Format): How.
+
+    Returns:
+        Findings: Faults of one kind are told together.
+    """
+    faults, files = _sort_files(package.names, bool(layout.folder))
+    given = {name: path for name, path in files.items() if name != README}
+    faults += _name_faults(given, task)
+    if README in files:
+        faults += readme_faults(package.read(files[README]))
+    elif layout.readme:
+        faults.append(f'{README} is missing')
+    pictures = _Pictures(package, task)
+    for name in sorted(given.keys() & task.lq.keys()):
+        pictures.look(name, given[name])
+    return Findings([*package.faults, *faults, *_told(pictures.faults)], [*pictures.twins(), *_told(pictures.warnings)])
+
+
+def _sort_files(names: Iterable[str], nested: bool) -> tuple[list[str], dict[str, str]]:
+    """Faults of the layout, and the files where they belong: bare name -> path."""
+    wrong: dict[str, list[str]] = defaultdict(list)
+    files: dict[str, str] = {}
+    folders: set[str] = set()
+    depth = 2 if nested else 1
+    for path in names:
+        parts = PurePosixPath(path).parts
+        if any(part.lower() in JUNK or part.startswith('._') for part in parts):
+            wrong['stray file of an operating system, remove it'].append(path)
+        elif len(parts) > depth:
+            wrong['folder inside the folder of results' if nested else 'in a sub-folder'].append(path)
+        elif len(parts) < depth:
+            wrong['beside the sub-folder that holds the results'].append(path)
+        else:
+            files[parts[-1]] = path
+            folders.update(parts[:-1])
+    faults = _told(wrong)
+    if len(folders) > 1:
+        faults.append(f'{len(folders)} sub-folders ({", ".join(sorted(folders))}); all results belong into one')
+    return faults, files
+
+
+def _name_faults(given: dict[str, str], task: Task) -> list[str]:
+    """Results that are missing, and files that are no result."""
+    wrong: dict[str, list[str]] = defaultdict(list)
+    stems = {PurePosixPath(name).stem.lower(): name for name in task.lq}
+    for name, path in given.items():
+        if name in task.lq:
+            continue
+        twin = stems.get(PurePosixPath(name).stem.lower())
+        near = next((stem for stem in stems if PurePosixPath(name).stem.lower().startswith(f'{stem}_')), None)
+        if twin:
+            wrong['wrong name, results are called as their LQ picture, with .png'].append(f'{path} (for {twin})')
+        elif near:
+            wrong['wrong name, a suffix is too much (rename, or val: suffix)'].append(f'{path} (for {stems[near]})')
+        else:
+            wrong['no LQ picture is called so, remove or rename it'].append(path)
+    missing = sorted(task.lq.keys() - given.keys())
+    if missing:
+        wrong[f'missing, {len(task.lq) - len(missing)} of {len(task.lq)} results are there'] = missing
+    return _told(wrong)
+
+
+class _Pictures:
+    """The pictures of a submission, looked at one after the other."""
+
+    def __init__(self, package: Package, task: Task) -> None:
+        self.package, self.task = package, task
+        self.faults: dict[str, list[str]] = defaultdict(list)
+        self.warnings: dict[str, list[str]] = defaultdict(list)
+        self.seen: dict[bytes, list[str]] = defaultdict(list)
+
+    def look(self, name: str, path: str) -> None:
+        """Takes down what is wrong with one result."""
+        try:
+            picture = decode_stored(self.package.read(path), path)
+        except DatasetError as err:
+            self.faults['damaged or no picture'].append(f'{path} ({str(err).rpartition(": ")[2]})')
+            return
+        lq = read_image(self.task.lq[name])
+        height, width = (side * self.task.scale for side in lq.shape[:2])
+        faults = list(_form_faults(picture, (height, width))) or list(_content_faults(picture.rgb, lq))
+        for fault in faults:
+            self.faults[fault].append(path)
+        if faults:
+            return
+        if _is_bicubic(picture.rgb, lq):
+            self.warnings['bicubic enlargement of the LQ, nothing else'].append(path)
+        self.seen[hashlib.sha256(picture.rgb.tobytes()).digest()].append(path)
+
+    def twins(self) -> list[str]:
+        """Results that are alike."""
+        return [f'the same picture: {_few(paths)}' for paths in self.seen.values() if len(paths) > 1]
+
+
+def _form_faults(picture: StoredPicture, size: tuple[int, int]) -> Iterator[str]:
+    """How a picture is stored, and its size."""
+    if picture.format != 'PNG':
+        yield f'{picture.format} under the name of a PNG'
+    elif picture.bits != 8:
+        yield f'{picture.bits} bits a channel, not 8'
+    kinds = {'L': 'grey', 'LA': 'grey with alpha', 'RGBA': 'with alpha', 'P': 'palette', '1': 'black and white'}
+    if picture.mode != 'RGB':
+        yield f'not RGB but {kinds.get(picture.mode, "of another kind")} (mode {picture.mode})'
+    height, width = picture.rgb.shape[:2]
+    if (height, width) != size:
+        yield f'{width}x{height} px, must be {size[1]}x{size[0]} px'
+
+
+def _content_faults(result: np.ndarray, lq: np.ndarray) -> Iterator[str]:
+    """Whether a result (H, W, 3) can come from its LQ (h, w, 3), both uint8 RGB."""
+    if (result == result[:1, :1]).all():
+        if not (lq == lq[:1, :1]).all():
+            yield 'of one colour throughout'
+        return
+    small, wanted = (cv2.resize(img, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(float) for img in (result, lq))
+    distance, swapped = (np.abs(small - other).mean() for other in (wanted, wanted[..., ::-1]))
+    if distance > _UNLIKE:
+        yield 'red and blue are swapped' if swapped < distance / 2 else 'does not show what its LQ shows'
+
+
+def _is_bicubic(result: np.ndarray, lq: np.ndarray) -> bool:
+    enlarged = cv2.resize(lq, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return bool(cv2.absdiff(result, enlarged).max() <= _ECHO)
+
+
+def _told(found: dict[str, list[str]]) -> list[str]:
+    """One line for each kind."""
+    return [f'{kind}: {_few(names)}' for kind, names in found.items()]
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ', '.join(itertools.islice(names, _SHOWN)) + (f' and {more} more' if more > 0 else '')

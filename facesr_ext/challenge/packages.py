@@ -1,0 +1,141 @@
+"""What a submission is made of: the files of a folder or of a zip archive, read alike, and an archive written whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from facesr_ext.errors import DatasetError
+
+_STAMP = (1980, 1, 1, 0, 0, 0)  # zip's oldest date: the same results make the same archive
+
+
+class FolderPackage:
+    """The files of a folder.
+
+    Args:
+        root (Path): The folder.
+
+    Attributes:
+        where (str): For messages.
+        names (list[str]): Relative paths with '/', hidden files too, sorted.
+        faults (list[str]): What is wrong with the package itself.
+
+    Raises:
+        DatasetError: There is no such folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise DatasetError(f'there is no folder {root}; name the folder of results')
+        self.where, self.root = str(root), root
+        self.names = sorted(p.relative_to(root).as_posix() for p in root.rglob('*') if not p.is_dir())
+        empty = (p for p in root.rglob('*') if p.is_dir() and not any(p.iterdir()))
+        self.faults = [f'empty folder: {p.relative_to(root).as_posix()}' for p in sorted(empty)]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            DatasetError: if it cannot be read.
+        """
+        try:
+            return (self.root / name).read_bytes()
+        except OSError as err:
+            raise DatasetError(f'{name} cannot be read: {err.strerror or err}') from err
+
+
+class ZipPackage:
+    """The files of a zip archive; attributes as those of :class:`FolderPackage`.
+
+    Args:
+        path (Path): The archive.
+
+    Raises:
+        DatasetError: It is missing, or no zip archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.where = str(path)
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as err:
+            raise DatasetError(f'{path} is no zip archive that can be read: {err}') from err
+        members = self.archive.infolist()
+        count = Counter(member.filename for member in members)
+        self.names = sorted(name for name in count if not name.endswith('/'))
+        self.faults = [f'twice in the archive: {name}' for name, number in sorted(count.items()) if number > 1]
+        unsafe = (n for n in count if n.startswith('/') or '\\' in n or '..' in PurePosixPath(n).parts)
+        self.faults += [f'a name that leads out of the archive: {name!r}' for name in sorted(unsafe)]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file, its checksum tested.
+
+        Raises:
+            DatasetError: if it is damaged or encrypted.
+        """
+        try:
+            return self.archive.read(name)
+        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as err:
+            raise DatasetError(f'{name} cannot be read from the archive: {err}') from err
+
+    def close(self) -> None:
+        """Closes the archive."""
+        self.archive.close()
+
+
+Package = FolderPackage | ZipPackage
+
+
+@contextlib.contextmanager
+def open_package(path: Path) -> Iterator[Package]:
+    """A folder, or anything else as a zip archive.
+
+    Raises:
+        DatasetError: There is neither.
+    """
+    if path.is_dir():
+        yield FolderPackage(path)
+        return
+    package = ZipPackage(path)
+    try:
+        yield package
+    finally:
+        package.close()
+
+
+@contextlib.contextmanager
+def replaced_when_whole(target: Path) -> Iterator[Path]:
+    """A temporary file beside the target, which takes its place if the block ends well and is gone otherwise.
+
+    Raises:
+        DatasetError: if the folder cannot be written to.
+    """
+    temporary = target.with_name(f'.{target.name}.{os.getpid()}')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as err:
+        raise DatasetError(f'cannot write {target}: {err.strerror or err}') from err
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_zip(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Writes an archive; PNG is packed already, so nothing is packed again.
+
+    Args:
+        path (Path): Where to.
+        files (Iterable[tuple[str, bytes]]): Name and content of each file.
+    """
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            member = zipfile.ZipInfo(name, _STAMP)
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, data)

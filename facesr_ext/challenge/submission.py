@@ -1,0 +1,158 @@
+"""From a checkpoint, or a folder of results, to an archive that has been read back and found right."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from facesr_ext.challenge.checks import FORMATS, Findings, Format, Task, examine, read_task
+from facesr_ext.challenge.packages import FolderPackage, open_package, replaced_when_whole, write_zip
+from facesr_ext.challenge.readme import README, Readme
+from facesr_ext.data.image_io import encode_image, read_image
+from facesr_ext.errors import OptionError, SubmissionError
+from facesr_ext.host.options import known_name
+from facesr_ext.inference.restorer import Restorer
+from facesr_ext.models.budget import check_budget, count_parameters
+from facesr_ext.models.device import describe_device
+
+
+class Packed(NamedTuple):
+    """A submission that is ready.
+
+    Attributes:
+        path (Path): The archive.
+        num (int): Results in it.
+        runtime (float | None): Seconds an image, from decoded LQ to 8-bit result; None where none were restored.
+        warnings (list[str]): What deserves a look.
+    """
+
+    path: Path
+    num: int
+    runtime: float | None
+    warnings: list[str]
+
+
+def layout_named(name: str) -> Format:
+    """The format of a name; OptionError for another one."""
+    return FORMATS[known_name('--format', name, FORMATS)]
+
+
+def pack_checkpoint(
+    restorer: Restorer,
+    lq_dir: Path,
+    target: Path,
+    format_name: str = 'ai6126',
+    max_params: int | None = None,
+    extra_data: bool = False,
+    description: str = '',
+) -> Packed:
+    """Restores every LQ picture and packs the results.
+
+    Args:
+        restorer (Restorer): The network.
+        lq_dir (Path): Folder of LQ pictures; a result is called as its picture, with .png.
+        target (Path): The archive; it is there whole and verified, or as it was before.
+        format_name (str): One of :data:`~facesr_ext.challenge.checks.FORMATS`.
+        max_params (int | None): The most parameters that are allowed. Default: what the checkpoint was trained under.
+        extra_data (bool): Other data than the organisers' were used, for ``readme.txt``.
+        description (str): For ``readme.txt``; the network and the machine are named anyway.
+
+    Raises:
+        OptionError: The network is too large, or the format unknown.
+        DatasetError: A picture cannot be read, or the archive not written.
+        SubmissionError: with every fault of the results.
+    """
+    layout = layout_named(format_name)
+    recorded = (restorer.metadata.get('challenge') or {}).get('max_params')
+    check_budget(restorer.net, {'max_params': recorded if max_params is None else max_params})
+    task = read_task(lq_dir, restorer.scale)
+    seconds: list[float] = []
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for name, path in tqdm(task.lq.items(), unit='image', desc='restore'):
+            lq = read_image(path)
+            start = time.perf_counter()
+            (result,) = restorer.restore([lq])
+            seconds.append(time.perf_counter() - start)
+            yield name, encode_image(result)
+        text = f'{_network(restorer)}, {describe_device(restorer.device)}. {description}'
+        on_cpu = restorer.device.type == 'cpu'
+        yield README, Readme(_mean(seconds), on_cpu, extra_data, text).text().encode()
+
+    warnings = _pack(files(), task, layout, target)
+    return Packed(target, len(task.lq), _mean(seconds), warnings)
+
+
+def pack_results(
+    folder: Path, lq_dir: Path, target: Path, format_name: str = 'ai6126', scale: int = 4, readme: Readme | None = None
+) -> Packed:
+    """Packs a folder of results that are there already, if nothing is wrong with them.
+
+    Args:
+        folder (Path): Nothing but results, and if need be their ``readme.txt``.
+        lq_dir, target, format_name: As in :func:`pack_checkpoint`.
+        scale (int): LR-to-HR factor.
+        readme (Readme | None): Written where the folder has no ``readme.txt``.
+
+    Raises:
+        OptionError, DatasetError, SubmissionError: As in :func:`pack_checkpoint`.
+    """
+    layout, task, package = layout_named(format_name), read_task(lq_dir, scale), FolderPackage(folder)
+    more = {} if readme is None or README in package.names else {README: readme.text().encode()}
+    found = examine(package, task, Format('', layout.readme and not more))
+    _refuse(package.where, found)
+    files = ((name, package.read(name)) for name in package.names)
+    warnings = _pack(itertools.chain(files, more.items()), task, layout, target)
+    return Packed(target, len(task.lq), None, warnings)
+
+
+def check_submission(path: Path, lq_dir: Path, format_name: str = 'ai6126', scale: int = 4) -> Packed:
+    """Looks an archive or a folder through that somebody else has made.
+
+    Args:
+        path (Path): The archive; or a folder as it would be packed.
+        lq_dir, format_name, scale: As in :func:`pack_results`.
+
+    Raises:
+        OptionError, DatasetError, SubmissionError: As in :func:`pack_checkpoint`.
+    """
+    layout, task = layout_named(format_name), read_task(lq_dir, scale)
+    found = _verified(path, task, Format('', layout.readme) if path.is_dir() else layout)
+    return Packed(path, len(task.lq), None, found.warnings)
+
+
+def _pack(files: Iterable[tuple[str, bytes]], task: Task, layout: Format, target: Path) -> list[str]:
+    """Writes the archive, reads it back and puts it into its place; returns warnings."""
+    if target.suffix.lower() != '.zip':
+        raise OptionError(f'-o {target}: the archive is called *.zip')
+    prefix = f'{layout.folder}/' if layout.folder else ''
+    with replaced_when_whole(target) as temporary:
+        write_zip(temporary, ((prefix + name, data) for name, data in files))
+        return _verified(temporary, task, layout, str(target)).warnings
+
+
+def _verified(path: Path, task: Task, layout: Format, where: str | None = None) -> Findings:
+    with open_package(path) as package:
+        found = examine(package, task, layout)
+    _refuse(where or str(path), found)
+    return found
+
+
+def _refuse(where: str, found: Findings) -> None:
+    if found.faults:
+        raise SubmissionError(where, found.faults)
+
+
+def _network(restorer: Restorer) -> str:
+    return f'{type(restorer.net).__name__}, {count_parameters(restorer.net):,d} parameters'
+
+
+def _mean(values: list[float]) -> float:
+    """Without the first, which warms up, where there are others."""
+    values = values[1:] or values
+    return sum(values) / len(values)

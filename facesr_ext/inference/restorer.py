@@ -1,0 +1,259 @@
+"""Any checkpoint -> pictures, without an option file or BasicSR's runner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+from torch.nn import functional as F
+
+from facesr_ext.archs.arch_util import arch_info
+from facesr_ext.data.face_dataset import to_tensor
+from facesr_ext.errors import CheckpointError, DatasetError, OptionError
+from facesr_ext.host.option_file import OptionFile
+from facesr_ext.host.options import build_part
+from facesr_ext.inference.forward import enlarge, upscale
+from facesr_ext.inference.tiles import Tiling
+from facesr_ext.models.checkpoints import Weights, described_network, late_checkpoints, load_weights, read_weights
+from facesr_ext.models.device import choose_device
+from facesr_ext.models.precision import Precision
+from facesr_ext.models.validation import to_uint8
+
+PathLike = str | os.PathLike[str]
+OPTION_SUFFIXES = ('.yml', '.yaml')
+
+
+class Restorer:
+    """A trained network, ready to restore pictures: the same results as ``python -m basicsr.test`` saves, bit for bit.
+
+    Example:
+        >>> restorer = Restorer('experiments/fsrgan_x8', self_ensemble=True)
+        >>> faces = restorer.restore([lq])
+
+    Args:
+        checkpoint (str | PathLike | Sequence): A checkpoint (``.pth``, ``.safetensors``), the folder of a run (its
+            latest checkpoint), or several checkpoints of one network, whose mean is taken. Averaged weights
+            (``params_ema``) are taken where a file has them.
+        device (str | device | None): Where it runs. Default: a GPU where there is one, else the CPU.
+        arch (dict | str | PathLike | None): For files that do not say what network they hold, as stock BasicSR's: the
+            ``network_g`` section, or an option file that has it. Default: what the checkpoint says.
+        scale (int | None): LR-to-HR factor. Default: the checkpoint's, the option file's, or the network's own.
+        param_key (str | None): Which weights of the file: 'params_ema' or 'params'. Default: the averaged ones.
+        average_last (int | None): Take the mean of so many numbered checkpoints of the run, the one named the last.
+        self_ensemble (bool): Take the mean with the mirrored picture's result, before rounding. Default: False.
+        tile (int | Tiling | None): Cut larger pictures into tiles of this size, in pixels of the network's input; a
+            number overlaps by a quarter. Default: never.
+        batch_size (int): Pictures of one size that go through the network together; rounding may then differ by one
+            level here and there. Default: 1.
+        precision (str): fp32, bf16, or on CUDA fp16. Default: fp32.
+        channels_last (bool): Memory layout of network and pictures. Default: False.
+
+    Attributes:
+        net (Module): The network, in evaluation mode.
+        info (ArchInfo): What it takes.
+        scale (int): LR-to-HR factor.
+        files (list[str]): The checkpoints that it comes from.
+        metadata (dict): What the last of them says of itself; empty for stock BasicSR's.
+
+    Raises:
+        CheckpointError: for a file that is missing, damaged, does not fit or does not say what network it holds.
+        OptionError: for an argument that does not fit.
+    """
+
+    def __init__(
+        self,
+        checkpoint: PathLike | Sequence[PathLike],
+        *,
+        device: str | torch.device | None = None,
+        arch: Mapping[str, Any] | PathLike | None = None,
+        scale: int | None = None,
+        param_key: str | None = None,
+        average_last: int | None = None,
+        self_ensemble: bool = False,
+        tile: int | Tiling | None = None,
+        batch_size: int = 1,
+        precision: str = 'fp32',
+        channels_last: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise OptionError(f'batch_size is a number from 1 on, not {batch_size}')
+        self.device = _device(device)
+        self.files = find_checkpoints(checkpoint, average_last)
+        weights = read_weights(self.files, param_key)
+        self.metadata = weights.metadata
+        section, stated = _network_section(arch, self.metadata, self.files[-1])
+        self.precision = Precision({'precision': precision, 'channels_last': channels_last}, self.device)
+        self.net = self._build(section, weights)
+        self.info = arch_info(self.net)
+        self.scale = _choose_scale(scale or stated, self.info.scale)
+        self.tiling = Tiling(tile, tile // 4) if isinstance(tile, int) else tile
+        if self.tiling is not None:
+            self.tiling.check('tile', self.info.multiple_of)
+        self.self_ensemble, self.batch_size = self_ensemble, batch_size
+
+    def _build(self, section: dict[str, Any], weights: Weights) -> nn.Module:
+        net: nn.Module = build_part('network_g', ARCH_REGISTRY, section)
+        self.precision.check('network_g', net)
+        load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
+        return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
+
+    def restore(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Restores pictures.
+
+        Args:
+            images (Sequence[ndarray]): Each (h, w, 3), RGB: uint8, or floating point in [0, 1].
+
+        Returns:
+            list[ndarray]: In the same order, each (h * scale, w * scale, 3), RGB: uint8 for uint8, else float32 in
+                [0, 1], not rounded.
+
+        Raises:
+            DatasetError: for something that is no such picture, or a size that the network does not take.
+        """
+        for i, img in enumerate(images):
+            if img.ndim != 3 or img.shape[2] != 3 or not (img.dtype == np.uint8 or img.dtype.kind == 'f'):
+                raise DatasetError(
+                    f'picture {i} is {img.dtype} {img.shape}; give (h, w, 3) RGB, uint8 or floating point in [0, 1]'
+                )
+        return [out for group in _groups(images, self.batch_size) for out in self._restore(group)]
+
+    @torch.no_grad()
+    def _restore(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Pictures of one size and kind, together."""
+        whole = images[0].dtype == np.uint8
+        lq = torch.stack([_to_tensor(img) for img in images]).to(self.device)
+        sr = self.restore_batch(lq)
+        if whole:
+            return to_uint8(sr)
+        return list(sr.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+
+    @torch.no_grad()
+    def restore_batch(self, lq: torch.Tensor) -> torch.Tensor:
+        """The result for a batch, not clamped.
+
+        Sizes that the network does not take are filled up by repeating the border, and the result is cut.
+
+        Args:
+            lq (Tensor): (N, 3, h, w), RGB, [0, 1], on the device.
+
+        Returns:
+            Tensor: (N, 3, h * scale, w * scale), float32, RGB.
+
+        Raises:
+            DatasetError: for a size that a network of fixed size does not take.
+        """
+        height, width = lq.shape[-2] * self.scale, lq.shape[-1] * self.scale
+        given = enlarge(lq, self.scale) if self.info.input == 'enlarged' else lq
+        size = self.info.fixed_size
+        if size and given.shape[-2:] != (size, size):
+            raise DatasetError(
+                f'{type(self.net).__name__} takes {size}x{size} px alone, not {given.shape[-1]}x{given.shape[-2]} px'
+            )
+        down, right = (-length % self.info.multiple_of for length in given.shape[-2:])
+        padded = F.pad(given, (0, right, 0, down), mode='replicate') if down or right else given
+        with self.precision.autocast():
+            sr = upscale(
+                self.net, self.precision.lay_out(padded), self.info, self.scale, self.tiling, self.self_ensemble
+            )
+        return sr[..., :height, :width].float()
+
+
+def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: int | None = None) -> list[str]:
+    """The files that `Restorer` reads.
+
+    Args:
+        checkpoint (str | PathLike | Sequence): As `Restorer` takes it.
+        average_last (int | None): The last numbered ones of a run, so many.
+
+    Raises:
+        CheckpointError: if there is none, or not so many.
+    """
+    if not isinstance(checkpoint, (str, os.PathLike)):
+        files = [str(path) for path in checkpoint]
+        if not files or average_last is not None:
+            raise CheckpointError('name one checkpoint or several; average_last is for the run of a single one')
+        return files
+    path = Path(checkpoint).expanduser()
+    path = _latest(path) if path.is_dir() else path
+    return [str(path)] if average_last is None else late_checkpoints(path, average_last)
+
+
+def _latest(folder: Path) -> Path:
+    """The newest checkpoint of a run's folder, or of its models/."""
+    for place in (folder / 'models', folder):
+        if (place / 'net_g_latest.pth').is_file():
+            return place / 'net_g_latest.pth'
+        numbered = {int(n): f for f in place.glob('net_g_*.pth') if (n := f.stem.removeprefix('net_g_')).isdecimal()}
+        if numbered:
+            return numbered[max(numbered)]
+    raise CheckpointError(f'{folder} holds no checkpoint of a run (models/net_g_*.pth); name a file or a run folder')
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return choose_device({'num_gpu': int(torch.cuda.is_available() or torch.backends.mps.is_available())})
+    try:
+        return torch.device(device)
+    except RuntimeError as err:
+        raise OptionError(f'device: {device!r} is none; say cpu, cuda, cuda:1 or mps') from err
+
+
+def _network_section(
+    arch: Mapping[str, Any] | PathLike | None, metadata: dict[str, Any], path: str
+) -> tuple[dict[str, Any], int | None]:
+    """What to build, and the scale where it is stated."""
+    if isinstance(arch, Mapping):
+        return dict(arch), None
+    if arch is not None:
+        return _read_section(arch)
+    if not metadata.get('arch'):
+        raise CheckpointError(
+            f'{path} does not say what network it holds, since it was not written by facesr_ext. Name it: the option '
+            "file that has its network_g section (arch='options/x.yml', --arch options/x.yml), or in Python the "
+            "section itself (arch={'type': 'MSRResNet', 'upscale': 4})"
+        )
+    return dict(metadata['arch']), metadata.get('scale')
+
+
+def _read_section(path: PathLike) -> tuple[dict[str, Any], int | None]:
+    if Path(path).suffix not in OPTION_SUFFIXES:
+        raise OptionError(f'arch: {path} is no option file (*.yml)')
+    file = OptionFile.read(str(Path(path).expanduser()))
+    if file.problems:
+        raise OptionError('\n'.join(f'{p.where}: {p.message}' for p in file.problems))
+    if not isinstance(file.options.get('network_g'), dict):
+        raise OptionError(f'{path} has no section network_g, which says what network the checkpoint holds')
+    return dict(file.options['network_g']), file.options.get('scale')
+
+
+def _choose_scale(stated: int | None, own: int) -> int:
+    """A network that does not change the size leaves its scale to the file or the user."""
+    if stated is None and own == 1:
+        raise OptionError('scale: the network does not change the size, and nothing states by what its LQ is enlarged')
+    if stated is not None and own not in (1, stated):
+        raise OptionError(f'scale: {stated}, but the network is built for {own}')
+    return stated or own
+
+
+def _groups(images: Sequence[np.ndarray], most: int) -> Iterator[list[np.ndarray]]:
+    """Neighbours of one size and kind."""
+    group: list[np.ndarray] = []
+    for img in images:
+        if group and (len(group) == most or (img.shape, img.dtype) != (group[0].shape, group[0].dtype)):
+            yield group
+            group = []
+        group.append(img)
+    if group:
+        yield group
+
+
+def _to_tensor(img: np.ndarray) -> torch.Tensor:
+    if img.dtype == np.uint8:
+        return to_tensor(img)
+    return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1), dtype=np.float32))

@@ -1,0 +1,7 @@
+"""What is shown of trainings and results: reports with tables, curves and pictures."""
+
+from __future__ import annotations
+
+from facesr_ext import register
+
+register()

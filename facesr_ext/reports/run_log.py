@@ -1,0 +1,125 @@
+"""What the folder of a training says: BasicSR's log, and the validations' CSV files."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from facesr_ext.errors import DatasetError
+
+_ITERATION = re.compile(r'\[epoch: *(\d+), iter: *([\d,]+), lr:\(([^,)]+)')
+_SECONDS = re.compile(r'time \(data\): ([\d.]+)')
+_FIGURE = re.compile(r'(\w+): (-?[\d.]+e[-+]\d+|nan|-?inf)')
+_NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
+_VALIDATION = re.compile(r'(.+)_(\d+)\.csv')
+_MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
+
+
+class Step(NamedTuple):
+    """A line of the log: iteration, learning rate, seconds an iteration, and its figures by name."""
+
+    iteration: int
+    lr: float
+    seconds: float
+    figures: dict[str, float]
+
+
+class RunLog(NamedTuple):
+    """What is known of a training.
+
+    Attributes:
+        name (str): Of the run.
+        options (dict): Key path 'train:optim_g:lr' -> value, as the run had them with ``--force_yml``.
+        networks (dict): Class name -> parameters, the generator first.
+        machine (dict): What it ran on: 'Machine', 'PyTorch', ..., as far as the log says.
+        images (int | None): Training pictures.
+        steps (list[Step]): In the order of iterations.
+        validations (dict): Set -> iteration -> mean of each metric, in the order of iterations.
+    """
+
+    name: str
+    options: dict[str, str]
+    networks: dict[str, int]
+    machine: dict[str, str]
+    images: int | None
+    steps: list[Step]
+    validations: dict[str, dict[int, dict[str, float]]]
+
+
+def read_run(folder: Path) -> RunLog:
+    """Reads the folder of a training, ``experiments/<name>``.
+
+    Where the run was resumed, the later log counts for what both have.
+
+    Raises:
+        DatasetError: if it is not the folder of a training.
+    """
+    logs = sorted(folder.glob('train_*.log'), key=lambda path: path.stem[-15:])  # ends in date and time
+    if not logs:
+        raise DatasetError(f'{folder} is not the folder of a training: it has no train_*.log; name experiments/<name>')
+    steps: dict[int, Step] = {}
+    networks: dict[str, int] = {}
+    machine: dict[str, str] = {}
+    for log in logs:
+        lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+        options = read_options(lines)
+        steps.update((step.iteration, step) for step in map(_read_step, lines) if step is not None)
+        for line in lines:
+            if found := _NETWORK.search(line):
+                networks[found[1]] = int(found[2].replace(',', ''))
+            for key in _MACHINE:
+                if key in line:
+                    machine[key.strip(': ')] = line.partition(key)[2].strip()
+        images = next((int(line.split()[-1].replace(',', '')) for line in lines if 'train images:' in line), None)
+    ordered = [steps[i] for i in sorted(steps)]
+    name = options.get('name', folder.name)
+    return RunLog(name, options, networks, machine, images, ordered, read_validations(folder / 'visualization'))
+
+
+def read_options(lines: Iterable[str]) -> dict[str, str]:
+    """The options as BasicSR logs them: 'key: value' lines, sections as 'key:[' ... ']', indented."""
+    options: dict[str, str] = {}
+    place: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if not options and not text.startswith('name: '):
+            continue
+        if not line.startswith('  '):
+            break  # the next message
+        key, colon, value = text.partition(':')
+        if text == ']':
+            place = place[:-1]
+        elif value.strip() == '[':
+            place.append(key)
+        elif colon:
+            options[':'.join([*place, key])] = value.strip()
+    return options
+
+
+def _read_step(line: str) -> Step | None:
+    found = _ITERATION.search(line)
+    if found is None:
+        return None
+    seconds = _SECONDS.search(line)
+    figures = {name: float(value) for name, value in _FIGURE.findall(line.rpartition(']')[2])}
+    iteration = int(found[2].replace(',', ''))
+    return Step(iteration, float(found[3]), float(seconds[1]) if seconds else math.nan, figures)
+
+
+def read_validations(folder: Path) -> dict[str, dict[int, dict[str, float]]]:
+    """Means of the CSV files that validation writes, ``<set>_<iteration>.csv``."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for path in sorted(folder.glob('*.csv')):
+        name = _VALIDATION.fullmatch(path.name)
+        if name is None:
+            continue
+        with path.open(newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        keys = [key for key in (rows[0] if rows else ()) if key != 'name']
+        means = {key: math.fsum(float(row[key]) for row in rows) / len(rows) for key in keys}
+        found.setdefault(name[1], {})[int(name[2])] = means
+    return {name: dict(sorted(means.items())) for name, means in found.items()}

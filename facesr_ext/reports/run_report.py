@@ -1,0 +1,211 @@
+"""A report of a training, from its folder alone: Markdown with curves and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facesr_ext.data.contact_sheet import contact_sheet
+from facesr_ext.data.image_io import list_images, read_image, write_image
+from facesr_ext.errors import DatasetError
+from facesr_ext.inference.restorer import Restorer
+from facesr_ext.reports.curves import Curve, draw_curves
+from facesr_ext.reports.run_log import RunLog, read_run
+
+SHOWN = 8
+_CELL, _WIDTH = 256, 1200
+_BASELINE = '_bicubic'
+_ELSEWHERE = ('network_', 'degradation', 'path', 'logger', 'dist_params')  # in other tables, or of no interest
+_ADDED = ('dist', 'rank', 'world_size', 'auto_resume', 'is_train', 'root_path', 'phase')  # by the runner
+
+
+def write_report(run: Path, output: Path, lq: Path | None = None) -> Path:
+    """Writes ``report.md`` and its pictures.
+
+    Args:
+        run (Path): Folder of the training, ``experiments/<name>``.
+        output (Path): Folder, made where it is missing.
+        lq (Path | None): LQ pictures to restore by the run's latest checkpoint; the first eight are shown.
+
+    Returns:
+        Path: The report.
+
+    Raises:
+        DatasetError: if the folder is not that of a training, or a file cannot be read or written.
+        CheckpointError: if LQ is given but there is no checkpoint.
+    """
+    log = read_run(run)
+    sections = [
+        f'# {log.name}',
+        *_result(log),
+        *_model(log),
+        *_table('Losses', ('loss', 'settings'), _losses(log)),
+        *_table('Hyper-parameters', ('option', 'value'), _hyper_parameters(log)),
+        *_curves(log, output),
+        *_validations(log, output, run),
+        *(_predictions(run, lq, output) if lq is not None else []),
+        *_table('Machine', ('what', 'value'), [*log.machine.items(), *_speed(log)]),
+    ]
+    path = output / 'report.md'
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        path.write_text('\n'.join(sections) + '\n', encoding='utf-8')
+    except OSError as err:
+        raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err
+    return path
+
+
+# ---- sections -----------------------------------------------------------------------------------------------------
+
+
+def _result(log: RunLog) -> list[str]:
+    """The last and the best validation in a sentence for each set."""
+    lines = ['']
+    for name, means in log.validations.items():
+        metric = _main_metric(means)
+        best = max(means, key=lambda iteration: means[iteration][metric])
+        last = max(means)
+        base = means[last].get(metric + _BASELINE)
+        gain = '' if base is None else f', {means[last][metric] - base:+.2f} against bicubic ({base:.2f})'
+        lines.append(f'Validation on `{name}`: {metric} {means[last][metric]:.2f} at iteration {last}{gain}; ')
+        lines[-1] += f'best {means[best][metric]:.2f} at {best}.'
+    return lines if log.validations else ['', 'No validation has been written yet.']
+
+
+def _main_metric(means: dict[int, dict[str, float]]) -> str:
+    """PSNR in RGB, or whatever metric comes first."""
+    names = [key for key in next(iter(means.values())) if not key.endswith(_BASELINE)]
+    return next((name for name in ('psnr_rgb', 'psnr') if name in names), names[0])
+
+
+def _model(log: RunLog) -> list[str]:
+    rows = [(name, f'{num:,d} parameters') for name, num in log.networks.items()]
+    limit = log.options.get('challenge:max_params')
+    if limit and limit != 'None' and rows:
+        left = int(limit) - next(iter(log.networks.values()))
+        rows.append(('limit of the challenge', f'{int(limit):,d} parameters, {left:,d} left'))
+    sections = [key.partition(':')[0] for key in log.options if key.startswith('network_')]
+    for section in dict.fromkeys(sections):
+        rows.append((section, _settings(log, section)))
+    if 'scale' in log.options:
+        rows.append(('scale', log.options['scale']))
+    if any(key.startswith('degradation:') for key in log.options):
+        rows.append(('degradation', _settings(log, 'degradation')))
+    return _table('Model', ('what', 'value'), rows)
+
+
+def _losses(log: RunLog) -> list[tuple[str, str]]:
+    names = [key.split(':')[1] for key in log.options if key.startswith('train:') and key.endswith('_opt:type')]
+    return [(name, _settings(log, f'train:{name}')) for name in names]
+
+
+def _settings(log: RunLog, section: str) -> str:
+    found = {key.removeprefix(f'{section}:'): v for key, v in log.options.items() if key.startswith(f'{section}:')}
+    return ', '.join(f'{key}: {value}' for key, value in found.items())
+
+
+def _hyper_parameters(log: RunLog) -> list[tuple[str, str]]:
+    """Every option beside networks, losses and what the runner adds."""
+    rows = []
+    for key, value in log.options.items():
+        parts = key.split(':')
+        elsewhere = parts[0].startswith(_ELSEWHERE) or any(part.endswith('_opt') for part in parts)
+        if not elsewhere and parts[-1] not in _ADDED and parts[:2] != ['val', 'metrics'] and value != 'None':
+            rows.append((key, value))
+    return [('training pictures', f'{log.images:,d}')] * (log.images is not None) + rows
+
+
+def _curves(log: RunLog, output: Path) -> list[str]:
+    """Losses and learning rate over the iterations."""
+    if not log.steps:
+        return ['', '## Training', '', 'The log holds no iteration yet.']
+    panels: dict[str, dict[str, Curve]] = {}
+    names = dict.fromkeys(name for step in log.steps for name in step.figures)
+    groups = {'losses (log)': 'l_', 'PSNR of the training batches, dB': 'psnr', 'gradient norm (log)': 'grad_norm'}
+    for title, prefix in groups.items():
+        curves = {name: _series(log, name) for name in names if name.startswith(prefix)}
+        if curves:
+            positive = all(value > 0 for _, y in curves.values() for value in y)
+            panels[title if positive else title.removesuffix(' (log)')] = curves
+    iterations = [step.iteration for step in log.steps]
+    panels['learning rate'] = {'lr': (iterations, [step.lr for step in log.steps])}
+    write_image(output / 'training.png', draw_curves(panels))
+    return ['', '## Training', '', '![Training curves](training.png)']
+
+
+def _series(log: RunLog, name: str) -> Curve:
+    found = [(step.iteration, step.figures[name]) for step in log.steps if name in step.figures]
+    return [x for x, _ in found], [y for _, y in found]
+
+
+def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
+    """Curves and table of each metric, and the last contact sheet of each set."""
+    lines: list[str] = []
+    for name, means in log.validations.items():
+        metrics = [key for key in next(iter(means.values())) if not key.endswith(_BASELINE)]
+        panels = {metric: _validation_curves(means, metric) for metric in metrics}
+        write_image(output / f'validation_{name}.png', draw_curves(panels))
+        rows = [(str(i), *(f'{means[i][m]:.4f}' for m in metrics)) for i in means]
+        last = means[max(means)]
+        if all(m + _BASELINE in last for m in metrics):
+            rows.append(('bicubic', *(f'{last[m + _BASELINE]:.4f}' for m in metrics)))
+        lines += _table(f'Validation: {name}', ('iteration', *metrics), rows)
+        lines += ['', f'![Validation curves](validation_{name}.png)']
+        sheet = run / 'visualization' / f'{name}_{max(means)}.png'
+        if sheet.is_file():
+            write_image(output / f'sheet_{name}.png', _reduced(read_image(sheet)))
+            lines += ['', f'![LQ, bicubic, result, ground truth](sheet_{name}.png)']
+    return lines
+
+
+def _validation_curves(means: dict[int, dict[str, float]], metric: str) -> dict[str, Curve]:
+    keys = {'result': metric, 'bicubic': metric + _BASELINE}
+    iterations = list(means)
+    return {
+        name: (iterations, [means[i][key] for i in iterations])
+        for name, key in keys.items()
+        if all(key in means[i] for i in iterations)
+    }
+
+
+def _predictions(run: Path, lq: Path, output: Path) -> list[str]:
+    """LQ, bicubic and result of given pictures."""
+    restorer = Restorer(run)
+    names = list_images(lq, '--lq')[:SHOWN]
+    pictures = [read_image(lq / name) for name in names]
+    rows = []
+    for picture, result in zip(pictures, restorer.restore(pictures), strict=True):
+        enlarged = cv2.resize(picture, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        rows.append([picture, enlarged, result])
+    write_image(output / 'predictions.png', contact_sheet(rows, ('LQ', 'bicubic', 'result'), cell=_cell(rows)))
+    return ['', '## Predicted images', '', f'{", ".join(names)}:', '', '![Predicted images](predictions.png)']
+
+
+def _cell(rows: Sequence[Sequence[np.ndarray]]) -> int:
+    """Small results are shown pixel by pixel, large ones reduced."""
+    return min(_CELL * 3 // 2, max(_CELL, max(row[-1].shape[0] for row in rows)))
+
+
+def _reduced(sheet: np.ndarray) -> np.ndarray:
+    """A contact sheet no wider than a page shows."""
+    height, width = sheet.shape[:2]
+    if width <= _WIDTH:
+        return sheet
+    return cv2.resize(sheet, (_WIDTH, round(height * _WIDTH / width)), interpolation=cv2.INTER_AREA)
+
+
+def _speed(log: RunLog) -> list[tuple[str, str]]:
+    if not log.steps:
+        return []
+    return [('seconds an iteration', f'{log.steps[-1].seconds:.3f}')]
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A headline and a table; nothing where there are no rows."""
+    lines = ['| ' + ' | '.join(text.replace('|', r'\|') for text in row) + ' |' for row in rows]
+    if not lines:
+        return []
+    return ['', f'## {title}', '', f'| {" | ".join(head)} |', '|' + '---|' * len(head), *lines]

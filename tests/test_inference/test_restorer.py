@@ -1,0 +1,202 @@
+"""Restorer: what ``python -m basicsr.test`` saves, from a checkpoint alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from basicsr.archs.srresnet_arch import MSRResNet
+
+from facesr_ext import Restorer
+from facesr_ext.archs.fsrnet_arch import FSRNet
+from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.errors import CheckpointError, DatasetError, OptionError
+from facesr_ext.host.runner import run_pipeline
+from facesr_ext.inference.tiles import Tiling
+from facesr_ext.models.checkpoints import late_checkpoints, load_checkpoint, read_weights
+from tests.support import OPTIONS, small_options, write_options
+
+MSR = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}
+FSR = {'type': 'FSRNet', 'scale': 4, 'num_feat': 4, 'num_encoder_block': 1, 'num_coarse_block': 1,
+       'num_decoder_block': 1, 'hg_num': 1, 'hg_depth': 2, 'hg_feat': 8}  # fmt: skip
+
+
+def _face(index: int, size: int) -> np.ndarray:
+    return render_face(0, index, 64).image[:size, 20 : 20 + size]
+
+
+def _weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Weights whose result differs from the enlarged LQ: MSRResNet begins with small ones."""
+    factor = 4 if isinstance(net, MSRResNet) else 1
+    return {key: v * factor if v.ndim == 4 else v for key, v in net.state_dict().items()}
+
+
+def _run(name: str, net: dict[str, Any], folder: Path) -> Path:
+    """A run with its last six checkpoints, whose weights and averaged weights differ."""
+    torch.manual_seed(0)
+    cls: Any = {'MSRResNet': MSRResNet, 'FSRNet': FSRNet}[net['type']]
+    arguments = {key: value for key, value in net.items() if key != 'type'}
+    meta = {'arch': net, 'scale': 4, 'input': 'enlarged' if net['type'] == 'FSRNet' else 'small'}
+    models = folder / 'experiments' / name / 'models'
+    models.mkdir(parents=True)
+    for iteration in (2, 4, 6, 8, 10, 'latest'):
+        params, ema = (_weights(cls(**arguments)) for _ in range(2))
+        torch.save({'params': params, 'params_ema': ema, 'facesr_ext': meta}, models / f'net_g_{iteration}.pth')
+    return models.parent
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, and LQ pictures of two sizes."""
+    folder = tmp_path_factory.mktemp('runs')
+    _run('msr', MSR, folder)
+    _run('fsr', FSR, folder)
+    for i, size in enumerate((24, 24, 40)):
+        write_image(folder / 'lq' / f'{i}.png', _face(i, size))
+    return folder
+
+
+def _tested(place: Path, run: str, net: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **val: Any) -> list[Any]:
+    """The pictures that BasicSR's test pipeline saves."""
+    monkeypatch.chdir(place)
+    name = f'{run}_{len(list(place.glob("results/*")))}'
+    opt = small_options(OPTIONS / 'test' / 'realesrfsr.yml')
+    data = {
+        'name': 'lq',
+        'type': 'SingleImageDataset',
+        'dataroot_lq': str(place / 'lq'),
+        'io_backend': {'type': 'disk'},
+    }
+    path = {'pretrain_network_g': f'experiments/{run}/models/net_g_latest.pth', 'strict_load_g': True}
+    opt.update(name=name, scale=4, network_g=dict(net), path=path, datasets={'test_1': data})
+    opt['val'] = {'save_img': True, 'suffix': 'x', **val}
+    run_pipeline('test', ['-opt', str(write_options(opt, place / 'test.yml'))])
+    return [read_image(place / 'results' / name / 'visualization' / 'lq' / f'{i}_x.png') for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ('val', 'arguments'),
+    [
+        ({}, {}),
+        ({'self_ensemble': True}, {'self_ensemble': True}),
+        ({'average_last': 3}, {'average_last': 3}),
+        ({'tile': {'size': 32, 'overlap': 8}, 'self_ensemble': True}, {'tile': 32, 'self_ensemble': True}),
+    ],
+    ids=('plain', 'self-ensemble', 'average', 'tiles'),
+)
+@pytest.mark.parametrize(('run', 'net'), [('msr', MSR), ('fsr', FSR)])
+def test_equals_the_test_pipeline_bit_for_bit(
+    run: str,
+    net: dict[str, Any],
+    val: dict[str, Any],
+    arguments: dict[str, Any],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = _tested(place, run, net, monkeypatch, **val)
+    lqs = [read_image(place / 'lq' / f'{i}.png') for i in range(3)]
+    results = Restorer(place / 'experiments' / run, device='cpu', **arguments).restore(lqs)
+    for result, saved in zip(results, expected, strict=True):
+        assert result.dtype == np.uint8 and np.array_equal(result, saved)
+
+
+def test_the_test_pipeline_lets_several_through_together(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = _tested(place, 'msr', MSR, monkeypatch, batch_size=2, self_ensemble=True)
+    lqs = [read_image(place / 'lq' / f'{i}.png') for i in range(3)]
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu', self_ensemble=True, batch_size=2)
+    sizes: list[int] = []
+    restorer.net.register_forward_hook(lambda net, inputs, out: sizes.append(len(inputs[0])))
+    for result, saved in zip(restorer.restore(lqs), expected, strict=True):
+        assert np.array_equal(result, saved)
+    assert sizes == [2, 2, 1, 1]
+
+
+def test_self_ensemble_is_the_mean_before_rounding_and_mirrors_with_the_picture(place: Path) -> None:
+    run = place / 'experiments' / 'msr'
+    lq = np.random.default_rng(0).random((24, 24, 3), np.float32)
+    plain, twice = (Restorer(run, device='cpu', self_ensemble=on) for on in (False, True))
+    (a,), (b,) = plain.restore([lq]), plain.restore([lq[:, ::-1]])
+    (mean,) = twice.restore([lq])
+    assert mean.dtype == np.float32 and np.abs(a - b[:, ::-1]).max() > 1e-4
+    inside = (a > 0) & (a < 1) & (b[:, ::-1] > 0) & (b[:, ::-1] < 1)  # clamped after the mean
+    assert np.abs(mean - (a + b[:, ::-1]) / 2)[inside].max() < 1e-6
+    assert np.allclose(twice.restore([lq[:, ::-1]])[0], mean[:, ::-1], atol=1e-6)
+
+
+def test_mean_of_checkpoints_takes_the_averaged_weights(place: Path) -> None:
+    models = place / 'experiments' / 'msr' / 'models'
+    files = late_checkpoints(models / 'net_g_latest.pth', 3)
+    assert [Path(f).name for f in files] == ['net_g_6.pth', 'net_g_8.pth', 'net_g_10.pth']
+    assert [Path(f).name for f in late_checkpoints(models / 'net_g_6.pth', 2)] == ['net_g_4.pth', 'net_g_6.pth']
+    state, used, _ = read_weights(files)
+    assert used == 'params_ema, mean of 3'
+    emas = [load_checkpoint(f)['params_ema'] for f in files]
+    for key, value in state.items():
+        expected = torch.stack([ema[key].double() for ema in emas]).mean(0)
+        assert value.dtype == torch.float32 and torch.allclose(value.double(), expected, atol=1e-7)
+    same = read_weights([files[0]] * 3).state
+    assert all(torch.equal(same[key], emas[0][key]) for key in same)
+    loaded = Restorer(files, device='cpu').net.state_dict()
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+
+
+def test_mean_refuses_what_does_not_belong_together(place: Path) -> None:
+    runs = place / 'experiments'
+    latest = [runs / name / 'models' / 'net_g_latest.pth' for name in ('msr', 'fsr')]
+    with pytest.raises(CheckpointError, match='another network than .*msr.*only checkpoints of one'):
+        Restorer(latest, arch=MSR)
+    with pytest.raises(CheckpointError, match='average_last: 9, but .* has 5 numbered checkpoints'):
+        Restorer(runs / 'msr', average_last=9)
+    with pytest.raises(CheckpointError, match='not named as the checkpoints of a run'):
+        late_checkpoints('net.pth', 2)
+
+
+def test_stock_files_need_to_be_told_what_they_are(place: Path, tmp_path: Path) -> None:
+    torch.save({'params': MSRResNet(3, 3, 8, 1, 4).state_dict()}, tmp_path / 'stock.pth')
+    with pytest.raises(CheckpointError, match=r'not written by facesr_ext\. Name it: .*--arch options/x\.yml.*arch=\{'):
+        Restorer(tmp_path / 'stock.pth')
+    recipe = write_options({'name': 'stock', 'scale': 4, 'network_g': MSR}, tmp_path / 'x.yml')
+    lq = _face(0, 24)
+    results = [Restorer(tmp_path / 'stock.pth', arch=arch).restore([lq])[0] for arch in (MSR, recipe)]
+    assert results[0].shape == (96, 96, 3) and np.array_equal(*results)
+    with pytest.raises(OptionError, match='has no section network_g'):
+        Restorer(tmp_path / 'stock.pth', arch=write_options({'name': 'none'}, tmp_path / 'none.yml'))
+    with pytest.raises(OptionError, match='is no option file'):
+        Restorer(tmp_path / 'stock.pth', arch=tmp_path / 'stock.pth')
+    with pytest.raises(CheckpointError, match='does not fit MSRResNet'):
+        Restorer(tmp_path / 'stock.pth', arch={**MSR, 'num_block': 2})
+
+
+def test_sizes_that_the_network_does_not_take_are_filled_up(place: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'fsr', device='cpu')
+    assert restorer.info.multiple_of > 4 and restorer.info.input == 'enlarged'
+    (result,) = restorer.restore([render_face(0, 0, 64).image[:23, :41]])
+    assert result.shape == (92, 164, 3)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'batch_size': 0}, 'batch_size is a number from 1 on, not 0'),
+        ({'device': 'gpu'}, "device: 'gpu' is none; say cpu, cuda"),
+        ({'precision': 'int8'}, "precision: 'int8' is unknown"),
+        ({'scale': 2}, 'scale: 2, but the network is built for 4'),
+        ({'tile': Tiling(32, 32)}, 'tile: overlap is from 0 to below size 32'),
+    ],
+)
+def test_unfit_arguments(arguments: dict[str, Any], message: str, place: Path) -> None:
+    with pytest.raises(OptionError, match=message):
+        Restorer(place / 'experiments' / 'msr', **arguments)
+
+
+def test_unfit_pictures_and_folders(place: Path, tmp_path: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
+    with pytest.raises(DatasetError, match=r'picture 1 is uint8 \(8, 8\)'):
+        restorer.restore([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)])
+    with pytest.raises(CheckpointError, match='holds no checkpoint of a run'):
+        Restorer(tmp_path)
+    assert restorer.restore([]) == []

@@ -156,7 +156,7 @@ def _common(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
 
 def _origin(alpha: float, used: str, paths: list[Path], metadata: list[dict[str, Any]]) -> dict[str, Any]:
     parents = [
-        {'file': path.name, **{k: data[k] for k in ('iteration', 'trained_on', 'degradation') if k in data}}
+        {'file': path.as_posix(), **{k: data[k] for k in ('iteration', 'trained_on', 'degradation') if k in data}}
         for path, data in zip(paths, metadata, strict=True)
     ]
     return {'interpolation': {'alpha': alpha, 'weights': used, 'parents': parents}}

@@ -76,7 +76,10 @@ def test_the_file_says_what_it_is_and_what_it_is_made_of(two: tuple[Path, Path],
         assert 'iteration' not in meta and 'trained_on' not in meta  # the two differ there
         made_of = meta['interpolation']
         assert made_of['alpha'] == 0.25 and made_of['weights'] == 'params_ema'
-        assert [(p['file'], p['iteration']) for p in made_of['parents']] == [('psnr.pth', 0), ('gan.pth', 1)]
+        assert [(p['file'], p['iteration']) for p in made_of['parents']] == [
+            (two[0].as_posix(), 0),
+            (two[1].as_posix(), 1),
+        ]
 
 
 def test_plain_weights_where_one_has_no_average(two: tuple[Path, Path], tmp_path: Path) -> None:

@@ -39,31 +39,31 @@ class Growing(nn.Module):
         self.register_load_state_dict_post_hook(_follow_growth)
 
     @torch.no_grad()
-    def set_stage(self, factor: int, alpha: float = 1.0) -> None:
+    def set_stage(self, factor: float, alpha: float = 1.0) -> None:
         """Puts the network into a stage.
 
         Args:
-            factor (int): The stage.
+            factor (float): The stage, a whole number.
             alpha (float): Weight of what it has added, from 0 (the stage before, enlarged) to 1 (the stage alone).
 
         Raises:
             ValueError: for a stage that the network has not, or a fade where no stage comes before.
         """
         if factor not in self.factors:
-            raise ValueError(f'{type(self).__name__}: a stage is one of {_listing(self.factors)}, not {factor}')
+            raise ValueError(f'{type(self).__name__}: a stage is one of {_listing(self.factors)}, not {factor:g}')
         if not 0 <= alpha <= 1:
             raise ValueError(f'{type(self).__name__}: alpha is from 0 to 1, not {alpha}')
         if alpha < 1 and factor == self.factors[0]:
-            raise ValueError(f'{type(self).__name__}: the first stage, {factor}, has none before it to fade from')
+            raise ValueError(f'{type(self).__name__}: the first stage, {factor:g}, has none before it to fade from')
         self.growth.copy_(torch.tensor([float(factor), alpha]))
-        self.factor, self.fading = factor, alpha < 1
+        self.factor, self.fading = int(factor), alpha < 1
 
 
 def _follow_growth(net: Growing, _: Any) -> None:
     """After loading: the stage is the file's."""
     if not net.growth.is_meta:
         factor, alpha = net.growth.tolist()
-        net.set_stage(int(factor), alpha)
+        net.set_stage(factor, alpha)
 
 
 def growth_factors(name: str, scale: int, lr_stage: bool) -> tuple[int, ...]:

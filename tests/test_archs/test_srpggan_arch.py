@@ -274,6 +274,8 @@ def test_unfit_stages_and_images_are_named() -> None:
     net, critic = _generator(), _critic()
     with pytest.raises(ValueError, match='SRPGGAN: a stage is one of 2, 4, 8, not 1'):
         net.set_stage(1)
+    with pytest.raises(ValueError, match='SRPGGAN: a stage is one of 2, 4, 8, not 4.4'):  # files of two stages mixed
+        net.load_state_dict({**net.state_dict(), 'growth': torch.tensor([4.4, 1.0])})
     with pytest.raises(ValueError, match='SRPGGAN: alpha is from 0 to 1, not 1.5'):
         net.set_stage(4, 1.5)
     with pytest.raises(ValueError, match='SRPGGANCritic: the first stage, 2, has none before it to fade from'):

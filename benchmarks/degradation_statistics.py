@@ -1,12 +1,13 @@
 """Our random degradations against BasicSR's, or against stored LQ pictures: what the LQ look like, in figures.
 
-    python -m benchmarks.degradation_statistics GT_FOLDER [--num 2000] [--preset realesrgan]
+    python -m benchmarks.degradation_statistics GT_FOLDER [--num 2000] [--preset realesrgan] [--grid sheet.png]
     python -m benchmarks.degradation_statistics GT_FOLDER --preset ai6126_2023 --stored LQ_FOLDER
 
 Four statistics of each LQ: mean level, sharpness (standard deviation of the Laplacian), noise (median absolute
 deviation of the finest diagonal differences, of 255) and blockiness (jumps across the 8 x 8 grid over those beside
 it). Printed are median, quartiles and the two-sample Kolmogorov-Smirnov test. Each LQ is degraded alone, so that the
-sample's draws are independent. BasicSR's are made by its own RealESRGANDataset and RealESRNetModel.
+sample's draws are independent. BasicSR's are made by its own RealESRGANDataset and RealESRNetModel with the preset's
+values, where the preset is of second order. ``--grid`` writes 8 x 8 of ours beside 8 x 8 of the others'.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import copy
 import tempfile
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,13 @@ from scipy.stats import ks_2samp
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from benchmarks.degradation import stock_model
+from benchmarks.degradation import STOCK, stock_model
+from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.face_dataset import to_tensor
-from facesr_ext.data.image_io import list_images, read_image
+from facesr_ext.data.image_io import list_images, read_image, write_image
 from facesr_ext.degradations import kernels
 from facesr_ext.degradations.presets import PRESETS, build_degradation
+from facesr_ext.models.validation import to_uint8
 
 KERNELS = {
     'blur_kernel_size': 21, 'kernel_list': list(kernels.KINDS), 'kernel_prob': [0.45, 0.25, 0.12, 0.03, 0.12, 0.03],
@@ -51,8 +55,8 @@ def statistics(lq: torch.Tensor) -> np.ndarray:
     return np.array([float(v) for v in values])
 
 
-def stock_lqs(folder: Path, num: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """GT (1, 3, 400, 400) and BasicSR's LQ."""
+def stock_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """GT (1, 3, 400, 400) and BasicSR's LQ, by the preset's values, which have the same names there."""
     second = {f'{key}2': value for key, value in KERNELS.items() if not key.startswith('final')}
     opt: dict[str, Any] = {
         **copy.deepcopy(KERNELS), **copy.deepcopy(second), **SECOND, 'dataroot_gt': str(folder),
@@ -61,6 +65,7 @@ def stock_lqs(folder: Path, num: int) -> Iterator[tuple[torch.Tensor, torch.Tens
     names = list_images(folder, 'GT_FOLDER')
     data = _WithoutFile(opt, names)
     model = stock_model(argparse.Namespace(batch=1, size=400, device='cpu'))
+    model.opt.update({key: value for key, value in PRESETS[preset].items() if key in STOCK})
     for i in range(num):
         batch = {key: value[None] if torch.is_tensor(value) else value for key, value in data[i % len(names)].items()}
         if hasattr(model, 'queue_lr'):
@@ -73,10 +78,10 @@ class _WithoutFile(RealESRGANDataset):
     """BasicSR's data set over a list of names instead of a meta_info file."""
 
     def __init__(self, opt: dict[str, Any], names: list[str]) -> None:
-        with tempfile.NamedTemporaryFile('w', suffix='.txt', encoding='utf-8') as listing:
-            listing.write('\n'.join(names))
-            listing.flush()
-            super().__init__({**opt, 'meta_info': listing.name})
+        with tempfile.TemporaryDirectory() as scratch:
+            listing = Path(scratch) / 'names.txt'
+            listing.write_text('\n'.join(names), encoding='utf-8')
+            super().__init__({**opt, 'meta_info': str(listing)})
 
 
 def stored_lqs(folder: Path) -> Iterator[torch.Tensor]:
@@ -95,6 +100,25 @@ def report(ours: list[np.ndarray], theirs: list[np.ndarray], other: str) -> None
         print(f'{name:11s} {cells[0]:>30s}   {cells[1]:>30s}   {test.statistic:.3f} {test.pvalue:.3f}')
 
 
+def pairs_of_lqs(args: argparse.Namespace) -> Iterator[tuple[torch.Tensor | None, torch.Tensor | None]]:
+    """Our LQ and the other side's, which are BasicSR's of the same GT, or the stored ones."""
+    degradation, generator = build_degradation({'preset': args.preset}, 4), torch.Generator().manual_seed(0)
+    if not args.stored:
+        for gt, lq in stock_lqs(args.folder, args.num, args.preset):
+            yield degradation(gt, generator), lq
+        return
+    names = list_images(args.folder, 'GT_FOLDER')
+    gts = (to_tensor(read_image(args.folder / names[i % len(names)]))[None] for i in range(args.num))
+    yield from zip_longest((degradation(gt, generator) for gt in gts), stored_lqs(args.stored))
+
+
+def write_grid(path: Path, ours: list[torch.Tensor], theirs: list[torch.Tensor], other: str) -> None:
+    """8 x 8 of ours, left, beside 8 x 8 of the others'."""
+    images = [to_uint8(torch.cat(side)) for side in (ours, theirs)]
+    rows = [[image for side in images for image in side[8 * i : 8 * i + 8]] for i in range(8)]
+    write_image(path, contact_sheet(rows, ['facesr_ext'] * 8 + [other] * 8))
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -102,23 +126,21 @@ def main() -> None:
     parser.add_argument('--num', type=int, default=2000)
     parser.add_argument('--preset', default='realesrgan', choices=sorted(PRESETS))
     parser.add_argument('--stored', type=Path)
+    parser.add_argument('--grid', type=Path)
     args = parser.parse_args()
-    degradation = build_degradation({'preset': args.preset}, 4)
-    ours: list[np.ndarray] = []
-    theirs: list[np.ndarray] = []
-    generator = torch.Generator().manual_seed(0)
-    if args.stored:
-        theirs = [statistics(lq) for lq in stored_lqs(args.stored)]
-        names = list_images(args.folder, 'GT_FOLDER')
-        for i in tqdm(range(args.num)):
-            gt = to_tensor(read_image(args.folder / names[i % len(names)]))[None]
-            ours.append(statistics(degradation(gt, generator)))
-        report(ours, theirs, args.stored.name)
-        return
-    for gt, lq in tqdm(stock_lqs(args.folder, args.num), total=args.num):
-        theirs.append(statistics(lq))
-        ours.append(statistics(degradation(gt, generator)))
-    report(ours, theirs, 'BasicSR')
+    if not args.stored and PRESETS[args.preset]['type'] != 'SecondOrderDegradation':
+        parser.error(f'BasicSR has no degradation like {args.preset}; compare it with pictures: --stored LQ_FOLDER')
+    other = args.stored.name if args.stored else 'BasicSR'
+    figures: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    shown: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+    for pair in tqdm(pairs_of_lqs(args), total=args.num):
+        for lq, numbers, kept in zip(pair, figures, shown, strict=True):
+            if lq is not None:
+                numbers.append(statistics(lq))
+                kept.extend([lq] if len(kept) < 64 else [])
+    report(*figures, other)
+    if args.grid:
+        write_grid(args.grid, *shown, other)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,12 @@
 """Half precision against fp32 on a recipe: seconds per training step, and PSNR after the same number of iterations.
 
-    python benchmarks/precision.py --iterations 150
+    python benchmarks/precision.py --iterations 150 --seeds 3
     python benchmarks/precision.py --opt options/fsrnet.yml --iterations 20 --batch 4
 
 Both start from the same weights and see the same batches of drawn faces; their steps take turns, so that what else the
-machine does weighs on both alike. PSNR is that of the averaged weights, on drawn faces that neither has seen.
+machine does weighs on both alike. PSNR is that of the averaged weights, on drawn faces that neither has seen. Each seed
+is another start and another order of the faces: what two runs differ by for no reason is seen beside what the
+precision does.
 """
 
 from __future__ import annotations
@@ -41,15 +43,26 @@ def main(
     batch: int = typer.Option(8, min=1, help='Samples a step.'),
     faces: int = typer.Option(64, min=1, help='Drawn faces to train on.'),
     test_faces: int = typer.Option(16, min=1, help='Drawn faces to measure PSNR on.'),
+    seeds: int = typer.Option(1, min=1, help='Trainings of each.'),
 ) -> None:
     """Prints seconds per step, their ratio, and PSNR after the same iterations."""
-    with tempfile.TemporaryDirectory() as folder:
-        base = _read_options(opt, Path(folder))
-        models = _build_models(base)
-        train_set = FaceDataset({**base['datasets']['train'], 'num_faces': faces, 'manual_seed': 0})
-        seconds = _train(models, train_set, iterations, batch)
-        val_set = FaceDataset({**base['datasets']['val'], 'num_faces': test_faces})
-        _report(models, seconds, val_set, f'{opt.name}, {iterations} iterations of {batch}')
+    seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    psnrs: list[dict[str, np.ndarray]] = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            base = {**_read_options(opt, Path(folder)), 'manual_seed': seed}
+            torch.manual_seed(seed)
+            models = _build_models(base)
+            train_set = FaceDataset({**base['datasets']['train'], 'num_faces': faces, 'manual_seed': seed})
+            for name, values in _train(models, train_set, iterations, batch).items():
+                seconds[name] += values[min(3, len(values) - 1) :]  # the first compile, allocate, choose kernels
+            psnrs.append(_psnrs(models, FaceDataset({**base['datasets']['val'], 'num_faces': test_faces})))
+    device = models[BASE].device
+    typer.echo(
+        f'{opt.name}, {iterations} iterations of {batch}, on {device} ({torch.get_num_threads()} threads), '
+        f'{test_faces} faces for PSNR, {seeds} seed(s)'
+    )
+    _report(seconds, psnrs)
 
 
 def _read_options(file: Path, folder: Path) -> dict[str, Any]:
@@ -105,18 +118,21 @@ def _psnr(model: Any, data: FaceDataset) -> tuple[np.ndarray, np.ndarray]:
     return means[0], means[1]
 
 
-def _report(models: dict[str, Any], seconds: dict[str, list[float]], data: FaceDataset, title: str) -> None:
-    device = next(iter(models.values())).device
-    typer.echo(f'{title}, on {device} ({torch.get_num_threads()} threads), {len(data)} faces for PSNR')
-    typer.echo(f'{"":24}{"s/step (quartiles)":>28}{"PSNR-RGB":>10}{"PSNR-Y":>10}')
-    bicubic = np.zeros(2)
-    for name, values in seconds.items():
-        warm = values[min(3, len(values) - 1) :]  # the first steps compile, allocate and choose kernels
-        low, middle, high = np.percentile(warm, [25, 50, 75])
-        psnr, bicubic = _psnr(models[name], data)
-        typer.echo(f'{name:24}{f"{middle:.3f} ({low:.3f}-{high:.3f})":>28}{psnr[0]:10.3f}{psnr[1]:10.3f}')
-    typer.echo(f'{"bicubic":24}{"":28}{bicubic[0]:10.3f}{bicubic[1]:10.3f}')
-    pairs = list(zip(*(values[min(3, len(values) - 1) :] for values in seconds.values()), strict=True))
+def _psnrs(models: dict[str, Any], data: FaceDataset) -> dict[str, np.ndarray]:
+    """(2,) mean PSNR-RGB and PSNR-Y of each, and of bicubic."""
+    pairs = {name: _psnr(model, data) for name, model in models.items()}
+    return {**{name: pair[0] for name, pair in pairs.items()}, 'bicubic': pairs[BASE][1]}
+
+
+def _report(seconds: dict[str, list[float]], psnrs: list[dict[str, np.ndarray]]) -> None:
+    typer.echo(f'{"":24}{"s/step (quartiles)":>28}{"PSNR-RGB":>10}{"PSNR-Y":>10}   PSNR-RGB by seed')
+    for name in (*seconds, 'bicubic'):
+        low, middle, high = np.percentile(seconds.get(name, [0]), [25, 50, 75])
+        values = np.array([by_name[name] for by_name in psnrs])
+        speed = f'{middle:.3f} ({low:.3f}-{high:.3f})' if name in seconds else ''
+        by_seed = ' '.join(f'{v:.3f}' for v in values[:, 0])
+        typer.echo(f'{name:24}{speed:>28}{values[:, 0].mean():10.3f}{values[:, 1].mean():10.3f}   {by_seed}')
+    pairs = list(zip(*seconds.values(), strict=True))
     typer.echo(f'ratio {BASE} / {FAST}: {statistics.median(a / b for a, b in pairs):.2f} (median over the pairs)')
 
 

@@ -14,6 +14,9 @@ import pytest
 import torch
 import yaml
 
+from facesr_ext.archs.degradation_arch import DegradationNet
+from facesr_ext.models.checkpoints import META_KEY, save_atomic
+
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = ROOT / 'options'
 PHOTOS = Path(os.environ.get('FACESR_TEST_DATA', ROOT.parent / 'shared' / 'data'))
@@ -35,12 +38,18 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
     'PatchDiscriminator': {'num_feat': 4},
     'SRGANDiscriminator': {'num_feat': 4, 'input_size': 64},
     'WGANCritic': {'num_feat': 4, 'input_size': 64},
+    'DegradationNet': {'num_feat': 4, 'z_dim': 8},
+    'DegradationDiscriminator': {'num_feat': 4},
     'SRCNN': {'num_feat': 4},
     'ESPCN': {'num_feat': 4},
     'SRResNet': {'num_feat': 4, 'num_block': 1},
     'SRNet': {'num_feat': 4},
     'NAFSR': {'num_feat': 4, 'enc_blocks': [1, 1], 'mid_blocks': 1, 'dec_blocks': [1, 1]},
+    'SRPGGAN': {'num_feat': 4, 'num_block': 1},
+    'SRPGGANCritic': {'num_feat': 4, 'input_size': 64},
     'MSRResNet': {'num_feat': 4, 'num_block': 1},
+    'RRDBNet': {'num_feat': 4, 'num_block': 1, 'num_grow_ch': 4},
+    'VGGStyleDiscriminator': {'num_feat': 4},
     'UNetDiscriminatorSN': {'num_feat': 4},
 }
 SMALL: dict[str, Any] = {
@@ -57,6 +66,8 @@ SMALL_TRAIN_SET = {
     'persistent_workers': False,
 }
 SMALL_SET = {'num_faces': 2, 'image_size': 64}
+LARGER_FACES = {'VGGStyleDiscriminator': 128}
+"""Discriminators that do not take the small faces, and the least size that they take."""
 
 
 def option_files(folder: str) -> list[Path]:
@@ -79,12 +90,25 @@ def small_options(path: Path) -> dict[str, Any]:
     for phase, dataset in opt['datasets'].items():
         _merge(dataset, SMALL_TRAIN_SET if phase == 'train' else SMALL_SET)
     if 'train' in opt:
+        discriminator = opt.get('network_d', {}).get('type')
+        opt['datasets']['train']['image_size'] = LARGER_FACES.get(discriminator, SMALL_TRAIN_SET['image_size'])
         kept = {key: value for key, value in SMALL_TRAIN.items() if key != 'scheduler'}
         _merge(opt['train'], kept)
         if 'periods' in opt['train']['scheduler']:
             _merge(opt['train']['scheduler'], SMALL_TRAIN['scheduler'])
+        if 'stages' in opt['train']:
+            _shrink_stages(opt['train'])
         opt['val']['val_freq'] = 2
     return opt
+
+
+def _shrink_stages(train_opt: dict[str, Any]) -> None:
+    """One iteration a stage, up to the images' small size."""
+    stages = train_opt['stages']
+    shrink = stages[-1]['size'] // SMALL_TRAIN_SET['image_size']
+    for stage in stages:
+        stage.update(size=stage['size'] // shrink, iters=1)
+    train_opt['total_iter'] = len(stages)
 
 
 def _merge(target: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -115,6 +139,16 @@ def write_vgg(folder: Path, vgg_type: str = 'vgg16') -> Path:
     path = folder / models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url.rsplit('/', 1)[-1]
     torch.save(state, path)
     return path
+
+
+def write_degradation_net(path: Path, scale: int, **options: Any) -> DegradationNet:
+    """Writes a checkpoint of a small untrained high-to-low network, as DegradationModel does; returns the network."""
+    arch = {'scale': scale, 'num_feat': 4, 'z_dim': 8, 'noise': 'per_layer', 'norm': 'none', **options}
+    torch.manual_seed(0)
+    net = DegradationNet(**arch).eval()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_atomic({'params': net.state_dict(), META_KEY: {'arch': {'type': 'DegradationNet', **arch}}}, path)
+    return net
 
 
 def stock_copy(name: str) -> ModuleType:

@@ -5,26 +5,41 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
+from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.errors import OptionError
 from facesr_ext.host.options import registry_names
 from facesr_ext.host.runner import run_pipeline
-from tests.support import file_to_test, option_files, small_options, write_options, write_vgg
+from facesr_ext.host.shipped import recipe_named
+from facesr_ext.host.weights import PUBLISHED
+from tests.support import OPTIONS, file_to_test, option_files, small_options, write_options, write_vgg
 
 TRAIN_FILES = option_files('.') + option_files('challenge')
 TEST_FILES = option_files('test') + option_files('challenge/test')
-WITHOUT_WEIGHTS = [path for path in TEST_FILES if path not in map(file_to_test, TRAIN_FILES)]
+PUBLISHED_NETWORK = OPTIONS / 'test' / 'esrgan_pretrained.yml'
+TRAINED = {file_to_test(path) for path in TRAIN_FILES}
+WITHOUT_WEIGHTS = [path for path in TEST_FILES if path not in TRAINED and path != PUBLISHED_NETWORK]
 """Test files of networks that nothing trains."""
 
 
 @pytest.fixture(scope='module')
 def weights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('weights')
-    write_vgg(folder)
+    for vgg_type in ('vgg16', 'vgg19'):
+        write_vgg(folder, vgg_type)
     return folder
+
+
+def _first_recipe(path: Path) -> Path | None:
+    """The recipe whose network makes the LQ of this one; the only thing that a recipe may need beforehand."""
+    checkpoint = (yaml.safe_load(path.read_text(encoding='utf-8')).get('degradation') or {}).get('checkpoint')
+    return None if checkpoint is None else recipe_named(Path(checkpoint).parts[1])
 
 
 @pytest.mark.parametrize('path', TRAIN_FILES, ids=lambda p: p.stem)
@@ -33,6 +48,8 @@ def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monke
     monkeypatch.setenv('FACESR_HOME', str(weights_home))
     monkeypatch.setenv('FACESR_OFFLINE', '1')
     opt = small_options(path)
+    if first := _first_recipe(path):
+        run_pipeline('train', ['-opt', str(write_options(small_options(first), tmp_path / 'first.yml'))])
     run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'train.yml'))])
 
     run = tmp_path / 'experiments' / opt['name']
@@ -67,7 +84,8 @@ def _run_test(path: Path, tmp_path: Path) -> None:
     lines = (results / f'{set_name}.csv').read_text().splitlines()
     assert len(lines) == 3 and len(list((results / set_name).glob('*.png'))) == 2
     header = lines[0].split(',')
-    assert {key for name in opt['val']['metrics'] for key in (name, f'{name}_bicubic')} <= set(header)
+    metrics = opt['val']['metrics'] or {}
+    assert set(metrics or ['std_z']) <= set(header) and {f'{name}_bicubic' for name in metrics} <= set(header)
     assert all(math.isfinite(float(v)) for v in lines[1].split(',')[1:])
 
 
@@ -80,7 +98,11 @@ def test_has_a_test_file_for_the_same_network(path: Path) -> None:
 
 @pytest.mark.parametrize('path', TRAIN_FILES + TEST_FILES, ids=lambda p: f'{p.parent.name}-{p.stem}')
 def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
-    """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII."""
+    """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII.
+
+    One exception: what makes the LQ may be the network of another recipe's run, which the first lines then name.
+    A test of a network that others have published says where to get it.
+    """
     text = path.read_text(encoding='ascii')
     opt = yaml.safe_load(text)
     assert text.startswith('# ') and opt['num_gpu'] == 'auto' and opt['manual_seed'] == 0
@@ -89,12 +111,45 @@ def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
     assert opt['model_type'] in MODEL_REGISTRY
     archs = registry_names(ARCH_REGISTRY)
     assert all(opt[key]['type'] in archs for key in ('network_g', 'network_d') if key in opt)
-    assert all(metric['type'] in METRIC_REGISTRY for metric in opt['val']['metrics'].values())
+    assert all(metric['type'] in METRIC_REGISTRY for metric in (opt['val']['metrics'] or {}).values())
     losses = [value for key, value in opt.get('train', {}).items() if key.endswith('_opt')]
     assert all(loss['type'] in LOSS_REGISTRY for loss in losses)
     assert set(opt['path']) <= {'pretrain_network_g', 'param_key_g', 'strict_load_g', 'resume_state'}  # others: folders
     start = (opt['path'].get('pretrain_network_g') or '').split('/')
-    assert start == [''] or start[:2] == ['experiments', opt['name']]
+    published = (
+        start[:2] == ['experiments', 'pretrained_models'] and start[-1] in PUBLISHED and PUBLISHED[start[-1]] in text
+    )
+    assert start == [''] or start[:2] == ['experiments', opt['name']] or (published and 'train' not in opt)
+    checkpoint, first = (opt.get('degradation') or {}).get('checkpoint'), _first_recipe(path)
+    if checkpoint:
+        assert first is not None and first.parent == OPTIONS and checkpoint.endswith('models/net_g_latest.pth')
+        assert 'train' not in opt or f'options/{first.name}' in text.partition('\n\n')[0]
+
+
+def test_the_published_esrgan_enlarges_photographs_without_gt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder of pictures of any sizes; without its weights the error says where they are to be had."""
+    monkeypatch.chdir(tmp_path)
+    for number, (height, width) in enumerate(((24, 30), (17, 21))):
+        write_image(tmp_path / 'photos' / f'{number}.png', np.full((height, width, 3), 90 + number, np.uint8))
+    opt = small_options(PUBLISHED_NETWORK)
+    photos = {'type': 'SingleImageDataset', 'dataroot_lq': 'photos', 'io_backend': {'type': 'disk'}}
+    opt['datasets'] = {'test_1': {'name': 'photos', **photos}}
+    arguments = ['-opt', str(write_options(opt, tmp_path / 'test.yml'))]
+    with pytest.raises(
+        OptionError, match='pretrain_network_g: there is no file.*get it from https://github.com/xinntao'
+    ):
+        run_pipeline('test', arguments)
+
+    weights = tmp_path / opt['path']['pretrain_network_g']
+    weights.parent.mkdir(parents=True)
+    kwargs = {key: value for key, value in opt['network_g'].items() if key != 'type'}
+    torch.save({'params': RRDBNet(**kwargs).state_dict()}, weights)  # as BasicSR publishes it
+    run_pipeline('test', arguments)
+    results = tmp_path / 'results' / opt['name'] / 'visualization'
+    sizes = [read_image(results / 'photos' / f'{i}_{opt["name"]}.png').shape for i in range(2)]
+    assert sizes == [(96, 120, 3), (68, 84, 3)]
+    assert (results / 'photos.png').is_file() and not (results / 'photos.csv').exists()
+    _run_test(PUBLISHED_NETWORK, tmp_path)  # and measures what it makes of faces with a GT
 
 
 def test_no_two_recipes_share_a_name() -> None:

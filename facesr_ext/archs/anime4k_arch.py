@@ -74,7 +74,7 @@ class Anime4K(nn.Module):
 
     Each pass thins lines by luma, then pushes pixels away from edges by the Sobel magnitude of luma, both without
     overshoot. PSNR falls by design. Sources: the preprint of bloc97/Anime4K (2019); the comparisons are those of
-    TianZerL/Anime4KCPP's straight directions (the centre between both sides), the strengths by scale those of
+    TianZerL/Anime4KPython's straight directions (the centre between both sides), the strengths by scale those of
     net2cn/Anime4KSharp. All pixels move at once here, and values are not rounded between the steps.
 
     Args:

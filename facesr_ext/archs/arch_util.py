@@ -31,7 +31,7 @@ class ArchInfo:
     Attributes:
         scale (int): LR-to-HR factor that the network was built for; 1 where it does not change the size.
         input (str): 'small' where it takes the LR image itself, 'enlarged' where it takes the LR image brought to HR
-            size.
+            size, 'hr' where it takes the HR image and makes the LR one of it.
         multiple_of (int): Height and width of the input must be a multiple of this.
         fixed_size (int | None): The one input size that it takes, or None.
         halves (bool): Whether bf16 / fp16 autocast is allowed.

@@ -38,8 +38,8 @@ class SRNet(nn.Module):
     gives the result. Padding, BatchNorm's constants and the first weights are those of Keras, so that a TensorFlow
     model of the same graph computes the same.
 
-    Source: a report that compares it with ESRGAN; its listing is repaired in two places: dropout is a layer (off, as
-    the listing never switches it on), and the image is enlarged before it comes in, as its size requires.
+    Source: report S1, which compares it with ESRGAN. Its listing is repaired in two places: dropout is a layer, and the
+    image is enlarged before it comes in, since the result has the size of the input.
 
     Args:
         num_feat (int): Width of the first levels, "filters" of the report's tuning; the deepest has four times as

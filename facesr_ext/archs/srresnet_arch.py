@@ -30,8 +30,9 @@ class _ResidualBlock(nn.Module):
 
 @ARCH_REGISTRY.register()
 class SRResNet(nn.Module):
-    """SRResNet as published, SRGAN's generator: BatchNorm, one slope a PReLU, pixel shuffles; BasicSR's MSRResNet is
-    the modified one.
+    """SRResNet as published, SRGAN's generator; BasicSR's MSRResNet is the modified one.
+
+    Residual blocks with BatchNorm and PReLU (one slope a layer), then a pixel shuffle for each doubling.
 
     Paper: Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al., CVPR
     2017), figure 4. Values are in [0, 1] here, without the paper's change of range.

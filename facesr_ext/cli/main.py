@@ -15,7 +15,7 @@ import typer
 import facesr_ext
 from facesr_ext.errors import FaceSRError
 
-COMMANDS = ('train', 'test', 'check', 'list', 'init', 'sample', 'degrade', 'submit', 'report')
+COMMANDS = ('train', 'test', 'check', 'list', 'init', 'sample', 'degrade', 'interpolate', 'submit', 'report')
 
 
 def build_app() -> typer.Typer:

@@ -16,6 +16,12 @@ MOUTH, U_LIP, L_LIP, HAIR, HAT, EAR_R, NECK_L, NECK, CLOTH = range(10, 19)
 SHIFT = 4  # fractional bits of the polygon corners
 
 
+def scaled(colour: Colour, factor: float) -> Colour:
+    """``colour`` times ``factor``, within 0..255."""
+    red, green, blue = (min(255.0, max(0.0, c * factor)) for c in colour)
+    return red, green, blue
+
+
 class Painter:
     """Supersampled picture and label map that are painted together, back to front."""
 
@@ -56,6 +62,13 @@ class Painter:
         cv2.copyTo(layer, mask, self.image)
         if label is not None:
             self.labels[mask > 0] = label
+
+    def blend(self, layer: Image, mask: Image, label: int, softness: float) -> None:
+        """Lay ``layer`` over the picture with a border blurred by ``softness`` head-frame units."""
+        soft = cv2.GaussianBlur(mask, (0, 0), softness * self.unit)
+        share = soft * np.float32(1 / 255)
+        self.image = np.asarray(cv2.blendLinear(layer, self.image, share, 1 - share), dtype=np.uint8)
+        self.labels[soft > 127] = label
 
     def lines(
         self,

@@ -15,16 +15,9 @@ from numpy.typing import NDArray
 
 from facesr_ext.data.procedural_canvas import SKIN, Painter
 from facesr_ext.data.procedural_geometry import FaceGeometry, apply_affine, head_affine
+from facesr_ext.data.procedural_hair import paint_back_hair, paint_front_hair, paint_hat
 from facesr_ext.data.procedural_params import draw_params
-from facesr_ext.data.procedural_parts import (
-    paint_back_hair,
-    paint_body,
-    paint_ears,
-    paint_features,
-    paint_front_hair,
-    paint_hat,
-    warp_skin,
-)
+from facesr_ext.data.procedural_parts import paint_body, paint_ears, paint_features, warp_skin
 from facesr_ext.data.procedural_shading import background_layer, camera, hair_layers, skin_layer
 
 MIN_SIZE = 32
@@ -69,10 +62,10 @@ def render_face(seed: int, index: int, size: int = 256) -> ProceduralFace:
     painter.image = background_layer(params, painter.side, rng)
     skin = warp_skin(painter, skin_layer(geometry, rng))
     front, back = hair_layers(params, painter.side, rng)
-    paint_back_hair(painter, geometry, back)
+    paint_back_hair(painter, geometry, back, rng)
     neck = paint_body(painter, geometry, skin, rng)
     face = painter.mask(geometry.face)
-    painter.shade(face, neck, 0.04, 0.55, 0.0, 0.05)
+    painter.shade(face, neck, 0.05, 0.48, 0.0, 0.05)
     paint_ears(painter, geometry, skin)
     painter.stamp(skin, face, SKIN)
     painter.ink[face > 0] = 255

@@ -22,9 +22,9 @@ _HAIR_TONES = np.array(
         [24, 20, 19],
         [48, 33, 25],
         [84, 57, 38],
-        [112, 74, 44],
-        [120, 56, 30],
-        [168, 90, 44],
+        [104, 73, 50],
+        [112, 62, 40],
+        [146, 92, 56],
         [184, 144, 92],
         [222, 192, 142],
     ],
@@ -186,6 +186,13 @@ def _vivid(rng: np.random.Generator, low: float, high: float) -> Colour:
     return _colour(rng.uniform(low, high) * (1 - rng.uniform(0, 0.9) * (1 - tint)))
 
 
+def _surrounding(rng: np.random.Generator) -> Colour:
+    """A colour as rooms and streets have it: mostly muted and rather warm, often nearly white or nearly black."""
+    bright = float(rng.beta(0.8, 0.8)) * 235 + 12
+    tint = rng.normal(0, 1, 3) * np.array([0.18, 0.10, 0.24]) * float(rng.uniform(0.2, 1.7))
+    return _colour(bright * (1 + tint + np.array([0.08, 0.0, -0.08])))
+
+
 def _pick(rng: np.random.Generator, names: tuple[str, ...], weights: tuple[float, ...]) -> str:
     """One of ``names`` with the given relative weights."""
     edges = np.cumsum(weights)
@@ -193,12 +200,12 @@ def _pick(rng: np.random.Generator, names: tuple[str, ...], weights: tuple[float
 
 
 def _draw_pose(rng: np.random.Generator) -> Pose:
-    yaw = float(np.clip(rng.normal(0, 0.19), -0.5, 0.5))
+    yaw = float(np.clip(rng.normal(0, 0.23), -0.55, 0.55))
     pitch = float(np.clip(rng.normal(0, 0.09), -0.22, 0.22))
     return Pose(
         yaw=yaw,
         pitch=pitch,
-        roll=float(np.clip(rng.normal(0, 0.07), -0.22, 0.22)),
+        roll=float(np.clip(rng.normal(0, 0.09), -0.26, 0.26)),
         scale=float(rng.uniform(0.98, 1.15)),
         # Portraits are framed on the features, so the head moves back against the turn.
         shift_x=float(rng.normal(0, 0.012)) - 0.6 * DEPTH * math.sin(yaw),
@@ -210,7 +217,9 @@ def _draw_shape(rng: np.random.Generator, female: float, child: float) -> Shape:
     def spread(mean: float, std: float) -> float:
         return mean + std * float(np.clip(rng.normal(), -2.2, 2.2))
 
-    opened = float(rng.uniform(0.008, 0.05)) if rng.uniform() < 0.45 else 0.0
+    kind, extent = rng.uniform(), float(rng.uniform())
+    grin = kind < 0.38  # a broad smile that shows the teeth, as most people make for a camera
+    opened = 0.016 + 0.018 * extent if grin else 0.006 + 0.046 * extent if kind < 0.62 else 0.0
     return Shape(
         width=spread(0.247 + 0.012 * child, 0.011),
         jaw=spread(1.02 - 0.07 * female, 0.035),
@@ -230,11 +239,11 @@ def _draw_shape(rng: np.random.Generator, female: float, child: float) -> Shape:
         nose_w=spread(0.053 - 0.004 * female, 0.0055),
         nose_lift=spread(0.105 - 0.03 * child, 0.015),
         mouth_y=spread(0.232, 0.007),
-        mouth_w=spread(0.092, 0.008) + 0.25 * opened,
+        mouth_w=spread(0.090, 0.007) + (0.016 if grin else 0.15 * opened),
         lip_up=spread(0.0155 + 0.002 * female, 0.0035),
         lip_low=spread(0.022 + 0.003 * female, 0.004),
         mouth_open=opened,
-        smile=spread(0.015, 0.009) + 0.3 * opened,
+        smile=spread(0.030, 0.006) if grin else spread(0.008, 0.010),
         neck_w=spread(0.165 - 0.028 * female - 0.02 * child, 0.012),
         ear=spread(1.0, 0.08),
         asym=spread(0.0, 0.0022),
@@ -243,7 +252,7 @@ def _draw_shape(rng: np.random.Generator, female: float, child: float) -> Shape:
 
 def _draw_look(rng: np.random.Generator, female: float, child: float, hair: NDArray[Any], melanin: float) -> Look:
     tone = _ramp(_SKIN_TONES, melanin) * (1 + rng.normal(0, 0.035)) + rng.normal(0, 3.5) * np.array([0.6, -0.2, -0.9])
-    age = 0.0 if child > 0 else float(rng.uniform(0, 1)) ** 1.7
+    age = 0.0 if child > 0 else float(rng.uniform(0, 1)) ** 2.1
     makeup = float(rng.uniform(0.2, 1)) if female > 0.5 and child == 0 and rng.uniform() < 0.6 else 0.0
     rouge = np.array([rng.uniform(150, 200), rng.uniform(30, 80), rng.uniform(50, 100)])
     natural = tone * np.array([0.88, 0.62, 0.62]) + np.array([8.0, 0, 4])
@@ -287,7 +296,7 @@ def _draw_hair(rng: np.random.Generator, female: float, melanin: float, colour: 
         colour=_colour(colour),
         length=float(length.get(style, rng.uniform(-0.05, 0.0))),
         top=volume[0] * float(rng.uniform(0.6, 1.3)),
-        side=volume[1] * float(rng.uniform(0.35, 1.3)) * (0.5 if style in ('short', 'updo') else 1.0),
+        side=volume[1] * float(rng.uniform(0.5, 1.7)) * (0.4 if style in ('short', 'updo') else 1.0),
         line=float(rng.normal(-0.268, 0.014)) - 0.05 * max(0.0, age - 0.6) * (1 - female),
         fringe=float(rng.uniform(0.45, 1.0)) if rng.uniform() < 0.25 else float(rng.uniform(0, 0.12)),
         part=float(np.clip(rng.normal(0, 0.07), -0.14, 0.14)),
@@ -296,7 +305,7 @@ def _draw_hair(rng: np.random.Generator, female: float, melanin: float, colour: 
         curl=float(rng.uniform(0.5, 1.0)) if curly else float(rng.uniform(0.0, 0.2)),
         shine=float(rng.uniform(0.1, 0.7)),
         strand=float(rng.uniform(0.7, 1.5)),
-        tucked=bool(rng.uniform() < 0.35),
+        tucked=bool(rng.uniform() < 0.25),
         parted=0.0 if style == 'updo' or rng.uniform() < 0.25 else 1.0,
     )
 
@@ -320,20 +329,21 @@ def _draw_extras(rng: np.random.Generator, female: float, age: float, hair: Hair
     )
 
 
-def _draw_scene(rng: np.random.Generator) -> Scene:
-    warm = float(np.clip(rng.normal(0.015, 0.035), -0.06, 0.1))
+def _draw_scene(rng: np.random.Generator, melanin: float) -> Scene:
+    warm = float(np.clip(rng.normal(0.05, 0.035), -0.04, 0.13))
     return Scene(
-        azimuth=float(np.clip(rng.normal(0, 0.65), -1.3, 1.3)),
+        azimuth=float(np.clip(rng.normal(0, 0.55), -1.2, 1.2)),
         elevation=float(rng.uniform(0.05, 0.9)),
-        ambient=float(rng.uniform(0.38, 0.68)),
+        ambient=float(rng.uniform(0.42, 0.72)),
         light=(1 + warm, 1.0, 1 - warm),
         background=_pick(rng, BACKGROUNDS, (0.18, 0.18, 0.16, 0.14, 0.16, 0.18)),
-        back_first=_vivid(rng, 20, 250),
-        back_second=_vivid(rng, 20, 250),
+        back_first=_surrounding(rng),
+        back_second=_surrounding(rng),
         back_blur=float(rng.uniform(0.0, 0.02)),
-        exposure=float(np.clip(rng.normal(1.0, 0.09), 0.75, 1.25)),
-        contrast=float(np.clip(rng.normal(1.05, 0.10), 0.8, 1.3)),
-        blur=float(rng.uniform(0.0, 0.0028)),
+        # Cameras meter on what they see: less light for pale skin, more for dark.
+        exposure=float(np.clip(rng.normal(1.05 + 0.3 * melanin, 0.11), 0.8, 1.5)),
+        contrast=float(np.clip(rng.normal(1.12, 0.10), 0.85, 1.4)),
+        blur=float(rng.uniform(0.0022, 0.0050)),
         noise=float(rng.uniform(0.3, 2.6)),
     )
 
@@ -350,7 +360,7 @@ def draw_params(rng: np.random.Generator) -> FaceParams:
     pose = _draw_pose(rng)
     female = float(rng.uniform(0.6, 1)) if rng.uniform() < 0.5 else float(rng.uniform(0, 0.4))
     child = float(rng.uniform(0.4, 1)) if rng.uniform() < 0.1 else 0.0
-    melanin = float(rng.beta(1.1, 1.5))
+    melanin = float(rng.beta(1.0, 1.8))
     look_seed, hair_seed = rng.integers(0, 2**31, 2)  # separate streams keep one part stable when another changes
     hair_rng = np.random.default_rng(int(hair_seed))
     base = _hair_colour(hair_rng, melanin)
@@ -359,4 +369,4 @@ def draw_params(rng: np.random.Generator) -> FaceParams:
     colour = base + grey * (np.array([1.0, 0.99, 0.97]) * hair_rng.uniform(130, 215) - base)
     hair = _draw_hair(hair_rng, female, melanin, colour, look.age)
     shape = _draw_shape(rng, female, child)
-    return FaceParams(pose, shape, look, hair, _draw_extras(rng, female, look.age, hair), _draw_scene(rng))
+    return FaceParams(pose, shape, look, hair, _draw_extras(rng, female, look.age, hair), _draw_scene(rng, melanin))

@@ -11,8 +11,6 @@ from facesr_ext.data.procedural_canvas import (
     CLOTH,
     EAR_R,
     EYE_G,
-    HAIR,
-    HAT,
     L_BROW,
     L_EAR,
     L_EYE,
@@ -24,103 +22,12 @@ from facesr_ext.data.procedural_canvas import (
     R_BROW,
     R_EAR,
     R_EYE,
-    SHIFT,
     U_LIP,
     Painter,
+    scaled,
 )
-from facesr_ext.data.procedural_geometry import SKULL_TOP, FaceGeometry, Points, ellipse, spline, tapered
-from facesr_ext.data.procedural_params import Colour, FaceParams
+from facesr_ext.data.procedural_geometry import FaceGeometry, Points, ellipse, spline, tapered
 from facesr_ext.data.procedural_shading import SKIN_GRID, SKIN_SPAN, Image, cloth_layer, light_direction, lit_colour
-
-_BRIM_Y = -0.20  # height of the lower edge of hats in the head frame
-
-
-def _scaled(colour: Colour, factor: float) -> Colour:
-    red, green, blue = (min(255.0, max(0.0, c * factor)) for c in colour)
-    return red, green, blue
-
-
-def _dome(params: FaceParams, extra_top: float, extra_side: float) -> Points:
-    """Half-open outline of the hair or a hat over the skull, from the left temple over the top to the right one."""
-    width = params.shape.width + extra_side
-    angle = np.linspace(math.pi, 0, 17)
-    rise = -SKULL_TOP + extra_top - 0.06
-    cos = np.cos(angle)
-    return np.stack([width * np.sign(cos) * np.abs(cos) ** 0.85, -0.06 - rise * np.sin(angle) ** 0.85], axis=1)
-
-
-def _shell(geometry: FaceGeometry, length: float, flare: float) -> Points:
-    """Outline (open at the bottom) of the hair around the head down to ``length``."""
-    params = geometry.params
-    dome = geometry.rim(_dome(params, params.hair.top, params.hair.side))
-    dome[:, 0] -= 0.05 * geometry.sin_yaw
-    if length < 0.02:
-        return dome
-    left, right = dome[0, 0], dome[-1, 0]
-    steps = np.linspace(0, 1, 5)[1:]
-    y = -0.06 + steps * (length + 0.06)
-    bulge = flare * np.sin(steps * 2.2)
-    sway = params.hair.wave * np.sin(params.hair.wave_freq * y)
-    down_right = np.stack([right + bulge + sway, y], axis=1)
-    down_left = np.stack([left - bulge + sway, y], axis=1)
-    return np.concatenate([down_left[::-1], dome, down_right])
-
-
-def _hairline(geometry: FaceGeometry, low: float) -> Points:
-    """Inner edge of the front hair from the right temple over the forehead to the left one."""
-    p = geometry.params
-    w, hair = p.shape.width, p.hair
-    fringe_y = hair.line + hair.fringe * (p.shape.eye_y - 0.055 - hair.line)
-    x = np.array([0.97, 0.93, 0.88, 0.78, 0.55, 0.28, 0.0, -0.28, -0.55, -0.78, -0.88, -0.93, -0.97]) * w
-    mid = np.array([low, -0.07, -0.14, -0.20, -0.245, -0.262, -0.268, -0.262, -0.245, -0.20, -0.14, -0.07, low])
-    y = mid + (hair.line + 0.268)
-    y[[0, -1]] = low
-    if hair.fringe > 0.2:
-        y[4:9] = fringe_y + 0.012 * np.cos(np.arange(5) * 2.6 + 10 * hair.part)
-        y[[3, 9]] = 0.5 * (y[[3, 9]] + fringe_y)
-    else:
-        y = (
-            y
-            + np.exp(-(((x - 1.3 * hair.part) / 0.05) ** 2)) * -0.018
-            + 0.25 * hair.part * x / w * (np.abs(x) < 0.8 * w)
-        )
-    return geometry.pose(np.stack([x, y], axis=1))
-
-
-def _front_hair(geometry: FaceGeometry, rng: np.random.Generator) -> tuple[Points, Points]:
-    """Outline of the front hair and the loose strands along its edges."""
-    p = geometry.params
-    hair = p.hair
-    locks = hair.style in ('medium', 'long') and not hair.tucked
-    low = hair.length if locks else 0.0 if hair.style == 'short' else -0.02
-    shell = _shell(geometry, low if locks else 0.0, 0.4 * hair.side)
-    inner = _hairline(geometry, low)
-    outline = np.concatenate([spline(shell, steps=3), spline(inner, steps=4)])
-    roots = spline(inner, steps=10)[4:-4]
-    roots = roots[rng.integers(0, len(roots), 46)] + rng.normal(0, 0.004, (46, 2))
-    spread = 0.010 + 0.02 * hair.fringe
-    tips = roots + np.stack([rng.normal(0, 0.012, 46) + 0.06 * roots[:, 0], rng.uniform(0, spread, 46)], axis=1)
-    starts = roots - np.stack([0.5 * roots[:, 0] * 0.1, np.full(46, 0.02)], axis=1)
-    rim = spline(shell, steps=6)
-    pick = rng.integers(5, len(rim) - 5, 60)
-    reach = np.where(pick < len(rim) // 2, -5, 5)  # loose hairs leave the outline at a small angle, downwards
-    out = rim[pick + reach] * (1 + rng.uniform(0.0, 0.03, (60, 1)))
-    ends = np.stack([rim[pick] * 0.985, 0.5 * (rim[pick] + out), out], axis=1)
-    return outline, np.concatenate([np.stack([starts, roots, tips], axis=1), ends])
-
-
-def paint_back_hair(painter: Painter, geometry: FaceGeometry, back: Image) -> None:
-    """Paint the hair that hangs behind the head and the neck."""
-    hair = geometry.params.hair
-    polygons: list[Points] = []
-    if hair.style in ('medium', 'long'):
-        polygons.append(spline(_shell(geometry, hair.length, 0.6 * hair.side + 0.02), steps=3))
-    elif hair.style == 'afro':
-        polygons.append(ellipse((-0.05 * geometry.sin_yaw, -0.15), 0.30 + hair.side, 0.30 + hair.top, 40))
-    elif hair.style == 'updo':
-        polygons.append(ellipse((0.4 * hair.part, SKULL_TOP - 0.02), 0.10, 0.075))
-    if polygons:
-        painter.stamp(back, painter.mask(*polygons), HAIR)
 
 
 def paint_body(painter: Painter, geometry: FaceGeometry, skin: Image, rng: np.random.Generator) -> Image:
@@ -157,7 +64,7 @@ def paint_body(painter: Painter, geometry: FaceGeometry, skin: Image, rng: np.ra
             flap = np.array([[n * 1.02, 0.36], [n * 1.3, 0.43], [0.45 * n, deep + 0.05], [0.0, deep]]) * np.array(
                 [s, 1.0]
             )
-            painter.fill(flap, _scaled(tone, 0.92 + 0.08 * s), CLOTH, body=True)
+            painter.fill(flap, scaled(tone, 0.92 + 0.08 * s), CLOTH, body=True)
     return neck
 
 
@@ -179,7 +86,7 @@ def paint_ears(painter: Painter, geometry: FaceGeometry, skin: Image) -> None:
         else:
             painter.fill(ellipse((x, y), 0.012, 0.012), gold, EAR_R)
             if kind == 'drop':
-                painter.fill(ellipse((x, y + 0.042), 0.011, 0.026), _scaled(gold, 0.85), EAR_R)
+                painter.fill(ellipse((x, y + 0.042), 0.011, 0.026), scaled(gold, 0.85), EAR_R)
         painter.fill(ellipse((x - 0.003, y - 0.003), 0.004, 0.004), (255.0, 255.0, 255.0))
 
 
@@ -188,9 +95,6 @@ def _paint_wrinkles(painter: Painter, geometry: FaceGeometry, rng: np.random.Gen
     s, age = p.shape, p.look.age
     folds: list[Points] = []
     for side in (-1.0, 1.0):
-        fold = np.array([[0.058, s.nose_y - 0.02], [0.085, s.nose_y + 0.035], [s.mouth_w + 0.012, s.mouth_y - 0.005]])
-        if age > 0.25:
-            folds.append(spline(geometry.pose(fold * np.array([side, 1.0]))))
         if age > 0.45:
             bag = np.array(
                 [[s.eye_dx - 0.05, s.eye_y + 0.034], [s.eye_dx, s.eye_y + 0.048], [s.eye_dx + 0.045, s.eye_y + 0.036]]
@@ -207,9 +111,9 @@ def _paint_wrinkles(painter: Painter, geometry: FaceGeometry, rng: np.random.Gen
             x = np.linspace(-0.11, 0.11, 6) * float(rng.uniform(0.7, 1.1))
             folds.append(spline(geometry.pose(np.stack([x, y + rng.normal(0, 0.003, 6)], axis=1))))
     if folds:
-        painter.ink_lines(folds, 0.0045, 0.08 + 0.30 * age)
+        painter.ink_lines(folds, 0.006, 0.06 + 0.18 * age)
     if p.look.freckles > 0:
-        spot = lit_colour(p, (p.look.skin[0] * 0.76, p.look.skin[1] * 0.62, p.look.skin[2] * 0.55))
+        spot = lit_colour(p, (p.look.skin[0] * 0.84, p.look.skin[1] * 0.72, p.look.skin[2] * 0.64))
         count = int(50 * p.look.freckles)
         at = geometry.pose(np.stack([rng.normal(0, 0.10, count), rng.normal(0.08, 0.045, count)], axis=1))
         painter.lines(np.stack([at, at + 0.002], axis=1), spot, 0.004)
@@ -219,23 +123,23 @@ def _paint_nose(painter: Painter, geometry: FaceGeometry) -> None:
     p = geometry.params
     s = p.shape
     painter.fill(geometry.nose(), None, NOSE)
-    dark = lit_colour(p, p.look.skin, 0.30)
+    dark = lit_colour(p, p.look.skin, 0.36)
     for side in (-1.0, 1.0):
         lift = 0.4 * s.nose_lift
-        hole = ellipse((side * 0.48 * s.nose_w, s.nose_y - 0.004), 0.30 * s.nose_w, 0.0075, 14)
+        hole = ellipse((side * 0.48 * s.nose_w, s.nose_y - 0.004), 0.26 * s.nose_w, 0.0065, 14)
         hole[:, 1] += 0.25 * (side * hole[:, 0] - 0.48 * s.nose_w)  # the outer ends hang a little
         painter.fill(geometry.pose(hole, lift), dark)
-        painter.ink_lines([geometry.pose(hole, lift)], 0.006, 0.35)
+        painter.ink_lines([geometry.pose(hole, lift)], 0.008, 0.28)
         wing = np.array([[0.78, -0.036], [1.0, -0.022], [0.98, -0.006], [0.74, 0.001]])
         wing = np.stack([side * wing[:, 0] * s.nose_w, s.nose_y + wing[:, 1]], axis=1)
-        painter.ink_lines([spline(geometry.pose(wing, 0.12 * s.nose_lift))], 0.006, 0.42)
+        painter.ink_lines([spline(geometry.pose(wing, 0.12 * s.nose_lift))], 0.008, 0.26)
 
 
 def _paint_mouth(painter: Painter, geometry: FaceGeometry, rng: np.random.Generator) -> None:
     p = geometry.params
     upper, lower, inside = geometry.lips()
     lip = lit_colour(p, p.look.lip, 0.95)
-    dark = _scaled(lip, 0.42)
+    dark = scaled(lip, 0.42)
     if p.shape.mouth_open > 0:
         painter.fill(inside, (52.0, 18.0, 20.0), MOUTH)
         top, bottom = spline(geometry.inner_lip[:5]), spline(geometry.inner_lip[[0, 7, 6, 5, 4]])
@@ -246,8 +150,8 @@ def _paint_mouth(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
             painter.lines(gaps, (170.0, 160.0, 148.0), 0.0015)
         else:
             middle = bottom + (top - bottom) * 0.35
-            painter.fill(np.concatenate([middle[4:-4], bottom[4:-4][::-1]]), _scaled(lip, 0.85))
-    painter.fill(upper, _scaled(lip, 0.86), U_LIP)
+            painter.fill(np.concatenate([middle[4:-4], bottom[4:-4][::-1]]), scaled(lip, 0.85))
+    painter.fill(upper, scaled(lip, 0.86), U_LIP)
     painter.fill(lower, lip, L_LIP)
     outer, inner = geometry.outer_lip, geometry.inner_lip
     # Fine folds across the red of the lips and a soft highlight on the lower one.
@@ -256,9 +160,9 @@ def _paint_mouth(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
     pick = rng.integers(3, 14, 16)
     start = low_in[pick]
     end = start + (low_out[(pick * 1.5).astype(int)] - start) * share
-    painter.lines(np.stack([start, end], axis=1), _scaled(lip, 0.90), 0.002)
+    painter.lines(np.stack([start, end], axis=1), scaled(lip, 0.90), 0.002)
     glow = outer[9] * 0.5 + inner[6] * 0.5
-    painter.fill(ellipse(glow, 0.026, 0.0045), _scaled(lip, 1.22))
+    painter.fill(ellipse(glow, 0.026, 0.0045), scaled(lip, 1.22))
     painter.lines([spline(inner[:5])], dark, 0.005)
     if p.shape.mouth_open > 0:
         painter.lines([spline(inner[[4, 5, 6, 7, 0]])], dark, 0.003)
@@ -274,15 +178,15 @@ def _paint_iris(painter: Painter, geometry: FaceGeometry, side: int) -> None:
     radius = 0.0235
     iris = lit_colour(p, p.look.iris, 0.85)
     flat = radius * (0.55 + 0.45 * geometry.cos_yaw)
-    painter.fill(ellipse(centre, flat, radius), _scaled(iris, 0.45))
+    painter.fill(ellipse(centre, flat, radius), scaled(iris, 0.45))
     painter.fill(ellipse(centre, 0.84 * flat, 0.84 * radius), iris)
     rays = ellipse(centre, 0.80 * flat, 0.80 * radius, 9)
-    painter.lines(np.stack([np.broadcast_to(centre, rays.shape), rays], axis=1), _scaled(iris, 1.3), 0.002)
+    painter.lines(np.stack([np.broadcast_to(centre, rays.shape), rays], axis=1), scaled(iris, 1.3), 0.002)
     painter.fill(ellipse(centre, 0.42 * flat, 0.42 * radius), (12.0, 10.0, 10.0))
     lx = light_direction(p)[0]
     spot = centre + np.array([0.45 * lx * radius, -0.38 * radius])
     painter.fill(ellipse(spot, 0.0062, 0.0062, 12), (255.0, 255.0, 255.0))
-    painter.fill(ellipse(2 * centre - spot, 0.003, 0.003, 10), _scaled(iris, 1.7))
+    painter.fill(ellipse(2 * centre - spot, 0.003, 0.003, 10), scaled(iris, 1.7))
 
 
 def _paint_eyes(painter: Painter, geometry: FaceGeometry, rng: np.random.Generator) -> None:
@@ -294,13 +198,14 @@ def _paint_eyes(painter: Painter, geometry: FaceGeometry, rng: np.random.Generat
         eye = geometry.eyes[index]
         mask = painter.mask(eye)
         masks.append(mask)
-        white = lit_colour(p, (232.0, 224.0, 218.0), 0.72 + 0.4 * p.scene.ambient)
+        light = sum(cv2.mean(clean, mask)[:3]) / sum(p.look.skin)
+        white = lit_colour(p, (226.0, 217.0, 211.0), min(1.0, 0.25 + 0.75 * light))
         painter.fill(eye, white)
         corner = eye[15] if side < 0 else eye[0]
         painter.fill(ellipse(corner, 0.010, 0.007, 10), lit_colour(p, (206.0, 134.0, 124.0), 0.9))
         _paint_iris(painter, geometry, side)
         shadow = np.concatenate([eye[:16], eye[:16][::-1] + np.array([0.0, 0.006])])
-        painter.fill(shadow, _scaled(white, 0.42))
+        painter.fill(shadow, scaled(white, 0.42))
         painter.labels[mask > 0] = label
     outside = cv2.bitwise_not(cv2.bitwise_or(masks[0], masks[1]))
     cv2.copyTo(clean, outside, painter.image)
@@ -348,7 +253,7 @@ def _paint_beard(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
     s, kind, amount = p.shape, p.look.beard_kind, p.look.beard
     if amount <= 0:
         return
-    count = int(2000 * amount) if kind in ('full', 'stubble') else int(600 * amount)
+    count = int(amount * {'full': 3800, 'stubble': 2800}.get(kind, 1100))
     x = rng.uniform(-0.97, 0.97, count) * s.width * (1.0 if kind in ('full', 'stubble') else 0.42)
     y = rng.uniform(0.02 if kind in ('full', 'stubble') else s.nose_y + 0.018, s.chin_y - 0.004, count)
     if kind == 'moustache':
@@ -362,18 +267,19 @@ def _paint_beard(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
     wide = np.abs(x) / s.width > np.interp(y, [0.05, 0.12, 0.2, 0.26, 0.31, 0.37], [1, 0.97, 0.92, 0.8, 0.62, 0.3])
     keep = ~(mouth | high | wide)
     roots = geometry.pose(np.stack([x[keep], y[keep]], axis=1), 0.01)
-    long = 0.004 if kind == 'stubble' else 0.011
+    long = 0.004 if kind == 'stubble' else 0.009 + 0.004 * amount
     tips = roots + np.stack(
         [0.10 * roots[:, 0] * long / 0.011 + rng.normal(0, 0.3 * long, len(roots)), np.full(len(roots), long)], axis=1
     )
     strokes = np.stack([roots, tips], axis=1)
     third = len(strokes) // 3
     pairs = zip(lit_colour(p, p.hair.colour), lit_colour(p, p.look.skin, 0.6), strict=True)
-    red, green, blue = (0.62 * hair + 0.38 * skin for hair, skin in pairs)
+    share = 0.34 if kind == 'stubble' else 0.5
+    red, green, blue = (share * hair + (1 - share) * skin for hair, skin in pairs)
     blend = (red, green, blue)
     for part, tone in ((strokes[:third], 0.7), (strokes[third : 2 * third], 0.9), (strokes[2 * third :], 1.15)):
         if len(part):
-            painter.lines(part, _scaled(blend, tone), 0.0024)
+            painter.lines(part, scaled(blend, tone), 0.0024)
 
 
 def _paint_glasses(painter: Painter, geometry: FaceGeometry) -> None:
@@ -389,6 +295,7 @@ def _paint_glasses(painter: Painter, geometry: FaceGeometry) -> None:
     rounded = np.stack(
         [np.sign(cos) * np.abs(cos) ** power * 0.088, np.sign(sin) * np.abs(sin) ** power * 0.066], axis=1
     )
+    rounded *= 1.12 if kind == 'sun' else 1.0
     lenses = [
         geometry.pose(rounded * np.array([side, 1.0]) + np.array([side * (s.eye_dx + 0.004), s.eye_y + 0.008]), 0.02)
         for side in (-1.0, 1.0)
@@ -396,8 +303,11 @@ def _paint_glasses(painter: Painter, geometry: FaceGeometry) -> None:
     if kind == 'sun':
         for lens in lenses:
             painter.fill(lens, (30.0, 26.0, 28.0), EYE_G)
-            shine = lens.mean(axis=0) + (lens - lens.mean(axis=0)) * np.array([0.7, 0.25]) - np.array([0.0, 0.03])
-            painter.fill(shine, (72.0, 70.0, 78.0))
+            middle = lens.mean(axis=0)
+            painter.fill(middle + 0.88 * (lens - middle), (44.0, 40.0, 42.0))
+            painter.fill(
+                middle + 0.80 * (lens - middle) * np.array([1.0, 0.55]) + np.array([0.0, 0.022]), (62.0, 57.0, 57.0)
+            )
     else:
         for lens in lenses:
             middle = lens.mean(axis=0)
@@ -410,67 +320,6 @@ def _paint_glasses(painter: Painter, geometry: FaceGeometry) -> None:
         start = geometry.pose([(side * (s.eye_dx + 0.09), s.eye_y - 0.01)], 0.02)
         arms.append(np.concatenate([start, geometry.rim([(side * s.width * 1.02, s.eye_y - 0.015)])]))
     painter.lines([spline(bridge), *arms], colour, width, EYE_G)
-
-
-def paint_front_hair(
-    painter: Painter, geometry: FaceGeometry, front: Image, face: Image, rng: np.random.Generator
-) -> None:
-    """Paint the hair over the forehead and the sides of the face, with its shadow on the face."""
-    p = geometry.params
-    if p.hair.style == 'bald':
-        return
-    outline, strands = _front_hair(geometry, rng)
-    mask = painter.mask(outline)
-    thickness = max(1, round(0.003 * painter.unit))
-    cv2.polylines(mask, painter.place(strands), False, 255, thickness, cv2.LINE_8, SHIFT)
-    lx, ly, _ = light_direction(p)
-    painter.shade(mask, face, 0.014, 0.5, -0.018 * lx, 0.012 - 0.014 * ly)
-    painter.stamp(front, mask, HAIR)
-
-
-def paint_hat(painter: Painter, geometry: FaceGeometry, rng: np.random.Generator) -> None:
-    """Paint the hat, if there is one, over everything else."""
-    p = geometry.params
-    if not p.extras.hat:
-        return
-    dome = geometry.rim(_dome(p, p.hair.top + 0.03, max(p.hair.side, 0.015) + 0.012))
-    dome = dome[dome[:, 1] < _BRIM_Y]
-    left, right = float(dome[0, 0]), float(dome[-1, 0])
-    tone = lit_colour(p, p.extras.hat_colour, 0.85)
-    crown = np.concatenate([dome, [[right, _BRIM_Y + 0.05], [0.0, _BRIM_Y + 0.07], [left, _BRIM_Y + 0.05]]])
-    x = np.linspace(-1, 1, 192, dtype=np.float32)[None]
-    felt = cv2.resize(rng.standard_normal((150, 150), dtype=np.float32), (192, 192))
-    wave = 1 - 0.35 * x * x + np.float32(0.3 * light_direction(p)[0]) * x + 0.07 * felt
-    layer = np.clip(np.array(tone, np.float32) * wave[:, :, None], 0, 255).astype(np.uint8)
-    full = np.asarray(cv2.resize(layer, (painter.side, painter.side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-    painter.stamp(full, painter.mask(crown), HAT)
-    _paint_brim(painter, p.extras.hat, (left, right), tone, 0.25 * geometry.sin_yaw)
-
-
-def _paint_brim(painter: Painter, kind: str, sides: tuple[float, float], tone: Colour, shift: float) -> None:
-    """Lower edge of a hat between its ``sides``; ``shift`` moves a visor with the turn of the head."""
-    left, right = sides
-    if kind == 'beanie':
-        corners = [
-            (left - 0.012, -0.04),
-            (left - 0.01, 0.05),
-            (0.0, 0.085),
-            (right + 0.01, 0.05),
-            (right + 0.012, -0.04),
-        ]
-        band = np.array([*corners, (0.0, 0.0)]) + np.array([0.0, _BRIM_Y])
-        painter.fill(spline(band, closed=True, steps=4), _scaled(tone, 0.75), HAT)
-        x = np.linspace(left * 0.95, right * 0.95, 26)
-        bow = (x / right) ** 2
-        top, bottom = np.stack([x, _BRIM_Y + 0.035 - 0.03 * bow], 1), np.stack([x, _BRIM_Y + 0.075 - 0.03 * bow], 1)
-        painter.lines(np.stack([top, bottom], axis=1), _scaled(tone, 0.55), 0.004)
-    elif kind == 'cap':
-        front = [(left * 0.75 + shift, 0.095), (shift, 0.118), (right * 0.75 + shift, 0.095)]
-        visor = np.array([(left * 0.85, 0.045), *front, (right * 0.85, 0.045), (0.0, 0.03)]) + np.array([0.0, _BRIM_Y])
-        painter.fill(spline(visor, closed=True, steps=5), _scaled(tone, 0.75), HAT)
-    else:
-        painter.fill(ellipse((0.0, _BRIM_Y + 0.04), 0.47, 0.07, 40), _scaled(tone, 0.75), HAT)
-        painter.fill(ellipse((0.0, _BRIM_Y + 0.02), 0.29, 0.028, 30), _scaled(tone, 0.45), HAT)
 
 
 def warp_skin(painter: Painter, layer: Image) -> Image:

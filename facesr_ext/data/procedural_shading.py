@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesr_ext.data.procedural_geometry import FaceGeometry, head_affine
-from facesr_ext.data.procedural_params import Colour, FaceParams
+from facesr_ext.data.procedural_params import Colour, FaceParams, Scene
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -49,8 +49,8 @@ def _relief(geometry: FaceGeometry) -> list[tuple[float, float, float, float, fl
     ny, nw, my = s.nose_y, s.nose_w, s.mouth_y
     deep = 1 + 0.5 * look.age
     middle = [
-        (0.034, 0.0, 0.02, 0.04, 0.019, 0.06),
-        (0.030, 0.0, ny - 0.026, 0.09, 0.026, 0.024),
+        (0.030, 0.0, 0.02, 0.04, 0.022, 0.07),
+        (0.028, 0.0, ny - 0.026, 0.09, 0.027, 0.025),
         (0.016, 0.0, my, 0.01, 0.075, 0.045),
         (-0.012, 0.0, my + 0.052, 0.0, 0.045, 0.012),
         (0.018, 0.0, s.chin_y - 0.04, 0.0, 0.042, 0.028),
@@ -64,10 +64,13 @@ def _relief(geometry: FaceGeometry) -> list[tuple[float, float, float, float, fl
         (0.013, s.eye_dx, s.eye_y + 0.002, 0.0, 0.030, 0.018),
         (0.012, s.eye_dx - 0.01, s.eye_y - 0.075, 0.0, 0.06, 0.018),
         (0.020, 0.145, 0.095, 0.0, 0.05, 0.045),
-        (-0.010 * deep, 0.078, 0.175, 0.0, 0.010, 0.035),
         (-0.008 * deep, s.eye_dx - 0.02, s.eye_y + 0.045, 0.0, 0.035, 0.010),
         (-0.008, 0.17, 0.19, 0.0, 0.04, 0.05),
     ]
+    for share in (0.0, 0.33, 0.67, 1.0):  # the fold from the wing of the nose around the corner of the mouth
+        x = 0.95 * nw + 0.012 + (s.mouth_w + 0.010 - nw) * share**0.8
+        y = ny - 0.018 + (my + 0.014 - ny) * share
+        sides.append((-0.0042 * (deep + 30 * max(s.smile, 0.0)) * (1 - 0.4 * share), x, y, 0.0, 0.013, 0.018))
     mirrored = [(h, -x, y, lift, sx, sy) for h, x, y, lift, sx, sy in sides]
     return middle + sides + mirrored
 
@@ -99,7 +102,9 @@ def _shade(geometry: FaceGeometry, axis: Plane) -> tuple[Plane, Plane]:
     facing = (lz - lx * slope_x - ly * slope_y) * inverse
     ambient = params.scene.ambient
     fill = np.clip(0.75 + 0.45 * lx * slope_x, 0.3, 1.1) * inverse  # weak light from the other side
-    diffuse = ambient * (0.55 + 0.45 * fill) + (1.24 - ambient) * np.maximum(facing, 0)
+    # The root rounds the border of the light off: a lamp is no point, and skin lets some of it through.
+    soft = 0.5 * (facing + np.sqrt(facing * facing + 0.02))
+    diffuse = ambient * (0.55 + 0.45 * fill) + (1.24 - ambient) * soft
     norm = math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
     half = ((lz + 1) - lx * slope_x - ly * slope_y) * inverse / norm
     shine = np.maximum(half, 0) ** 32
@@ -120,8 +125,8 @@ def _tints(geometry: FaceGeometry, axis: Plane) -> Plane:
     rows: list[tuple[float, float, float, float, float, NDArray[Any]]] = [
         (0.0, s.nose_y - 0.022, 0.09, 0.024, 0.020, 0.8 * blush),
         (0.0, s.chin_y - 0.05, 0.0, 0.05, 0.03, 0.4 * blush),
-        (-0.052 * np.sign(lx), s.nose_y - 0.04, 0.0, 0.016, 0.05, 0.42 * abs(lx) * dark),
-        (0.0, s.nose_y + 0.020, 0.0, 0.038, 0.010, 0.34 * dark),
+        (-0.052 * np.sign(lx), s.nose_y - 0.035, 0.0, 0.020, 0.042, 0.36 * abs(lx) * dark),
+        (0.0, s.nose_y + 0.018, 0.0, 0.042, 0.010, 0.40 * dark),
         (0.0, s.mouth_y + 0.048, 0.0, 0.05, 0.010, 0.35 * dark),
         (0.0, 0.33, 0.0, 0.13, 0.06, stubble),
         (0.0, s.nose_y + 0.04, 0.0, 0.06, 0.015, 0.8 * stubble),
@@ -175,15 +180,14 @@ def lit_colour(params: FaceParams, colour: Colour, share: float = 1.0) -> Colour
 
 
 def _strand_tile(rng: np.random.Generator) -> Plane:
-    """Tile (64, 512) of hair strands: long along the rows, fine across the columns, about -1..1."""
-    white = _normal(rng, 64, 512)
+    """Tile (64, 1024) of hair strands: long along the rows, fine across the columns, about -1..1."""
+    white = _normal(rng, 64, 1024)
     along = cv2.blur(cv2.blur(white, (1, 13)), (1, 13))
-    fine = along / (along.std() + 1e-6)
-    locks = cv2.blur(along, (9, 1))
-    clumps = cv2.blur(along, (31, 3))
-    return np.asarray(
-        0.40 * fine + 0.45 * locks / (locks.std() + 1e-6) + 0.35 * clumps / (clumps.std() + 1e-6), dtype=np.float32
-    )
+    tile = 0.40 * along / (along.std() + 1e-6)
+    for width, share in ((7, 0.24), (25, 0.30), (81, 0.34)):  # strands, locks, and what the comb has left
+        wide = cv2.blur(cv2.blur(along, (width, 1)), (width // 2, 3))
+        tile += share * wide / (wide.std() + 1e-6)
+    return np.asarray(tile, dtype=np.float32)
 
 
 def _hair_flow(params: FaceParams, x: Plane, y: Plane, rng: np.random.Generator) -> tuple[Plane, Plane]:
@@ -236,13 +240,13 @@ def hair_layers(params: FaceParams, side: int, rng: np.random.Generator) -> tupl
     lx = light_direction(params)[0]
     ring = np.exp(-(((along + 0.27 - 0.35 * x * x) / 0.055) ** 2)) * np.float32(0.30 * hair.shine)
     tone = (0.44 + 0.66 * lx * x - 0.22 * (y + 0.1)) + ring
-    where = [across * np.float32(430 * hair.strand) + 256, along * np.float32(60) + 32]
-    maps = np.stack([*where, 255 * tone, 255 * (0.13 + 0.35 * ring)], axis=2)
-    full = cv2.resize(maps, (side, side), interpolation=cv2.INTER_LINEAR)
-    at_x, at_y, tone, gain = cv2.split(full)
+    where = [across * np.float32(860 * hair.strand) + 512, along * np.float32(60) + 32]
+    at_x, at_y = (_resize(plane, side, cv2.INTER_LINEAR) for plane in where)
+    tone = _resize(255 * tone, side, cv2.INTER_LINEAR)
+    gain = _resize(255 * (0.13 + 0.35 * ring), side, cv2.INTER_LINEAR)
     strand = cv2.remap(_strand_tile(rng), at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     if hair.curl > 0.4:  # ringlets: knots of light and dark instead of long strands
-        knots = cv2.GaussianBlur(_normal(rng, 150, 150), (0, 0), 1.3)
+        knots = cv2.GaussianBlur(_normal(rng, 120, 120), (0, 0), 1.3)
         knots = cv2.resize(knots / knots.std(), (side, side), interpolation=cv2.INTER_LINEAR)
         share = hair.curl * (0.9 if hair.style == 'afro' else 0.55)
         strand = cv2.addWeighted(strand, 1 - share, knots, share, 0)
@@ -264,12 +268,12 @@ def _paint_shapes(picture: Plane, kind: str, rng: np.random.Generator, first: An
     n = picture.shape[0]
     if kind == 'bokeh':
         for x, y, r, w in rng.uniform(0, 1, (22, 4)):
-            colour = (second * (0.5 + w)).tolist()
+            colour = (second * (0.35 + 0.65 * w) * np.float32(240 / max(second.max(), 1))).tolist()  # lamps
             cv2.circle(picture, _ints(np.array([x, y]) * n), int(4 + 12 * r), colour, -1)
     elif kind == 'leaves':
-        green = np.array([0.45, 0.75, 0.25]) * 255
+        green = np.array([0.40, 0.56, 0.24]) * 255
         for x, y, a, b, w in rng.uniform(0, 1, (130, 5)):
-            tone = (0.15 + 0.85 * w) * (green + 0.35 * (second - green))
+            tone = (0.2 + 0.6 * w) * (green + 0.5 * (second - green))
             cv2.ellipse(
                 picture,
                 _ints(np.array([x, y]) * n),
@@ -295,6 +299,14 @@ def _paint_shapes(picture: Plane, kind: str, rng: np.random.Generator, first: An
             cv2.rectangle(picture, _ints(corner), _ints(corner + size), (colour * 0.6).tolist(), 2)
 
 
+def _clutter(rng: np.random.Generator, side: int) -> Plane:
+    """Noise (side, side) of all sizes, coarse ones strongest: power falls with the square of the frequency."""
+    total: Plane = np.zeros((side, side), np.float32)
+    for cells in (5, 11, 23, 47, 95):
+        total += _resize(_normal(rng, cells, cells), side) * np.float32(5 / cells)
+    return total
+
+
 def background_layer(params: FaceParams, side: int, rng: np.random.Generator) -> Image:
     """Background (side, side, 3), drawn on a fixed grid and enlarged."""
     scene, n = params.scene, _BACK_GRID
@@ -310,8 +322,10 @@ def background_layer(params: FaceParams, side: int, rng: np.random.Generator) ->
     else:
         close = 1.0 if scene.background in ('gradient', 'room') else 0.45
         picture = first + (second - first) * np.clip(mix * close, 0, 1)[:, :, None]
-        if scene.background in ('bokeh', 'leaves'):
+        if scene.background == 'bokeh':
             picture *= np.float32(0.55)
+        elif scene.background == 'leaves':
+            picture = 0.6 * picture + 38 * _clutter(rng, n)[:, :, None] * np.array([0.8, 1.0, 0.5])
     picture = np.ascontiguousarray(picture, dtype=np.float32)
     _paint_shapes(picture, scene.background, rng, first, second)
     blur = scene.back_blur * n * (0.6 if scene.background == 'wall' else 1.0)
@@ -350,15 +364,22 @@ def cloth_layer(params: FaceParams, side: int, rng: np.random.Generator) -> Imag
     return layer
 
 
+def tone_curve(scene: Scene) -> Image:
+    """Exposure, contrast and the shoulder that keeps highlights from clipping, as a table (256,)."""
+    tone = np.arange(256) / 255.0 * scene.exposure
+    tone = np.maximum((tone - 0.45) * scene.contrast + 0.45, 0.25 * tone)
+    knee = 0.72
+    over = np.maximum(tone - knee, 0)
+    tone = np.minimum(tone, knee) + (1.01 - knee) * (1 - np.exp(-over / (1.01 - knee)))
+    return np.clip(tone * 255, 0, 255).astype(np.uint8)
+
+
 def camera(image: Image, params: FaceParams, rng: np.random.Generator) -> Image:
     """Slight defocus, tone curve and sensor noise on the finished picture (size, size, 3)."""
     scene, size = params.scene, image.shape[0]
     sigma = scene.blur * size
     if sigma > 0.25:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
-    tone = np.arange(256) / 255.0
-    tone = (np.clip(tone * scene.exposure, 0, None) - 0.45) * scene.contrast + 0.45
-    curve = np.clip(tone * 255, 0, 255).astype(np.uint8)
-    image = np.asarray(cv2.LUT(image, curve), dtype=np.uint8)
+    image = np.asarray(cv2.LUT(image, tone_curve(scene)), dtype=np.uint8)
     noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(scene.noise)
     return np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)

@@ -15,6 +15,8 @@ from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.option_check import Check, Part, arguments_of, first_line, parameters_of
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.models.budget import check_budget, count_parameters
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
+from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
@@ -143,8 +145,8 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
     if any(side % scale for side in size):
         check.error(place, f'a GT of {shown} px cannot be reduced by the scale {scale}; take a multiple of {scale}')
         return
-    given = size if info.input == 'enlarged' else tuple(side // scale for side in size)
-    factor = 1 if info.input == 'enlarged' else scale
+    given = tuple(side // scale for side in size) if info.input == 'small' else size
+    factor = scale if info.input == 'small' else 1
     check.shared.setdefault('input', given)
     if any(side % info.multiple_of for side in given):
         multiple = info.multiple_of * factor
@@ -181,6 +183,29 @@ def check_priors(check: Check) -> None:
             return  # other sets have the same fault, or will say so when this one is mended
 
 
+def check_critic(check: Check) -> None:
+    """A discriminator that bears neither its losses nor the size of the faces."""
+    net, sample = check.shared.get('net_d'), check.shared['samples'].get('train', {})
+    if not _is_our_model(check) or net is None:
+        return
+    try:
+        if check.section('train', 'gradient_penalty_opt'):
+            refuse_batch_norm(net)
+        if 'gt' in sample and check.clean(('datasets', 'train')):
+            refuse_size(net, tuple(sample['gt'].shape[-2:]))
+    except OptionError as err:
+        check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
+
+
+def check_stages(check: Check) -> None:
+    """``train: stages`` of networks that grow."""
+    model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
+    grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
+    if check.train and grows and net_g is not None and net_d is not None:
+        for place, message in stage_faults(check.section('train'), net_g, net_d):
+            check.error(place, message)
+
+
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
@@ -215,6 +240,8 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_precision,
     check_input,
     check_priors,
+    check_critic,
+    check_stages,
     check_losses,
     check_learning_rates,
 )

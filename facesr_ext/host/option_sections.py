@@ -15,6 +15,7 @@ from facesr_ext.host.option_check import Check, strings_of, suggestion
 from facesr_ext.host.option_file import KeyPath
 from facesr_ext.host.options import leaves, refuse_text_numbers
 from facesr_ext.host.shipped import recipe_named
+from facesr_ext.host.weights import where_to_get
 
 KEYS: dict[str, frozenset[str]] = {
     '': frozenset((
@@ -169,7 +170,8 @@ def _check_weights(check: Check, key: str, value: str) -> None:
         return
     run = re.search(r'experiments[/\\]([^/\\]+)[/\\]', value)
     recipe = recipe_named(run.group(1), Path(check.file.name).parent) if run else None
-    remedy = f'train it first: python -m basicsr.train -opt {recipe}' if recipe else 'correct the path, or write ~'
+    train = f'train it first: python -m basicsr.train -opt {recipe}' if recipe else None
+    remedy = where_to_get(path) or train or 'correct the path, or write ~'
     check.error(('path', key), f'there is no file {path} (looked for from {Path.cwd()}); {remedy}')
 
 

@@ -50,7 +50,7 @@ def build_part(section: str, registry: Registry, opt: dict[str, Any] | None) -> 
             known_name(f'{section}: option of {kind}', key, parameters)
     try:
         return build(**arguments)
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, AssertionError, NotImplementedError) as err:  # BasicSR's parts raise the latter two
         raise OptionError(f'{section}: {err}') from err
 
 

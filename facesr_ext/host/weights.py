@@ -18,6 +18,19 @@ import torch
 
 from facesr_ext.errors import DependencyError, OptionError
 
+PUBLISHED = {
+    'ESRGAN_SRx4_DF2KOST_official-ff704c30.pth': (
+        'https://github.com/xinntao/Real-ESRGAN/releases/download/v0.1.1/ESRGAN_SRx4_DF2KOST_official-ff704c30.pth'
+    ),
+}
+"""Networks that others have trained and shipped option files load: file name -> where to get it."""
+
+
+def where_to_get(path: str | os.PathLike[str]) -> str | None:
+    """What to do about a missing file of :data:`PUBLISHED`; None for any other."""
+    url = PUBLISHED.get(Path(path).name)
+    return None if url is None else f'get it from {url} and save it as {Path(path)}'
+
 
 def cache_dir() -> Path:
     """Returns the folder for downloaded weights: $FACESR_HOME, or facesr_ext in the user's cache directory."""

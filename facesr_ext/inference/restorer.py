@@ -20,7 +20,7 @@ from facesr_ext.host.option_file import OptionFile
 from facesr_ext.host.options import build_part
 from facesr_ext.inference.forward import enlarge, upscale
 from facesr_ext.inference.tiles import Tiling
-from facesr_ext.models.checkpoints import META_KEY, late_checkpoints, load_checkpoint, load_weights, read_weights
+from facesr_ext.models.checkpoints import Weights, described_network, late_checkpoints, load_weights, read_weights
 from facesr_ext.models.device import choose_device
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.validation import to_uint8
@@ -85,10 +85,11 @@ class Restorer:
             raise OptionError(f'batch_size is a number from 1 on, not {batch_size}')
         self.device = _device(device)
         self.files = find_checkpoints(checkpoint, average_last)
-        self.metadata: dict[str, Any] = load_checkpoint(self.files[-1]).get(META_KEY) or {}
+        weights = read_weights(self.files, param_key)
+        self.metadata = weights.metadata
         section, stated = _network_section(arch, self.metadata, self.files[-1])
         self.precision = Precision({'precision': precision, 'channels_last': channels_last}, self.device)
-        self.net = self._build(section, param_key)
+        self.net = self._build(section, weights)
         self.info = arch_info(self.net)
         self.scale = _choose_scale(scale or stated, self.info.scale)
         self.tiling = Tiling(tile, tile // 4) if isinstance(tile, int) else tile
@@ -96,11 +97,10 @@ class Restorer:
             self.tiling.check('tile', self.info.multiple_of)
         self.self_ensemble, self.batch_size = self_ensemble, batch_size
 
-    def _build(self, section: dict[str, Any], param_key: str | None) -> nn.Module:
+    def _build(self, section: dict[str, Any], weights: Weights) -> nn.Module:
         net: nn.Module = build_part('network_g', ARCH_REGISTRY, section)
         self.precision.check('network_g', net)
-        state, _ = read_weights(self.files, param_key)
-        load_weights(net, state, ', '.join(self.files), strict=True)
+        load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
         return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
 
     def restore(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:

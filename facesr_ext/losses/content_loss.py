@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 _CRITERIA = {'mse': F.mse_loss, 'l1': F.l1_loss}
+_MODES = ('mse', 'vgg', 'mix')
 
 
 @LOSS_REGISTRY.register()
@@ -47,3 +48,53 @@ class VGGFeatureLoss(nn.Module):
         with torch.no_grad():
             wanted = self.vgg(target)[self.layer]
         return self.loss_weight * self.criterion(self.vgg(pred)[self.layer].float(), wanted.float())
+
+
+@LOSS_REGISTRY.register()
+class ContentLoss(nn.Module):
+    """Mean squared error of the pixels, of VGG features, or both: the content loss of SRGAN and its descendants.
+
+    The defaults are a mix as in the portrait comparison of SRResNet, SRGAN and SRWGAN-GP, whose three cases are the
+    three modes: the pixels alone blur, the features alone bring a checkerboard. Published scales:
+
+    - SRGAN (Ledig et al., CVPR 2017): ``mode: vgg``, ``layer: relu5_4``; it divides the features by 12.75, which is a
+      ``vgg_weight`` of 0.006.
+    - ESRGAN (Wang et al., ECCVW 2018): ``mode: vgg``, ``layer: conv5_4`` (before ReLU), ``vgg_criterion: l1``,
+      ``vgg_weight: 1.0``, beside a ``pixel_opt`` of type L1Loss with weight 1e-2; BasicSR's PerceptualLoss is the same.
+
+    Args:
+        mode (str): 'mse' (pixels; no VGG weights are loaded), 'vgg' or 'mix'. Default: 'mix'.
+        pixel_weight (float): Weight of the pixels' mean squared error. Default: 1.0.
+        vgg_weight (float): Weight of the features' distance. Default: 0.006.
+        layer (str): 'conv5_4' (before ReLU), 'relu5_4' (after), ... Default: 'conv5_4'.
+        vgg_type (str): 'vgg19', 'vgg16', ... Default: 'vgg19'.
+        vgg_criterion (str): 'mse' or 'l1'. Default: 'mse'.
+
+    Raises:
+        DependencyError: if VGG's weights are needed and nowhere to be found.
+        ValueError: for another mode or vgg_criterion.
+    """
+
+    def __init__(
+        self,
+        mode: str = 'mix',
+        pixel_weight: float = 1.0,
+        vgg_weight: float = 0.006,
+        layer: str = 'conv5_4',
+        vgg_type: str = 'vgg19',
+        vgg_criterion: str = 'mse',
+    ) -> None:
+        super().__init__()
+        if mode not in _MODES:
+            raise ValueError(f'ContentLoss: mode is one of {", ".join(_MODES)}, not {mode!r}')
+        self.pixel_weight = pixel_weight if mode != 'vgg' else None
+        self.vgg = VGGFeatureLoss(vgg_weight, layer, vgg_type, vgg_criterion) if mode != 'mse' else None
+
+    def forward(self, pred: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Both (N, 3, H, W), RGB, [0, 1] -> the weighted parts by name, 'pix' and 'vgg', to be added."""
+        parts = {}
+        if self.pixel_weight is not None:
+            parts['pix'] = self.pixel_weight * F.mse_loss(pred, target)
+        if self.vgg is not None:
+            parts['vgg'] = self.vgg(pred, target)
+        return parts

@@ -11,15 +11,17 @@ import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import safetensors
 import safetensors.torch
 import torch
+import yaml
 from basicsr.utils import get_root_logger
 from torch import nn
 
 from facesr_ext.errors import CheckpointError
+from facesr_ext.host.weights import where_to_get
 
 META_KEY = 'facesr_ext'
 """Where a checkpoint holds what rebuilds its network, beside BasicSR's ``params`` and ``params_ema``."""
@@ -89,9 +91,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         content = read(path)
     except FileNotFoundError as err:
-        raise CheckpointError(
-            f'there is no checkpoint {path}; check path: pretrain_network_* in the option file'
-        ) from err
+        remedy = where_to_get(path) or 'check path: pretrain_network_* in the option file'
+        raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
         raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err
     if not isinstance(content, dict):
@@ -139,7 +140,21 @@ def select_params(content: dict[str, Any], param_key: str | None, path: str) -> 
     return canonical_names(state), param_key or '(the file itself)'
 
 
-def read_weights(paths: Sequence[str], param_key: str | None = None) -> tuple[dict[str, torch.Tensor], str]:
+class Weights(NamedTuple):
+    """Weights of a network, as read.
+
+    Attributes:
+        state (dict): Tensors under the names of the bare network.
+        used (str): Where in the file they were, for the log.
+        metadata (dict): What the file says of itself; of several, the last one. Empty for stock BasicSR's.
+    """
+
+    state: dict[str, torch.Tensor]
+    used: str
+    metadata: dict[str, Any]
+
+
+def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
     """The weights of a checkpoint, or the mean of those of several of one network.
 
     Args:
@@ -150,9 +165,9 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> tuple[di
         CheckpointError: if a file cannot be read, or holds other weights than the first one.
     """
     total: dict[str, torch.Tensor] = {}
-    used = ''
     for path in paths:
-        state, used = select_params(load_checkpoint(path), param_key, path)
+        content = load_checkpoint(path)
+        state, used = select_params(content, param_key, path)
         if total and {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in total.items()}:
             raise CheckpointError(
                 f'{path} holds another network than {paths[0]}; only checkpoints of one can be averaged'
@@ -160,8 +175,9 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> tuple[di
         total = {k: _sum(total.get(k), v) for k, v in state.items()}
     if len(paths) > 1:
         means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
-        return {k: v.to(state[k].dtype) for k, v in means.items()}, f'{used}, mean of {len(paths)}'
-    return state, used
+        state = {k: v.to(state[k].dtype) for k, v in means.items()}
+        used = f'{used}, mean of {len(paths)}'
+    return Weights(state, used, content.get(META_KEY) or {})
 
 
 def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:
@@ -218,8 +234,23 @@ def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {'.'.join(names[key]): value for key, value in tensors.items()}
 
 
-def load_weights(net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool) -> None:
+def described_network(metadata: Mapping[str, Any]) -> str | None:
+    """The network that a checkpoint says it is of, as an option section in one line; None where it does not say."""
+    arch = metadata.get('arch')
+    return yaml.safe_dump(arch, default_flow_style=True, sort_keys=False, width=10**6).strip() if arch else None
+
+
+def load_weights(
+    net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool, described: str | None = None
+) -> None:
     """Loads a state dict; with ``strict`` off what of it fits, and the log says how much and what not.
+
+    Args:
+        net (Module): The bare network.
+        state (dict): Weights under its names.
+        path (str): The file that they are from, for messages.
+        strict (bool): Every name and shape must fit.
+        described (str | None): What `described_network` gives for the file, to say what would fit.
 
     Raises:
         CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
@@ -236,7 +267,8 @@ def load_weights(net: nn.Module, state: dict[str, torch.Tensor], path: str, stri
             + '\n'.join(lines[:10])
         )
         if strict or not fit:
-            hint = '\nTo load what fits: path: strict_load_g: false' if fit else ''
+            hint = f'\nThe file is of this network: {described}' if described else ''
+            hint += '\nTo load what fits: path: strict_load_g: false' if fit else ''
             raise CheckpointError(f'{path} does not fit {type(net).__name__}: {differences}{hint}')
         get_root_logger().warning(
             f'Loaded in part (strict_load: false): {100 * loaded / max(total, 1):.1f} % of the values of '

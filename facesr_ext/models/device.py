@@ -69,7 +69,12 @@ def wrap_distributed(net: nn.Module, device: torch.device, find_unused: bool) ->
         net (nn.Module): The network, on its device.
         device (device): Of this process.
         find_unused (bool): ``find_unused_parameters`` of the option file.
+
+    Returns:
+        Module: The network, wrapped; or itself, where it has nothing to train.
     """
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        return net  # Bicubic and the like have no gradients, and DistributedDataParallel refuses them
     for buffer in net.buffers():  # spectral normalisation begins with random ones
         distributed.broadcast(buffer, 0)
     known = inspect.signature(DistributedDataParallel).parameters

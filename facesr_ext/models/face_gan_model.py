@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
+from facesr_ext.errors import OptionError
 from facesr_ext.host.options import build_part
+from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
 from facesr_ext.models.loss_table import Batch
 
@@ -21,25 +25,60 @@ class FaceGANModel(FaceSRModel):
 
     Args:
         opt (dict): The option file; in ``train`` besides those of :class:`FaceSRModel`: ``gan_opt``, ``optim_d``,
-            ``net_d_iters`` (default 1), ``net_d_init_iters`` (default 0).
+            ``net_d_iters`` (default 1), ``net_d_init_iters`` (default 0), ``gradient_penalty_opt``.
+
+    Raises:
+        OptionError: for options that do not fit.
     """
 
     LOG_PREFIX = 'l_g_'
-    TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {'gan_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters'}
+    TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {
+        'gan_opt', 'gradient_penalty_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters',
+    }  # fmt: skip
 
     def init_training_settings(self) -> None:
         train_opt = self.opt['train']
         self.net_d = self._build_net('d')
         self.net_d.train()
         self.cri_gan = build_part('train: gan_opt', LOSS_REGISTRY, train_opt.get('gan_opt')).to(self.device)
+        self.cri_gp = self._build_gradient_penalty()
         self.net_d_iters: int = train_opt.get('net_d_iters', 1)
         self.net_d_init_iters: int = train_opt.get('net_d_init_iters', 0)
         self.step_logs: Losses = {}
         super().init_training_settings()
 
+    def _build_gradient_penalty(self) -> GradientPenaltyLoss | None:
+        """``gradient_penalty_opt``, where there is one and the discriminator bears it."""
+        section = self.opt['train'].get('gradient_penalty_opt')
+        if not section:
+            return None
+        refuse_batch_norm(self.get_bare_model(self.net_d))
+        penalty = build_part('train: gradient_penalty_opt', LOSS_REGISTRY, section)
+        if not isinstance(penalty, GradientPenaltyLoss):
+            raise OptionError(
+                f'train: gradient_penalty_opt: type is GradientPenaltyLoss, and not {type(penalty).__name__}'
+            )
+        return penalty
+
     def setup_optimizers(self) -> None:
         super().setup_optimizers()
         self.optimizer_d = self._build_optimizer('optim_d', self.net_d)
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """As :meth:`FaceSRModel.update_learning_rate`; that the generator's first step comes later is meant."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step', UserWarning)
+            super().update_learning_rate(current_iter, warmup_iter)
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Takes a training batch, whose size the discriminator must bear.
+
+        Raises:
+            OptionError: if it does not.
+        """
+        super().feed_data(data)
+        if self.batch.gt is not None:
+            refuse_size(self.get_bare_model(self.net_d), tuple(self.batch.gt.shape[-2:]))
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; the generator's last losses stay in the log where only the discriminator steps."""
@@ -69,23 +108,48 @@ class FaceGANModel(FaceSRModel):
     def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
         losses, figures = super()._generator_losses(batch)
         # The bare network: among several processes the discriminator's gradients are not what is shared here.
-        verdict = self._judge(self.get_bare_model(self.net_d), self.last_sr, batch)
-        losses['l_g_gan'] = self.cri_gan(verdict, True, is_disc=False)
+        net = self.get_bare_model(self.net_d)
+        fake_pred = self._judge(net, self.last_sr, batch)
+        if isinstance(self.cri_gan, RelativisticGANLoss):
+            with torch.no_grad():
+                real_pred = self._judge(net, batch.real, batch)
+            losses['l_g_gan'] = self.cri_gan.generator(fake_pred, real_pred)
+        else:
+            losses['l_g_gan'] = self.cri_gan(fake_pred, True, is_disc=False)
         return losses, figures
 
     def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
-        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.gt, fake))
-        losses = {
-            'l_d_real': self.cri_gan(real_pred, True, is_disc=True),
-            'l_d_fake': self.cri_gan(fake_pred, False, is_disc=True),
-        }
+        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.real, fake))
+        if isinstance(self.cri_gan, RelativisticGANLoss):
+            l_real, l_fake = self.cri_gan.critic(real_pred, fake_pred)
+        else:
+            l_real, l_fake = (self.cri_gan(*pair, is_disc=True) for pair in ((real_pred, True), (fake_pred, False)))
+        losses = {'l_d_real': l_real, 'l_d_fake': l_fake}
+        if self.cri_gp is not None:
+            losses.update(self._penalties(self.cri_gp, batch, fake, real_pred))
         return losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()}
+
+    def _penalties(
+        self, penalty: GradientPenaltyLoss, batch: Batch, fake: torch.Tensor, real_pred: torch.Tensor
+    ) -> Losses:
+        """What the critic pays for its slope, and, where that has a weight, for drifting away."""
+        net, real = self.get_bare_model(self.net_d), batch.real  # bare: nothing is to be sent in a double backward pass
+        mix = torch.rand(len(batch), 1, 1, 1, generator=self.generator, device=self.device)
+        losses = {'l_d_gp': penalty(lambda img: self._verdict(net, img, batch), real, fake, mix)}
+        if penalty.drift_weight:
+            losses['l_d_drift'] = penalty.drift(real_pred)
+        return losses
 
     def _judge(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
         """The discriminator's verdict as fp32 logits."""
-        condition = (batch.enlarged,) if getattr(self.get_bare_model(net), 'conditional', False) else ()
         with self.precision.autocast():
-            return net(self.precision.lay_out(img), *condition).float()
+            return self._verdict(net, img, batch).float()
+
+    def _verdict(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
+        """The discriminator's verdict, in the precision of the moment."""
+        bare = self.get_bare_model(net)
+        condition = (batch.enlarged,) if getattr(bare, 'conditional', False) else ()
+        return net(self.precision.lay_out(img, bare), *condition)
 
     @torch.no_grad()
     def _fakes(self) -> list[torch.Tensor]:

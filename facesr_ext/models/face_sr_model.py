@@ -4,6 +4,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import replace
 from os import path as osp
 from typing import Any
 
@@ -50,15 +51,16 @@ class FaceSRModel(ModelFiles):
         opt (dict): The option file. Beside BasicSR's sections: ``degradation``, what
             :class:`~facesr_ext.models.precision.Precision` reads, in ``logger`` what
             :class:`~facesr_ext.models.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
-            pass; default: all), ``grad_clip`` (largest gradient norm),
-            ``nonfinite_patience`` (skipped steps in a row before training stops; default 10), ``prior_targets`` and the
-            losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
+            pass; default: all), ``grad_clip`` (largest gradient norm), ``nonfinite_patience`` (skipped steps in a row
+            before training stops; default 10), ``prior_targets``, in ``optim_g`` also ``lr_scales`` (part of the
+            network -> factor of ``lr``), and the losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
 
     Raises:
         OptionError: for options that do not fit.
     """
 
     LOG_PREFIX = 'l_'
+    VALIDATION: type[Validation] = Validation
     TRAIN_KEYS = frozenset((
         *LOSS_TABLE, 'ema_decay', 'optim_g', 'scheduler', 'total_iter', 'warmup_iter', 'micro_batch', 'grad_clip',
         'nonfinite_patience', 'prior_targets',
@@ -92,6 +94,11 @@ class FaceSRModel(ModelFiles):
             )
         if self.is_train:
             self.init_training_settings()
+
+    @property
+    def factor(self) -> int:
+        """LR-to-result factor of what is computed now: ``scale``, unless the network is still to grow to it."""
+        return self.scale
 
     def _build_net(self, label: str) -> nn.Module:
         """Builds ``network_<label>``, brings it to the device and loads its ``pretrain_network_<label>``."""
@@ -260,7 +267,7 @@ class FaceSRModel(ModelFiles):
                 f'network_g: {type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
                 'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false'
             )
-        big = lq if enlarged else enlarge(lq, self.scale)
+        big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
         self._check_size(given)
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
@@ -385,7 +392,7 @@ class FaceSRModel(ModelFiles):
         name = dataloader.dataset.opt['name']
         if self.opt['rank'] == 0 and self.validated.get(name) != current_iter:
             self.validated[name] = current_iter
-            Validation(self, dataloader, current_iter).run(tb_logger, save_img)
+            self.VALIDATION(self, dataloader, current_iter).run(tb_logger, save_img)
 
     def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
         """One validation batch and its result."""
@@ -413,12 +420,16 @@ class FaceSRModel(ModelFiles):
         net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
         training = net.training
         net.eval()
+
+        def forward(lq: torch.Tensor) -> torch.Tensor:
+            return self._forward(net, replace(batch, lq=lq)).sr
+
         if tiling is not None and tiling.needed(batch.lq):
-            sr = upscale(net, batch.lq, self.info, self.scale, tiling, self_ensemble)
+            sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
             out = FSRNetOutput(sr, sr, (), ())
         else:
             out = self._forward(net, batch)
-            out = out._replace(sr=mirror_mean(out.sr, net, batch.lq)) if self_ensemble else out
+            out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
         net.train(training)
         return out
 
@@ -432,17 +443,22 @@ class FaceSRModel(ModelFiles):
     @master_only
     def _write_first_batch(self) -> None:
         """LQ | GT of the first batch, with the priors drawn: what the network is really given."""
-        batch, count = self.batch, min(8, len(self.batch))
-        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
-        if batch.planes is not None:
-            columns['parsing'] = _paint(batch.planes)
-        if batch.heatmaps is not None:
-            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        columns, count = self._first_batch_columns(), min(8, len(self.batch))
         pictures = {title: to_uint8(t[:count]) for title, t in columns.items() if t is not None}
         rows = [[pictures[title][i] for title in pictures] for i in range(count)]
         path = osp.join(self.opt['path']['visualization'], 'first_batch.png')
         write_image(path, contact_sheet(rows, list(pictures)))
         get_root_logger().info(f'First batch as the network sees it: {path}')
+
+    def _first_batch_columns(self) -> dict[str, torch.Tensor | None]:
+        """What is worth seeing of a batch, (N, 3, H, W) each, by its headline."""
+        batch = self.batch
+        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
+        if batch.planes is not None:
+            columns['parsing'] = _paint(batch.planes)
+        if batch.heatmaps is not None:
+            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+        return columns
 
 
 def _batch_psnr(sr: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:

@@ -26,6 +26,8 @@ class Batch:
         gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
         heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
         planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
+        unpaired (Tensor | None): (N, 3, h, w), RGB, [0, 1]: pictures that have nothing to do with the others.
+        z, other_z (Tensor | None): (N, K), standard normal: the random inputs of the result, and of a second one.
     """
 
     lq: torch.Tensor
@@ -35,9 +37,17 @@ class Batch:
     heatmap_mask: torch.Tensor | None = None
     planes: torch.Tensor | None = None
     plane_mask: torch.Tensor | None = None
+    unpaired: torch.Tensor | None = None
+    z: torch.Tensor | None = None
+    other_z: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lq)
+
+    @property
+    def real(self) -> torch.Tensor | None:
+        """What a discriminator is to take for real."""
+        return self.gt if self.unpaired is None else self.unpaired
 
     def small(self, scale: int) -> torch.Tensor:
         """(N, 3, H / scale, W / scale): the LQ at its own size, brought back to it where it is stored enlarged."""
@@ -82,6 +92,7 @@ def _parsing(out: FSRNetOutput, batch: Batch) -> tuple[Any, ...] | None:
 LOSS_TABLE: dict[str, LossSpec] = {
     'pixel_opt': LossSpec('pix', lambda out, batch: (out.sr, batch.gt)),
     'coarse_opt': LossSpec('coarse', lambda out, batch: (out.coarse, batch.gt)),
+    'content_opt': LossSpec('content', lambda out, batch: (out.sr, batch.gt)),
     'perceptual_opt': LossSpec('percep', lambda out, batch: (out.sr, batch.gt)),
     'landmark_opt': LossSpec('landmark', _landmarks),
     'parsing_opt': LossSpec('parsing', _parsing),
@@ -99,14 +110,19 @@ def build_losses(train_opt: dict[str, Any], device: torch.device) -> nn.ModuleDi
 
 
 def compute_losses(losses: nn.ModuleDict, out: FSRNetOutput, batch: Batch) -> dict[str, torch.Tensor]:
-    """Every loss that can be read from the batch, by its name in the log; (percep, style) pairs are taken apart."""
+    """Every loss that can be read from the batch, each part of it by its name in the log."""
     values: dict[str, torch.Tensor] = {}
     for key, loss in losses.items():
         inputs = LOSS_TABLE[key].reads(out, batch)
         if inputs is None:
             continue
-        value = loss(*inputs)
-        pair = value if isinstance(value, tuple) else (value,)
-        names = (LOSS_TABLE[key].log, 'style')
-        values.update({name: v for name, v in zip(names, pair, strict=False) if v is not None})
+        values.update(_parts(LOSS_TABLE[key].log, loss(*inputs)))
     return values
+
+
+def _parts(log: str, value: Any) -> dict[str, torch.Tensor]:
+    """What a loss gives, by name: a scalar, its parts under names of their own, or BasicSR's (percep, style)."""
+    if isinstance(value, dict):
+        return {f'{log}_{part}': inner for part, inner in value.items()}
+    pair = value if isinstance(value, tuple) else (value,)
+    return {name: inner for name, inner in zip((log, 'style'), pair, strict=False) if inner is not None}

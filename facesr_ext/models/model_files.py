@@ -16,7 +16,14 @@ from torch import nn
 from facesr_ext import __version__
 from facesr_ext.archs.arch_util import ArchInfo
 from facesr_ext.host.options import whole_number
-from facesr_ext.models.checkpoints import META_KEY, late_checkpoints, load_weights, read_weights, save_atomic
+from facesr_ext.models.checkpoints import (
+    META_KEY,
+    described_network,
+    late_checkpoints,
+    load_weights,
+    read_weights,
+    save_atomic,
+)
 from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
 from facesr_ext.models.precision import Precision
 
@@ -61,10 +68,10 @@ class ModelFiles(SRModel):
             CheckpointError: if a file is missing, damaged or does not fit.
         """
         paths = [load_path] if isinstance(load_path, str) else list(load_path)
-        state, used = read_weights(paths, param_key)
+        weights = read_weights(paths, param_key)
         bare, source = self.get_bare_model(net), ', '.join(paths)
-        load_weights(bare, state, source, strict)
-        get_root_logger().info(f'Loaded {type(bare).__name__} from {source} [{used}]')
+        load_weights(bare, weights.state, source, strict, described_network(weights.metadata))
+        get_root_logger().info(f'Loaded {type(bare).__name__} from {source} [{weights.used}]')
 
     def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
         """What a checkpoint holds: file label -> key in the file -> network."""

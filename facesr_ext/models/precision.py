@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from basicsr.archs.discriminator_arch import VGGStyleDiscriminator
 from torch import nn
 
 from facesr_ext.archs.arch_util import arch_info
@@ -12,6 +13,8 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host.options import known_name
 
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+PLAIN_LAYOUT = (VGGStyleDiscriminator,)
+"""Networks that flatten by ``view``, which fails on what is not stored channel by channel."""
 
 
 class Precision:
@@ -57,11 +60,18 @@ class Precision:
         if self.compiles and not penalised:
             net.compile()
 
-    def lay_out(self, value: nn.Module | torch.Tensor) -> Any:
-        """A network or an (N, C, H, W) batch in the memory layout chosen."""
+    def lay_out(self, value: nn.Module | torch.Tensor, net: nn.Module | None = None) -> Any:
+        """A network or an (N, C, H, W) batch in the memory layout chosen, if the network bears it.
+
+        Args:
+            value (Module | Tensor): What to lay out.
+            net (Module | None): The bare network that a batch is for.
+        """
+        plain = isinstance(value if net is None else net, PLAIN_LAYOUT)
+        layout = torch.contiguous_format if plain else self.layout
         if isinstance(value, torch.Tensor):
-            return value.contiguous(memory_format=self.layout)
-        return value.to(memory_format=self.layout)  # type: ignore[call-overload]
+            return value.contiguous(memory_format=layout)
+        return value.to(memory_format=layout)  # type: ignore[call-overload]
 
     def autocast(self) -> torch.autocast:
         """Context of a training forward pass."""

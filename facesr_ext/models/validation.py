@@ -87,12 +87,14 @@ class Validation:
             for i, (path, batch) in enumerate(group):
                 self._take(path, batch, _sample(out, i), save_img)
         self._write_sheet()
-        if self.rows and self.metrics:
+        if self.rows and len(self.rows[0]) > 1:  # more than names
             self._write_csv()
             means = self._means()
             self._log(means, tb_logger)
             if self.opt['is_train']:
                 self.model.keep_best(self.name, means)
+        elif self.sheet:
+            get_root_logger().info(f'{self.name}: nothing to measure; sheet: {self._report_path(".png")}')
 
     def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
         """Path and batch of one of the pictures that go through the network together."""
@@ -103,9 +105,14 @@ class Validation:
             if group and (len(group) == self.batch_size or not batch.fits(group[0][1])):
                 yield group
                 group = []
-            group.append(((data.get('lq_path') or data['gt_path'])[0], batch))
+            group.append((self._path(data), batch))
         if group:
             yield group
+
+    def _path(self, data: dict[str, Any]) -> str:
+        """What the result is named after."""
+        path: str = (data.get('lq_path') or data['gt_path'])[0]
+        return path
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
         if not self.opt['val'].get('pbar', False):
@@ -114,7 +121,7 @@ class Validation:
 
     def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
         """Measures one picture, saves it and puts it on the sheet."""
-        pictures = {'LQ': batch.small(self.model.scale), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
+        pictures = {'LQ': batch.small(self.model.factor), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
         images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
         name = osp.splitext(osp.basename(path))[0]
         if save_img:

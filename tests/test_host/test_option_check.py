@@ -23,7 +23,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host import option_check, runner
 from facesr_ext.host.option_check import check_file
 from facesr_ext.host.option_file import override_value
-from tests.support import OPTIONS, small_options, stock_copy, write_options
+from tests.support import OPTIONS, small_options, stock_copy, write_degradation_net, write_options
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 TRAIN_SET = '    dataroot_gt: builtin  # drawn faces, with labels; or a folder\n'
@@ -183,9 +183,35 @@ BAD = [
         'gives 68 landmarks', at='dataroot_gt: builtin', file='quickstart.yml'),
     Bad('budget', 'scale: 8', 'scale: 8\nchallenge: {max_params: 1000}', 'challenge:max_params', 'too many',
         at='challenge'),
+    Bad('penalty over BatchNorm', '  net_d_iters: 1', '  gradient_penalty_opt: {type: GradientPenaltyLoss}\n'
+        '  net_d_iters: 1', 'network_d:type', 'has BatchNorm', at='type: PatchDiscriminator'),
+    Bad('size and discriminator', 'input_size: 128', 'input_size: 256', 'network_d:type', 'it takes 256x256',
+        at='type: VGGStyle', file='esrgan.yml'),
+    Bad('size that a discriminator has not', 'input_size: 128', 'input_size: 192', 'network_d:type',
+        'must be 128 or 256', at='type: VGGStyle', file='esrgan.yml'),
+    Bad('relative Wasserstein', 'gan_type: vanilla', 'gan_type: wgan', 'train:gan_opt:gan_type',
+        'compares the two averages already', at='gan_type: wgan', file='esrgan.yml'),
+    Bad('published weights missing', 'strict_load_g: true', 'strict_load_g: true', 'path:pretrain_network_g',
+        'get it from https://github.com/xinntao/Real-ESRGAN/releases', at='pretrain_network_g',
+        file='test/esrgan_pretrained.yml'),
     Bad('short periods', 'periods: [100000]', 'periods: [5000]', 'train:scheduler:periods', 'would crash'),
     Bad('restart weights', 'restart_weights: [1]', 'restart_weights: [1, 1]', 'train:scheduler:restart_weights',
         '2 value(s) for 1 period(s)'),
+    # stages
+    Bad('stage key', 'iters: 60000', 'itres: 60000', 'train:stages:1:itres', 'an entry has size, iters',
+        file='srpggan_x4.yml'),
+    Bad('stage without end', 'iters: 40000', 'iters: ~', 'train:stages:0:iters', 'must be a whole number',
+        file='srpggan_x4.yml'),
+    Bad('fade of the first stage', 'iters: 40000', 'iters: 40000, fade: 0.5', 'train:stages:0:fade',
+        'has none before it', file='srpggan_x4.yml'),
+    Bad('size of a stage', '{size: 128', '{size: 96', 'train:stages', 'grow through 64, 128', at='  stages:',
+        file='srpggan_x4.yml'),
+    Bad('stages shorter than the training', 'total_iter: 100000', 'total_iter: 120000', 'train:total_iter',
+        'write total_iter: 100000', file='srpggan_x4.yml'),
+    Bad('critic of fewer stages', '  input_size: 128\n  scale: 4\n', '  input_size: 128\n  scale: 8\n', 'network_d',
+        'make scale and lr_stage agree', at='network_d:', file='srpggan_x4.yml'),
+    Bad('pictures and critic', '    image_size: 128', '    image_size: 64', 'network_d:type', 'it takes 128x128',
+        at='type: SRPGGANCritic', file='srpggan_x4.yml'),
     # devices and loaders
     Bad('GPUs that are not there', 'num_gpu: auto', 'num_gpu: 64', 'num_gpu', 'there are'),
     Bad('no workers to persist', 'num_worker_per_gpu: 2', 'num_worker_per_gpu: 0',
@@ -310,6 +336,9 @@ def test_shipped_files_have_no_findings(path: Path, place: Path) -> None:
     if weights:
         Path(weights).parent.mkdir(parents=True)
         torch.save({}, weights)
+    checkpoint = (opt.get('degradation') or {}).get('checkpoint')
+    if checkpoint:  # made by another recipe
+        write_degradation_net(Path(checkpoint), opt['scale'])
     assert check_file(str(path), 'train' if 'train' in opt else 'test') == []
 
 

@@ -132,13 +132,13 @@ def test_mean_of_checkpoints_takes_the_averaged_weights(place: Path) -> None:
     files = late_checkpoints(models / 'net_g_latest.pth', 3)
     assert [Path(f).name for f in files] == ['net_g_6.pth', 'net_g_8.pth', 'net_g_10.pth']
     assert [Path(f).name for f in late_checkpoints(models / 'net_g_6.pth', 2)] == ['net_g_4.pth', 'net_g_6.pth']
-    state, used = read_weights(files)
+    state, used, _ = read_weights(files)
     assert used == 'params_ema, mean of 3'
     emas = [load_checkpoint(f)['params_ema'] for f in files]
     for key, value in state.items():
         expected = torch.stack([ema[key].double() for ema in emas]).mean(0)
         assert value.dtype == torch.float32 and torch.allclose(value.double(), expected, atol=1e-7)
-    same = read_weights([files[0]] * 3)[0]
+    same = read_weights([files[0]] * 3).state
     assert all(torch.equal(same[key], emas[0][key]) for key in same)
     loaded = Restorer(files, device='cpu').net.state_dict()
     assert all(torch.equal(loaded[key], state[key]) for key in state)

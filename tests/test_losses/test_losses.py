@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from facesr_ext.errors import DependencyError
-from facesr_ext.losses.content_loss import VGGFeatureLoss
+from facesr_ext.losses.content_loss import ContentLoss, VGGFeatureLoss
 from facesr_ext.losses.prior_loss import LandmarkLoss, ParsingLoss
 from tests.support import write_vgg
 
@@ -69,3 +69,40 @@ def test_missing_vgg_weights_are_named(tmp_path: Path, monkeypatch: pytest.Monke
         DependencyError, match=r'(?s)vgg16-397923af\.pth.*https://download\.pytorch\.org.*pretrained_models'
     ):
         VGGFeatureLoss()
+
+
+def test_content_loss_of_pixels_loads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('FACESR_HOME', str(tmp_path))
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setenv('FACESR_OFFLINE', '1')
+    monkeypatch.chdir(tmp_path)
+    a, b = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    loss = ContentLoss('mse', pixel_weight=2.0)
+    assert set(loss(a, b)) == {'pix'} and torch.allclose(loss(a, b)['pix'], 2 * (a - b).square().mean())
+    assert not list(loss.parameters())
+    for mode in ('vgg', 'mix'):
+        with pytest.raises(DependencyError, match=r'vgg19-dcbb9e9d\.pth is missing'):
+            ContentLoss(mode)
+
+
+def test_content_loss_of_features_and_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('FACESR_HOME', str(tmp_path))
+    write_vgg(tmp_path, 'vgg19')
+    a, b = torch.rand(1, 3, 32, 32, requires_grad=True), torch.rand(1, 3, 32, 32)
+    mix = ContentLoss()
+    parts = mix(a, b)
+    assert set(parts) == {'pix', 'vgg'} and torch.allclose(parts['pix'], (a - b).square().mean())
+    assert mix.vgg is not None
+    before, wanted = mix.vgg.vgg(a)['conv5_4'], mix.vgg.vgg(b)['conv5_4']
+    assert before.min() < 0  # not yet through ReLU
+    assert torch.allclose(parts['vgg'], 0.006 * (before - wanted).square().mean())
+    parts['vgg'].backward()
+    assert a.grad is not None and a.grad.abs().sum() > 0
+    after = ContentLoss('vgg', layer='relu5_4', vgg_weight=1.0, vgg_criterion='l1')(a, b)
+    assert set(after) == {'vgg'}
+    assert torch.allclose(after['vgg'], (before.relu() - wanted.relu()).abs().mean(), rtol=1e-4)
+
+
+def test_content_loss_modes() -> None:
+    with pytest.raises(ValueError, match="mode is one of mse, vgg, mix, not 'l1'"):
+        ContentLoss('l1')

@@ -16,6 +16,7 @@ from facesr_ext.errors import CheckpointError
 from facesr_ext.models.checkpoints import (
     META_KEY,
     canonical_names,
+    described_network,
     load_checkpoint,
     load_weights,
     save_safetensors,
@@ -132,3 +133,24 @@ def test_partial_load_only_when_asked_and_told(told: pytest.LogCaptureFixture) -
         load_weights(net, {'else': torch.ones(1)}, 'x', False)
     load_weights(net, _net().state_dict(), 'x', False)
     assert len(told.records) == 1
+
+
+def test_what_would_fit_is_told() -> None:
+    """A warm start from another network: which one the file is of, as a section to be copied."""
+    described = described_network({'arch': {'type': 'SRResNet', 'scale': 4, 'num_block': 16}})
+    assert described == '{type: SRResNet, scale: 4, num_block: 16}'
+    state = {'first.weight': torch.ones(8, 3, 3, 3)}
+    with pytest.raises(CheckpointError, match=r'The file is of this network: \{type: SRResNet, .*num_block: 16\}'):
+        load_weights(_net(), state, 'psnr.pth', True, described)
+    assert described_network({}) is None
+    with pytest.raises(CheckpointError, match='9 of 9 entries missing') as err:
+        load_weights(_net(), state, 'foreign.pth', True)
+    assert 'this network' not in str(err.value)
+
+
+def test_missing_weights_that_others_have_published_are_named(tmp_path: Path) -> None:
+    name = 'ESRGAN_SRx4_DF2KOST_official-ff704c30.pth'
+    with pytest.raises(
+        CheckpointError, match=f'get it from https://github.com/xinntao/.*{name} and save it as .*{name}'
+    ):
+        load_checkpoint(tmp_path / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from facesr_ext.errors import OptionError
+from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss
 from facesr_ext.models import device as device_module
 from facesr_ext.models.checkpoints import load_checkpoint
 from facesr_ext.models.device import choose_device, sharing, wrap_distributed
@@ -196,6 +198,37 @@ def test_gradients_are_sent_with_the_last_micro_batch_only(group_of_one: None) -
         with sharing(net, last=number == 3):
             net(torch.ones(4, 2)).sum().backward()
     assert len(sent) == 1 and torch.equal(net.module.weight.grad, torch.full((1, 2), 12.0))
+
+
+def test_a_penalty_on_the_bare_critic_is_shared_too(group_of_one: None) -> None:
+    """What is sent is the whole gradient: where the processes' average is twice it, so is what each one gets."""
+
+    def doubled(state: None, bucket: Any) -> torch.futures.Future[torch.Tensor]:
+        done: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+        done.set_result(2 * bucket.buffer())
+        return done
+
+    doubled.__annotations__ = {'bucket': torch.distributed.GradBucket, 'return': torch.futures.Future[torch.Tensor]}
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(144, 1))
+    net: Any = wrap_distributed(copy.deepcopy(plain), torch.device('cpu'), False)
+    net.register_comm_hook(None, doubled)
+    real, fake, mix, penalty = (
+        torch.rand(2, 3, 8, 8),
+        torch.rand(2, 3, 8, 8),
+        torch.rand(2, 1, 1, 1),
+        GradientPenaltyLoss(),
+    )
+    for judge, bare in ((plain, plain), (net, net.module)):
+        (judge(fake).mean() - judge(real).mean() + penalty(bare, real, fake, mix)).backward()
+    assert all(
+        torch.equal(2 * a.grad, b.grad) for a, b in zip(plain.parameters(), net.module.parameters(), strict=True)
+    )
+
+
+def test_a_network_without_weights_stays_as_it_is(group_of_one: None) -> None:
+    net = nn.PixelShuffle(2)
+    assert wrap_distributed(net, torch.device('cpu'), False) is net
 
 
 def test_buffers_are_not_sent_between_two_passes(group_of_one: None) -> None:

@@ -1,0 +1,95 @@
+"""A degradation that a network has learnt from real LR pictures, without pairs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+
+from facesr_ext.archs.arch_util import ArchInfo, imresize, quantize
+from facesr_ext.archs.degradation_arch import DegradationNet
+from facesr_ext.degradations.base import Degradation
+from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.host.options import build_part
+from facesr_ext.host.registry import DEGRADATION_REGISTRY
+from facesr_ext.host.shipped import recipe_named
+from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, select_params
+
+
+@DEGRADATION_REGISTRY.register()
+class LearnedDegradation(Degradation):
+    """Degrades by a trained :class:`~facesr_ext.archs.degradation_arch.DegradationNet`, a new random z for each image.
+
+    Args:
+        scale (int): HR-to-LR factor; the network's.
+        checkpoint (str): What ``options/degradation_net.yml`` has trained; it holds what rebuilds the network.
+        enlarge (bool): Bring the LR back to HR size by MATLAB's bicubic, and round again: FSRNet's input. Default:
+            False.
+
+    Raises:
+        OptionError: for a missing file, one that holds another network, or one of another scale.
+        CheckpointError: for a damaged file.
+    """
+
+    def __init__(self, scale: int, checkpoint: str, enlarge: bool = False) -> None:
+        super().__init__(scale, enlarged=enlarge)
+        path = Path(checkpoint).expanduser()
+        if not path.is_file():
+            looked = f'there is no file {path} (looked for from {Path.cwd()})'
+            raise OptionError(f'degradation: checkpoint: {looked}; {_remedy(checkpoint)}')
+        self.path, self.net = path, _rebuild(path)
+        if self.net.scale != scale:
+            raise OptionError(
+                f'degradation: checkpoint: {path} reduces by {self.net.scale}, but scale is {scale}; take one that was '
+                f'trained with scale: {scale}'
+            )
+        self.info: ArchInfo = self.net.info
+
+    def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), or (N, 3, H, W) where ``enlarge`` is set."""
+        height, width = gt.shape[-2:]
+        self._check_size(height, width)
+        net = self.net.to(gt.device)
+        shape = (len(gt), net.z_size(height, width))
+        z = torch.randn(shape, generator=generator, device=generator.device).to(gt.device)
+        lq = quantize(net(gt, z))
+        return quantize(imresize(lq, (height, width))) if self.enlarged else lq
+
+    def _check_size(self, height: int, width: int) -> None:
+        fixed, multiple = self.info.fixed_size, self.info.multiple_of
+        if fixed and (height, width) != (fixed, fixed):
+            raise DatasetError(
+                f'{self.path} degrades pictures of {fixed}x{fixed} px alone, not of {width}x{height}; set image_size: '
+                f'{fixed}, or take a network with noise: per_layer'
+            )
+        if height % multiple or width % multiple:
+            raise DatasetError(
+                f'{self.path} degrades pictures whose sides are a multiple of {multiple}, not {width}x{height} px; '
+                'change image_size or gt_size'
+            )
+
+
+def _rebuild(path: Path) -> DegradationNet:
+    """The network of a checkpoint with its weights, ready for use, on the CPU."""
+    content = load_checkpoint(path)
+    arch: dict[str, Any] = (content.get(META_KEY) or {}).get('arch') or {}
+    if arch.get('type') != DegradationNet.__name__:
+        raise OptionError(
+            f'degradation: checkpoint: {path} holds {arch.get("type") or "nothing that names its network"}, not a '
+            'DegradationNet that DegradationModel has trained'
+        )
+    with torch.random.fork_rng(devices=[]):  # what it is initialised with is replaced: nobody else's draws change
+        net: DegradationNet = build_part(f'degradation: checkpoint: {path}', ARCH_REGISTRY, arch)
+    state, _ = select_params(content, None, str(path))
+    load_weights(net, state, str(path), strict=True)
+    return net.requires_grad_(False).eval()
+
+
+def _remedy(checkpoint: str) -> str:
+    """How to get a file that a shipped recipe would have written."""
+    run = re.search(r'experiments[/\\]([^/\\]+)[/\\]', checkpoint)
+    recipe = recipe_named(run.group(1)) if run else None
+    return f'train it first: python -m basicsr.train -opt {recipe}' if recipe else 'correct the path'

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import torch
+from basicsr.utils.registry import LOSS_REGISTRY
+from torch import nn
+from torch.nn import functional as F
+
+
+@LOSS_REGISTRY.register()
+class DiversityLoss(nn.Module):
+    """Asks two results for the same input to differ as their random inputs do, up to a bound.
+
+    ``loss_weight * mean(max(0, tau - ratio))``, where ratio is the mean absolute difference of the two pictures over
+    that of their z. Without the bound, a generator whose pixel loss is weak would go on until its pictures are noise.
+
+    Papers: Diversity-Sensitive Conditional Generative Adversarial Networks (Yang et al., ICLR 2019), which has the
+    bound; Mode Seeking Generative Adversarial Networks (Mao et al., CVPR 2019), which has the ratio.
+
+    Args:
+        loss_weight (float): Default: 1.0.
+        tau (float): The ratio that is enough. For pictures in [0, 1] and standard normal z, pictures whose pixels have
+            a standard deviation of s have a ratio of about s. Default: 0.5.
+
+    Raises:
+        ValueError: for a tau that is not above 0.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, tau: float = 0.5) -> None:
+        super().__init__()
+        if tau <= 0:
+            raise ValueError(f'DiversityLoss: tau is above 0, not {tau}')
+        self.loss_weight, self.tau = loss_weight, tau
+
+    def forward(
+        self, first: torch.Tensor, second: torch.Tensor, z_first: torch.Tensor, z_second: torch.Tensor
+    ) -> torch.Tensor:
+        """Compares two results for the same inputs.
+
+        Args:
+            first, second (Tensor): (N, 3, h, w), RGB, [0, 1].
+            z_first, z_second (Tensor): (N, K), what they were made with.
+
+        Returns:
+            Tensor: A scalar, [0, loss_weight * tau].
+        """
+        apart = (first - second).abs().flatten(1).mean(1)
+        ratio = apart / (z_first - z_second).abs().flatten(1).mean(1).clamp(min=1e-5)
+        return self.loss_weight * (self.tau - ratio).clamp(min=0).mean()
+
+
+@LOSS_REGISTRY.register()
+class LowPassLoss(nn.Module):
+    """Mean absolute error of the means over a sliding window: content and colour are held, noise and texture are free.
+
+    Paper: Frequency Separation for Real-World Super-Resolution (Fritsche, Gu, Timofte, ICCVW 2019): windows of 5 x 5.
+
+    Args:
+        loss_weight (float): Default: 1.0.
+        kernel_size (int): Height and width of the window, odd; at the borders it is reflected. Default: 5.
+
+    Raises:
+        ValueError: for an even or too small window.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, kernel_size: int = 5) -> None:
+        super().__init__()
+        if kernel_size < 3 or kernel_size % 2 == 0:
+            raise ValueError(f'LowPassLoss: kernel_size is odd and at least 3, not {kernel_size}')
+        self.loss_weight, self.kernel_size = loss_weight, kernel_size
+
+    def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Both (N, 3, h, w), RGB, [0, 1], larger than half a window -> a scalar."""
+        return self.loss_weight * self._low_pass(pred - target).abs().mean()
+
+    def _low_pass(self, img: torch.Tensor) -> torch.Tensor:
+        padded = F.pad(img, [self.kernel_size // 2] * 4, mode='reflect')
+        return F.avg_pool2d(padded, self.kernel_size, stride=1)

@@ -1,0 +1,111 @@
+"""The high-to-low network and its discriminator: published parameter counts, sizes, and what z does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from facesr_ext.archs.degradation_arch import DegradationDiscriminator, DegradationNet
+
+VARIED: dict[str, Any] = {'noise': 'per_layer', 'norm': 'none', 'num_feat': 16}
+
+
+def _parameters(net: torch.nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_published_parameter_counts() -> None:
+    """The authors' encoder-decoder has 1,336,518, three of them for noise of another kind; their plane has 266,816."""
+    net = DegradationNet()
+    assert net.plane is not None
+    plane = _parameters(net.plane) + net.conv_first.weight[:, 3].numel()
+    assert (_parameters(net) - plane, plane) == (1_336_518 - 3, 1_529_987 - 1_263_171)
+    assert len(net.blocks) == 12
+    assert _parameters(DegradationDiscriminator()) == 1_348_993
+    assert _parameters(DegradationDiscriminator(num_down=4)) == 1_382_017
+
+
+@pytest.mark.parametrize('norm', ['bn', 'instance', 'none'])
+@pytest.mark.parametrize(('scale', 'fold', 'blocks'), [(4, 1, 12), (8, 1, 14), (8, 2, 12), (4, 4, 8), (8, 8, 8)])
+def test_sizes_and_range(scale: int, fold: int, blocks: int, norm: str) -> None:
+    for options, sides in (({'noise': 'plane'}, (16 * scale,) * 2), (VARIED, (16 * scale, 24 * scale))):
+        net = DegradationNet(**{**options, 'scale': scale, 'fold': fold, 'norm': norm, 'num_feat': 4, 'residual': True})
+        assert len(net.blocks) == blocks + 2
+        hr = torch.rand(2, 3, *sides)
+        lq = net(hr, torch.randn(2, net.z_size(*sides)))
+        assert lq.shape == (2, 3, sides[0] // scale, sides[1] // scale)
+        assert lq.min() >= 0 and lq.max() <= 1
+
+
+@pytest.mark.parametrize('options', [{}, VARIED, {**VARIED, 'norm': 'instance', 'residual': True, 'fold': 2}])
+def test_z_changes_the_result_and_everything_learns(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**options)
+    hr = torch.rand(2, 3, 64, 64)
+    z, other = (torch.randn(2, net.z_size(64, 64)) for _ in range(2))
+    out = net(hr, z)
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    net.eval()
+    assert torch.equal(net(hr, z), net(hr, z)) and not torch.equal(net(hr, z), net(hr, other))
+    assert torch.equal(net(hr), net(hr, torch.zeros_like(z)))
+
+
+def test_per_layer_results_vary_from_the_beginning() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(noise='per_layer', norm='none', residual=True).eval()
+    with torch.no_grad():
+        lq = net(torch.rand(1, 3, 64, 64).expand(16, -1, -1, -1), torch.randn(16, net.z_size(64, 64)))
+    assert lq.std(0).mean() * 255 > 1
+
+
+def test_residual_begins_near_the_average_and_noise_planes_stay_where_they_are() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**VARIED, residual=True).eval()
+    hr = torch.rand(1, 3, 64, 64) * 0.2 + 0.4
+    assert (net(hr) - torch.nn.functional.avg_pool2d(hr, 4)).abs().max() < 0.1
+    z = torch.zeros(1, net.z_size(64, 64))
+    planes = z[:, -4 * 16 * 16 :].view(1, 4, 16, 16)  # the last ones have the LQ's size
+    changed = z.clone()
+    changed[:, -4 * 16 * 16 :].view_as(planes)[0, :, 8, 8] = 3
+    moved = (net(hr, changed) - net(hr, z)).abs().amax(1)[0] > 0
+    y, x = torch.nonzero(moved, as_tuple=True)
+    assert (y.min(), y.max(), x.min(), x.max()) == (3, 13, 3, 13)  # two blocks and the last convolution on
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'scale': 2}, 'scale is one of 4, 8, not 2'),
+        ({'noise': 'planes'}, "noise is one of plane, per_layer, not 'planes'"),
+        ({'norm': 'gn'}, 'norm is one of bn, instance, none'),
+        ({'fold': 3}, 'fold is one of 1, 2, 4, 8'),
+        ({'fold': 8}, 'fold is at most the scale 4, not 8'),
+        ({'size': 60}, 'size is a multiple of 16 for scale 4, not 60'),
+    ],
+)
+def test_network_refuses(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DegradationNet(**options)
+
+
+def test_z_of_another_size_is_refused() -> None:
+    net = DegradationNet(**VARIED)
+    with pytest.raises(ValueError, match=r'z has shape \(1, 64\), expected \(1, 1408\)'):
+        net(torch.rand(1, 3, 64, 64), torch.randn(1, 64))
+
+
+def test_discriminator_judges_packs_of_neighbours() -> None:
+    torch.manual_seed(0)
+    img = torch.rand(6, 3, 16, 16)
+    net = DegradationDiscriminator(num_feat=8, packed=2).eval()
+    verdict = net(img)
+    assert verdict.shape == (3, 1)
+    assert torch.allclose(net(img[2:4])[0], verdict[1], atol=1e-6)
+    filled = net(img[:5])  # the last pack: number five, and the first again
+    assert torch.allclose(filled[2], net(img[[4, 0]])[0], atol=1e-6)
+    assert net(img[:1]).shape == (1, 1)
+    with pytest.raises(ValueError, match='num_down at most num_block, not num_block 2, num_down 3'):
+        DegradationDiscriminator(num_block=2, num_down=3)

@@ -1,0 +1,82 @@
+"""NAFSR: parameter counts, any size, and that it begins as what it is added to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from facesr_ext.archs.arch_util import imresize
+from facesr_ext.archs.nafsr_arch import NAFSR, LayerNorm2d, NAFBlock
+from tests.support import SMALL_NETS
+
+SMALL = SMALL_NETS['NAFSR']
+
+
+@pytest.mark.parametrize(
+    ('options', 'count'),
+    [
+        ({}, 2_187_795),
+        ({'enc_blocks': (4, 4), 'mid_blocks': 4, 'dec_blocks': (4, 4)}, 2_094_195),
+        ({'num_feat': 64, 'enc_blocks': (2, 2), 'mid_blocks': 2, 'dec_blocks': (2, 2)}, 2_160_195),
+        ({'num_feat': 40, 'enc_blocks': (4, 4), 'mid_blocks': 6, 'dec_blocks': (4, 4)}, 1_832_523),
+    ],
+)
+def test_parameter_counts(options: dict[str, Any], count: int) -> None:
+    assert sum(p.numel() for p in NAFSR(**options).parameters()) == count
+
+
+@pytest.mark.parametrize('channels', [4, 48])
+def test_block_has_7_c_squared_and_33_c_and_begins_as_the_identity(channels: int) -> None:
+    block = NAFBlock(channels)
+    assert sum(p.numel() for p in block.parameters()) == 7 * channels**2 + 33 * channels
+    x = torch.rand(2, channels, 6, 5)
+    assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize('scale', [2, 4, 8])
+@pytest.mark.parametrize('skip', ['bicubic', 'bilinear', 'none'])
+def test_any_size_and_what_it_is_added_to(scale: int, skip: str) -> None:
+    torch.manual_seed(0)
+    net = NAFSR(scale, **SMALL, skip=skip)
+    lq = torch.rand(2, 3, 13, 6)
+    size = (13 * scale, 6 * scale)
+    assert net(lq).shape == (2, 3, *size)
+    with torch.no_grad():
+        for parameter in net.tail[-1].parameters():
+            parameter.zero_()
+    base = {
+        'bicubic': imresize(lq, size),
+        'bilinear': F.interpolate(lq, size, mode='bilinear', align_corners=False),
+        'none': torch.zeros(2, 3, *size),
+    }
+    assert torch.equal(net(lq), base[skip])
+
+
+def test_sizes_that_the_levels_do_not_divide_are_padded_by_repeating_the_border() -> None:
+    torch.manual_seed(0)
+    net = NAFSR(**SMALL, skip='none')
+    lq = torch.rand(1, 3, 7, 6)
+    padded = F.pad(lq, (0, 2, 0, 1), mode='replicate')
+    assert torch.allclose(net(lq), net(padded)[..., :28, :24], atol=1e-6)
+
+
+def test_layer_norm_is_over_the_channels_of_each_place() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(2, 6, 5, 4) * 3 + 1
+    out = LayerNorm2d(6, eps=1e-6)(x)
+    assert torch.allclose(out.mean(1), torch.zeros(2, 5, 4), atol=1e-5)
+    assert torch.allclose(out.var(1, correction=0), torch.ones(2, 5, 4), atol=1e-3)
+    channels_last = x.contiguous(memory_format=torch.channels_last)
+    assert LayerNorm2d(6)(channels_last).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_refuses() -> None:
+    with pytest.raises(ValueError, match='NAFSR: scale is one of 2, 4, 8, not 3'):
+        NAFSR(3)
+    with pytest.raises(ValueError, match="NAFSR: skip is one of bicubic, bilinear, none, not 'nearest'"):
+        NAFSR(skip='nearest')
+    with pytest.raises(ValueError, match='enc_blocks and dec_blocks have one number a level, not 3 and 2'):
+        NAFSR(enc_blocks=(1, 1, 1))

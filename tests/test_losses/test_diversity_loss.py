@@ -1,0 +1,53 @@
+"""Losses of the high-to-low network: bounded diversity, low-pass content, and BasicSR's hinge as the papers have it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from basicsr.losses import build_loss
+
+from facesr_ext.losses.diversity_loss import DiversityLoss, LowPassLoss
+
+
+def test_diversity_is_bounded_and_asks_for_no_more_than_tau() -> None:
+    loss = DiversityLoss(loss_weight=2.0, tau=0.1)
+    z = torch.zeros(2, 8), torch.ones(2, 8)  # one apart
+    first = torch.full((2, 3, 4, 4), 0.5, requires_grad=True)
+    same = loss(first, first.detach(), *z)
+    assert same.item() == pytest.approx(0.2)
+    for apart, left in ((0.05, 0.05), (0.1, 0.0), (0.3, 0.0)):
+        first.grad = None
+        value = loss(first, first.detach() - apart, *z)
+        value.backward()
+        assert value.item() == pytest.approx(2 * left, abs=1e-6)
+        if apart != 0.1:
+            assert first.grad is not None and bool(first.grad.any()) == (left > 0)
+    assert first.grad is not None and not first.grad.any()
+
+
+def test_diversity_wants_pictures_apart_as_their_z_are_each_for_itself() -> None:
+    first = torch.zeros(2, 3, 4, 4)
+    second = torch.stack([torch.full((3, 4, 4), 0.2), torch.zeros(3, 4, 4)])
+    z = torch.zeros(2, 8), torch.full((2, 8), 2.0)
+    assert DiversityLoss(tau=0.3)(first, second, *z).item() == pytest.approx((0.2 + 0.3) / 2)
+    with pytest.raises(ValueError, match='tau is above 0, not 0'):
+        DiversityLoss(tau=0)
+
+
+def test_low_pass_holds_colour_and_lets_texture_go() -> None:
+    loss, img = LowPassLoss(), torch.rand(1, 3, 16, 16)
+    assert loss(img, img + 0.1).item() == pytest.approx(0.1, abs=1e-6)
+    checker = ((torch.arange(16)[:, None] + torch.arange(16)) % 2 * 0.2 - 0.1).expand(1, 3, -1, -1)
+    assert loss(img + checker, img) < 0.06 * checker.abs().mean()
+    assert LowPassLoss(loss_weight=3.0)(img, img + 0.1).item() == pytest.approx(0.3, abs=1e-6)
+    with pytest.raises(ValueError, match='kernel_size is odd and at least 3, not 4'):
+        LowPassLoss(kernel_size=4)
+
+
+def test_hinge_has_the_signs_of_the_paper() -> None:
+    """max(0, 1 - D(real)) + max(0, 1 + D(fake)) for the discriminator, -D(fake) for the generator."""
+    hinge = build_loss({'type': 'GANLoss', 'gan_type': 'hinge', 'loss_weight': 0.05})
+    verdict = torch.tensor([-2.0, 0.5, 3.0])
+    assert hinge(verdict, True, is_disc=True).item() == pytest.approx((3 + 0.5 + 0) / 3)
+    assert hinge(verdict, False, is_disc=True).item() == pytest.approx((0 + 1.5 + 4) / 3)
+    assert hinge(verdict, True, is_disc=False).item() == pytest.approx(-0.05 * 0.5)

@@ -1,0 +1,196 @@
+"""Training a high-to-low network without pairs: what its losses see, validation by spread, exact resume, refusals."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from basicsr.data import build_dataloader, build_dataset
+from basicsr.models import build_model
+from basicsr.utils.options import parse_options
+from torch.nn import functional as F
+
+from facesr_ext.data.image_io import read_image
+from facesr_ext.errors import OptionError
+from facesr_ext.models.checkpoints import load_checkpoint
+from facesr_ext.models.degradation_validation import spread
+from tests.support import OPTIONS, small_options, write_options
+
+
+def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = 'degradation_net', **changes: Any) -> Any:
+    opt = small_options(OPTIONS / f'{name}.yml')
+    for key, value in changes.items():
+        section, _, inner = key.partition('__')
+        opt[section] = {**opt[section], inner: value} if inner else value
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
+    parsed, _ = parse_options(str(tmp_path), is_train=True)
+    for key in ('models', 'training_states', 'visualization'):
+        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    return build_model(parsed)
+
+
+def _batch(size: int = 4, side: int = 64, scale: int = 8) -> dict[str, Any]:
+    g = torch.Generator().manual_seed(0)
+    lq = torch.rand(size, 3, side // scale, side // scale, generator=g)
+    return {'gt': torch.rand(size, 3, side, side, generator=g), 'lq': lq, 'gt_path': ['a.png'] * size}
+
+
+def _step(model: Any, iteration: int, data: dict[str, Any]) -> None:
+    model.update_learning_rate(iteration)
+    model.feed_data(data)
+    model.optimize_parameters(iteration)
+
+
+def test_what_each_loss_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pixel loss the averaged HR face, the discriminator the real LR faces, the diversity loss two results."""
+    model, data = _model(tmp_path, monkeypatch), _batch()
+    seen: dict[str, Any] = {}
+    model.losses['pixel_opt'].register_forward_pre_hook(lambda _, inputs: seen.update(pixel=inputs))
+    model.cri_diversity.register_forward_pre_hook(lambda _, inputs: seen.update(diversity=inputs))
+    judged: list[torch.Tensor] = []
+    model.net_d.register_forward_pre_hook(lambda _, inputs: judged.append(inputs[0]))
+    _step(model, 1, data)
+    assert torch.equal(seen['pixel'][1], F.avg_pool2d(data['gt'], 8))
+    first, second, z, other = seen['diversity']
+    assert torch.equal(first, seen['pixel'][0]) and not torch.equal(first, second)
+    batch = model.batch  # two cameras, the same noise
+    assert torch.equal(z, batch.z[:, :8]) and torch.equal(other, batch.other_z[:, :8]) and not torch.equal(z, other)
+    assert torch.equal(batch.z[:, 8:], batch.other_z[:, 8:])
+    assert [t.shape for t in judged] == [first.shape] * 3
+    assert torch.equal(judged[0], first) and torch.equal(judged[1], data['lq']) and torch.equal(judged[2], first)
+    names = {'l_g_pix', 'l_g_gan', 'l_g_diversity', 'l_d_real', 'l_d_fake', 'psnr', 'grad_norm_g', 'grad_norm_d'}
+    assert names <= set(model.get_current_log())
+    sheet = read_image(Path(model.opt['path']['visualization']) / 'first_batch.png')
+    assert sheet.shape[1] == 3 * (64 + 2)  # HR | averaged | real LR
+
+
+def test_z_is_a_function_of_seed_and_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model(tmp_path, monkeypatch)
+    drawn = []
+    for iteration in (1, 2, 1):
+        model.update_learning_rate(iteration)
+        model.feed_data(_batch())
+        drawn.append(model.batch.z)
+    assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
+
+
+def test_the_published_recipe_steps_the_generator_every_fifth_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _model(tmp_path, monkeypatch, 'degradation_net_paper')
+    moved = []
+    for iteration in range(1, 11):
+        before = model.net_g.conv_last.weight.clone()
+        _step(model, iteration, _batch(scale=4))
+        moved.append(not torch.equal(before, model.net_g.conv_last.weight))
+    assert moved == [False, False, False, False, True] * 2
+    assert model.cri_diversity is None and not hasattr(model, 'net_g_ema')
+    assert all(g['lr'] == 1e-4 for o in model.optimizers for g in o.param_groups)
+
+
+def test_validation_measures_the_spread_of_ten_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model(tmp_path, monkeypatch)
+    opt = {
+        'name': 'val', 'type': 'UnpairedFaceDataset', 'phase': 'val', 'scale': 8, 'dataroot_gt': 'builtin',
+        'dataroot_lq': 'builtin', 'image_size': 64, 'num_faces': 2,
+    }  # fmt: skip
+    data = build_dataset(opt)
+    scalars: dict[str, float] = {}
+
+    class Board:
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            scalars[name] = value
+
+    model.validation(build_dataloader(data, opt), 0, Board())
+    folder = Path(model.opt['path']['visualization'])
+    with (folder / 'val_0.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['name'] for row in rows] == [Path(p).stem for p in data.paths]
+    draws = model.draws(data[0]['gt'][None], data[0]['gt_path'], 10)
+    assert float(rows[0]['std_z']) == pytest.approx(spread(draws)) and spread(draws) > 0
+    assert scalars['metrics/val/std_z'] == pytest.approx(sum(float(row['std_z']) for row in rows) / 2)
+    assert read_image(folder / 'val_0.png').shape[1] == 12 * (64 + 2)  # HR | averaged | ten results
+
+
+def test_spread_is_in_8_bit_units() -> None:
+    levels = torch.tensor([100.0, 102.0, 104.0]).view(3, 1, 1, 1).expand(3, 3, 4, 4) / 255
+    assert spread(levels) == pytest.approx(2.0)
+    assert spread(levels + 0.3 / 255) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'degradation': {'preset': 'bicubic_x8'}}, 'degradation: is what DegradationModel is to learn'),
+        ({'network_g': {'type': 'FSRNet', 'num_feat': 4}}, 'network_g: DegradationModel trains a DegradationNet'),
+        ({'train__pixel_opt': None}, 'there is no loss'),
+        ({'train__diversity_opt': {'type': 'DiversityLoss', 'tau': -1}}, 'train: diversity_opt: .*tau is above 0'),
+    ],
+)
+def test_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        _model(tmp_path, monkeypatch, **changes)
+
+
+def test_data_that_do_not_fit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model(tmp_path, monkeypatch, 'degradation_net_paper')
+    for data, message in (
+        ({'gt': torch.rand(2, 3, 64, 64)}, 'needs HR and real LR faces; take UnpairedFaceDataset'),
+        (_batch(2, 64, 8), 'LR faces have 8x8 px, expected 16x16 px'),
+        (_batch(2, 128, 4), 'takes HR faces of 64x64 px, not 128x128; set its size, or image_size'),
+        (_batch(2, 72, 4), 'must be a multiple of 16'),
+    ):
+        model.update_learning_rate(1)
+        with pytest.raises(OptionError, match=message):
+            model.feed_data(data)
+
+
+def test_validation_refuses_what_has_no_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = {
+        'name': 'val', 'type': 'UnpairedFaceDataset', 'phase': 'val', 'scale': 8, 'dataroot_gt': 'builtin',
+        'dataroot_lq': 'builtin', 'image_size': 64, 'num_faces': 1,
+    }  # fmt: skip
+    loader = build_dataloader(build_dataset(opt), opt)
+    for key, value, message in (
+        ('metrics', {'psnr': {'type': 'psnr_y', 'crop_border': 0}}, 'there is no true LR to compare with'),
+        ('tile', {'size': 64, 'overlap': 0}, 'takes whole faces'),
+    ):
+        model = _model(tmp_path, monkeypatch, **{f'val__{key}': value})
+        with pytest.raises(OptionError, match=f'val: {key}: .*{message}'):
+            model.validation(loader, 0, None)
+
+
+def test_killed_and_resumed_gives_the_same_weights(tmp_path: Path) -> None:
+    """kill -9 once a state of mid-epoch is there; spectral normalisation's vectors are part of it."""
+    opt = small_options(OPTIONS / 'degradation_net.yml')
+    opt['train'].update(total_iter=30, net_d_iters=2)
+    opt['datasets']['train'].update(num_faces=10, batch_size_per_gpu=4, crop_scale=[0.8, 1.0])
+    opt['logger']['save_checkpoint_freq'] = 4
+    opt['val']['val_freq'] = 20
+    file = write_options(opt, tmp_path / 'opt.yml')
+    command = [sys.executable, '-m', 'basicsr.train', '-opt', str(file)]
+    finals = []
+    for place in ('unbroken', 'broken'):
+        cwd = tmp_path / place
+        cwd.mkdir()
+        run = cwd / 'experiments' / opt['name']
+        with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while place == 'broken' and process.poll() is None and not (run / 'training_states' / '4.state').exists():
+                time.sleep(0.02)
+            if place == 'broken':
+                process.kill()
+        if place == 'broken':
+            assert not (run / 'models' / 'net_g_latest.pth').exists(), 'it ended before it could be killed'
+            subprocess.run([*command, '--auto_resume'], cwd=cwd, capture_output=True, check=True)
+        names = ('net_g_latest', 'net_d_latest')
+        finals.append([load_checkpoint(run / 'models' / f'{name}.pth')['params'] for name in names])
+    for unbroken, broken in zip(*finals, strict=True):
+        assert unbroken.keys() == broken.keys()
+        assert all(torch.equal(unbroken[key], broken[key]) for key in unbroken)

@@ -1,0 +1,224 @@
+"""The critic's side of training: gradient penalty, what a discriminator must be, and the names in the log."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from basicsr.models import build_model
+from basicsr.utils.options import parse_options
+
+from facesr_ext.errors import CheckpointError, OptionError
+from tests.support import OPTIONS, small_options, write_options
+
+CRITIC = {'type': 'WGANCritic', 'num_feat': 4, 'input_size': 64}
+WGAN = {'type': 'GANLoss', 'gan_type': 'wgan', 'loss_weight': 1e-3}
+PENALTY = {'type': 'GradientPenaltyLoss'}
+
+
+def _options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> dict[str, Any]:
+    """fsrgan.yml, shrunken and changed, as BasicSR's runner hands it to a model; sections are added to."""
+    opt = small_options(OPTIONS / 'fsrgan.yml')
+    opt['train']['scheduler']['periods'] = [100]
+    for key, value in changes.items():
+        opt[key] = {**opt[key], **value} if key in ('train', 'path') else value
+    return _parsed(opt, tmp_path, monkeypatch)
+
+
+def _parsed(opt: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
+    parsed, _ = parse_options(str(tmp_path), is_train=True)
+    for key in ('models', 'training_states', 'visualization'):
+        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
+    return parsed
+
+
+def _shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A shipped file, shrunken, without VGG's weights, as BasicSR's runner hands it to a model."""
+    opt = small_options(OPTIONS / f'{name}.yml')
+    if 'content_opt' in opt['train']:
+        opt['train']['content_opt']['mode'] = 'mse'
+    return _parsed(opt, tmp_path, monkeypatch)
+
+
+def _step(model: Any, iteration: int = 1, size: int = 4, side: int = 64) -> dict[str, float]:
+    g = torch.Generator().manual_seed(iteration)
+    model.update_learning_rate(iteration)
+    data = {
+        'gt': torch.rand(size, 3, side, side, generator=g),
+        'parsing': torch.randint(0, 19, (size, side, side), generator=g),
+        'gt_path': [f'{i}.png' for i in range(size)],
+    }
+    model.feed_data(data)
+    model.optimize_parameters(iteration)
+    return dict(model.get_current_log())
+
+
+def _wgan(**more: Any) -> dict[str, Any]:
+    return {'gan_opt': WGAN, 'gradient_penalty_opt': {**PENALTY, **more}}
+
+
+def test_log_of_a_wgan_with_penalty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_model(_options(tmp_path, monkeypatch, network_d=CRITIC, train=_wgan()))
+    log = _step(model)
+    assert {'l_d_real', 'l_d_fake', 'l_d_gp', 'out_d_real', 'out_d_fake', 'l_g_gan'} <= set(log)
+    assert 'l_d_drift' not in log and log['l_d_gp'] > 0
+    assert log['l_d_real'] == pytest.approx(-log['out_d_real'])
+    assert log['l_d_fake'] == pytest.approx(log['out_d_fake'])
+    model = build_model(_options(tmp_path, monkeypatch, network_d=CRITIC, train=_wgan(drift_weight=0.5)))
+    log = _step(model)
+    assert log['l_d_drift'] > 0
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_micro_batches_give_the_critic_the_whole_batch_s_gradient(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grads = []
+    for micro in (None, 2):
+        train = {**_wgan(drift_weight=1e-3), 'micro_batch': micro, 'net_d_init_iters': 9}
+        torch.manual_seed(0)
+        opt = _options(tmp_path, monkeypatch, network_d=CRITIC, precision=precision, train=train)
+        opt['network_g']['norm'] = 'none'  # BatchNorm sees its micro-batch
+        model = build_model(opt)
+        _step(model)
+        grads.append(torch.cat([p.grad.flatten() for p in model.net_d.parameters()]))
+    scale = grads[0].abs().max()
+    assert scale > 0
+    assert torch.allclose(grads[0], grads[1], atol=float(scale) * (1e-4 if precision == 'fp32' else 0.05))
+
+
+def test_a_critic_with_batch_norm_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OptionError, match=r'network_d: PatchDiscriminator has BatchNorm \(body\.3\).*WGANCritic'):
+        build_model(_options(tmp_path, monkeypatch, train=_wgan()))
+
+
+def test_another_loss_in_its_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gradient_penalty_opt': {'type': 'MSELoss'}})
+    with pytest.raises(OptionError, match='gradient_penalty_opt: type is GradientPenaltyLoss, and not MSELoss'):
+        build_model(opt)
+
+
+@pytest.mark.parametrize('gan_type', ['wgan', 'hinge', 'vanilla', 'lsgan', 'wgan_softplus'])
+def test_signs_and_weights_of_basicsr_s_gan_losses(
+    gan_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weight is the generator's alone; the critic raises real verdicts, the generator its own."""
+    gan_opt = {'type': 'GANLoss', 'gan_type': gan_type, 'loss_weight': 0.25}
+    opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gan_opt': gan_opt})
+    opt['train']['optim_d'].update(type='SGD', lr=0.0)
+    opt['train']['optim_d'].pop('betas')
+    log = _step(build_model(opt))
+    real, fake = log['out_d_real'], log['out_d_fake']  # the generator and the critic step saw the same verdicts
+    at_zero = {'wgan': 0.0, 'hinge': 1.0, 'vanilla': 0.693147, 'lsgan': None, 'wgan_softplus': 0.693147}[gan_type]
+    slope = {'wgan': 1.0, 'hinge': 1.0, 'vanilla': 0.5, 'lsgan': None, 'wgan_softplus': 0.5}[gan_type]
+    if at_zero is None or slope is None:
+        assert log['l_g_gan'] == pytest.approx(0.25 * (fake - 1) ** 2, rel=1e-3)
+        assert log['l_d_real'] == pytest.approx((real - 1) ** 2, rel=1e-3)
+        return
+    base = 0.0 if gan_type == 'hinge' else at_zero
+    assert log['l_g_gan'] == pytest.approx(0.25 * (base - slope * fake), abs=1e-4)
+    assert log['l_d_real'] == pytest.approx(at_zero - slope * real, abs=1e-3)
+    assert log['l_d_fake'] == pytest.approx(at_zero + slope * fake, abs=1e-3)
+
+
+@pytest.mark.parametrize('discriminator', ['SRGANDiscriminator', 'PatchDiscriminator', 'UNetDiscriminatorSN'])
+@pytest.mark.parametrize('gan_type', ['vanilla', 'hinge'])
+def test_relativistic_training(
+    discriminator: str, gan_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both verdicts enter both losses; the real one's gradient stays out of the generator's step."""
+    section = {'type': discriminator, 'num_feat': 4}
+    section.update(
+        {'SRGANDiscriminator': {'input_size': 64}, 'UNetDiscriminatorSN': {'num_in_ch': 3}}.get(discriminator, {})
+    )
+    train = {'gan_opt': {'type': 'RelativisticGANLoss', 'gan_type': gan_type, 'loss_weight': 5e-3}, 'micro_batch': 2}
+    model = build_model(_options(tmp_path, monkeypatch, network_d=section, train=train))
+    log = _step(model)
+    assert log['l_g_gan'] > 0 and log['l_d_real'] > 0 and log['l_d_fake'] > 0
+    assert all(p.grad is not None and p.requires_grad for p in model.net_d.parameters())
+    log = _step(model, 2)
+    assert log['grad_norm_d'] > 0
+
+
+def test_content_loss_is_logged_by_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = {'pixel_opt': None, 'content_opt': {'type': 'ContentLoss', 'mode': 'mse'}}
+    log = _step(build_model(_options(tmp_path, monkeypatch, train=train)))
+    assert log['l_g_content_pix'] > 0 and 'l_g_content' not in log and 'l_g_pix' not in log
+
+
+@pytest.mark.parametrize(
+    ('network_d', 'side', 'message'),
+    [
+        (
+            {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4},
+            64,
+            '64x64 px .*it takes 128x128.*128 or 256',
+        ),
+        ({'type': 'WGANCritic', 'num_feat': 4, 'input_size': 96}, 64, 'WGANCritic cannot judge the 64x64 px.*96x96'),
+        ({'type': 'PatchDiscriminator', 'num_feat': 4}, 72, 'it takes a multiple of 16'),
+        ({'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}, 68, 'it takes a multiple of 8'),
+    ],
+)
+def test_faces_of_a_size_that_the_discriminator_does_not_take(
+    network_d: dict[str, Any], side: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network_g = {'type': 'MSRResNet', 'num_feat': 4, 'num_block': 1, 'upscale': 4}
+    train = {'coarse_opt': None, 'parsing_opt': None, 'prior_targets': None}
+    changes = {'network_g': network_g, 'network_d': network_d, 'scale': 4, 'degradation': {'preset': 'bicubic_x4'}}
+    model = build_model(_options(tmp_path, monkeypatch, train=train, **changes))
+    with pytest.raises(OptionError, match=f'network_d: .*{message}'):
+        _step(model, side=side)
+
+
+@pytest.mark.parametrize(
+    ('network_g', 'network_d'),
+    [
+        ({'type': 'RRDBNet', 'num_block': 1, 'num_grow_ch': 4}, {'type': 'VGGStyleDiscriminator', 'input_size': 128}),
+        ({'type': 'RRDBNet', 'num_block': 1, 'num_grow_ch': 4}, {'type': 'UNetDiscriminatorSN'}),
+    ],
+)
+def test_basicsr_s_networks_as_they_are(
+    network_g: dict[str, Any], network_d: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = {'coarse_opt': None, 'parsing_opt': None, 'prior_targets': None}
+    changes = {
+        'network_g': {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, **network_g},
+        'network_d': {'num_in_ch': 3, 'num_feat': 4, **network_d},
+        'scale': 4,
+        'degradation': {'preset': 'bicubic_x4'},
+    }
+    model = build_model(_options(tmp_path, monkeypatch, train=train, **changes))
+    for iteration in (1, 2):
+        log = _step(model, iteration, size=2, side=128)
+    assert model.bad_steps == {'g': 0, 'd': 0} and log['l_g_gan'] > 0 and log['grad_norm_d'] > 0
+
+
+def test_what_basicsr_s_parts_refuse_is_an_option_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network_d = {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4, 'input_size': 64}
+    with pytest.raises(OptionError, match='network_d: input size must be 128 or 256, but received 64'):
+        build_model(_options(tmp_path, monkeypatch, network_d=network_d))
+    with pytest.raises(OptionError, match='train: gan_opt: GAN type wgn is not implemented'):
+        build_model(_options(tmp_path, monkeypatch, train={'gan_opt': {'type': 'GANLoss', 'gan_type': 'wgn'}}))
+
+
+@pytest.mark.parametrize('recipe', ['srgan', 'srwgan_gp'])
+def test_the_generator_starts_from_the_averaged_weights_of_srresnet(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transfer of report S3: the shipped files' networks are one, so nothing is to be adapted."""
+    psnr = build_model(_shipped('srresnet', tmp_path, monkeypatch))
+    _step(psnr)
+    psnr.save(0, -1)
+    wanted = psnr.net_g_ema.state_dict()
+    opt = _shipped(recipe, tmp_path, monkeypatch)
+    opt['path']['pretrain_network_g'] = str(Path(psnr.opt['path']['models']) / 'net_g_latest.pth')
+    model = build_model(opt)
+    for net in (model.net_g, model.net_g_ema):
+        assert all(torch.equal(value, wanted[key]) for key, value in net.state_dict().items())
+    opt['network_g']['num_block'] = 2
+    with pytest.raises(CheckpointError, match=r'(?s)does not fit SRResNet.*of this network: .*num_block: 1[,}]'):
+        build_model(opt)

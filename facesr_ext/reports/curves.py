@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 Curve = tuple[Sequence[float], Sequence[float]]
+_MANY = 40
 
 
 def draw_curves(panels: Mapping[str, Mapping[str, Curve]], x_label: str = 'iteration') -> np.ndarray:
@@ -16,7 +18,8 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], x_label: str = 'itera
 
     Args:
         panels (Mapping): Title -> name of each curve -> its x and y. A title that ends in '(log)' asks for a
-            logarithmic axis; a curve whose name begins with 'bicubic' is dashed.
+            logarithmic axis; a curve whose name begins with 'bicubic' is dashed. One of many points is drawn faintly,
+            with its running mean over a thirtieth of them.
         x_label (str): Below each panel. Default: iteration.
 
     Returns:
@@ -29,8 +32,7 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], x_label: str = 'itera
     for number, (title, curves) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(rows, columns, number)
         for name, (x, y) in curves.items():
-            style = '--' if name.startswith('bicubic') else '-'
-            axes.plot(x, y, style, label=name, linewidth=1.2, marker='.' if len(x) < 40 else None)
+            _draw(axes, name, x, y)
         axes.set_title(title.removesuffix(' (log)'), fontsize=10)
         axes.set_xlabel(x_label, fontsize=8)
         axes.set_yscale('log' if title.endswith('(log)') else 'linear')
@@ -39,3 +41,16 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], x_label: str = 'itera
         axes.legend(fontsize=8)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def _draw(axes: Axes, name: str, x: Sequence[float], y: Sequence[float]) -> None:
+    """One curve."""
+    style = '--' if name.startswith('bicubic') else '-'
+    if len(x) < _MANY:
+        axes.plot(x, y, style, label=name, linewidth=1.2, marker='.')
+        return
+    (faint,) = axes.plot(x, y, style, linewidth=0.6, alpha=0.35)
+    window = max(2, len(x) // 30)
+    mean = np.convolve(y, np.full(window, 1 / window), 'valid')
+    middle = slice((window - 1) // 2, (window - 1) // 2 + len(mean))
+    axes.plot(x[middle], mean, style, label=name, linewidth=1.4, color=faint.get_color())

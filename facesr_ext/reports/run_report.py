@@ -113,7 +113,8 @@ def _hyper_parameters(log: RunLog) -> list[tuple[str, str]]:
     for key, value in log.options.items():
         parts = key.split(':')
         elsewhere = parts[0].startswith(_ELSEWHERE) or any(part.endswith('_opt') for part in parts)
-        if not elsewhere and parts[-1] not in _ADDED and parts[:2] != ['val', 'metrics'] and value != 'None':
+        added = parts[-1] in _ADDED or (parts[0], parts[-1]) == ('datasets', 'scale')
+        if not elsewhere and not added and parts[:2] != ['val', 'metrics'] and value != 'None':
             rows.append((key, value))
     return [('training pictures', f'{log.images:,d}')] * (log.images is not None) + rows
 

@@ -330,7 +330,35 @@ def test_check_by_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert ended.value.code == 0 and 'a.zip: 4 results, verified' in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:
         main(['submit', str(place / 'results')])
-    assert ended.value.code == 2 and 'name the folder of LQ pictures, and -o OUT.zip' in capsys.readouterr().err
+    assert ended.value.code == 2 and 'name the folder of LQ pictures' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('source', 'arguments', 'message'),
+    [
+        ('results', ['--self-ensemble'], '--self-ensemble is not for a folder of results'),
+        ('results', ['--max-params', '9'], '--max-params is not for a folder of results'),
+        ('results', ['--extra-data'], '--extra-data is not for results without --runtime'),
+        ('net.pth', ['--scale', '4'], '--scale is not for a checkpoint'),
+        ('results', ['--check', '--runtime', '1'], '--runtime is not for --check'),
+        ('results', ['--score', 'gt'], 'LQ is not for --score'),
+    ],
+)
+def test_options_that_would_do_nothing(
+    source: str, arguments: list[str], message: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(['submit', str(place / source), str(place / 'lq'), *arguments])
+    assert ended.value.code == 2 and f'submit: {message}' in capsys.readouterr().err
+
+
+def test_results_with_a_readme_by_the_command(place: Path) -> None:
+    arguments = ['--format', 'flat', '--runtime', '0.25', '--device', 'cuda', '--extra-data', '--description', 'mine']
+    with pytest.raises(SystemExit) as ended:
+        main(['submit', str(place / 'results'), str(place / 'lq'), '-o', str(place / 'a.zip'), *arguments])
+    assert ended.value.code == 0
+    with zipfile.ZipFile(place / 'a.zip') as archive:
+        assert archive.read('readme.txt').decode() == Readme(0.25, False, True, 'mine').text()
 
 
 def test_encoded_pictures_are_what_is_written(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_mean_of_counters_is_the_last_ones(tmp_path: Path) -> None:
     paths = [str(tmp_path / f'net_g_{i}.pth') for i in (1, 2)]
     for path, value in zip(paths, (1, 4), strict=True):
         torch.save({'params': {'count': torch.tensor(value), 'mean': torch.tensor(float(value))}}, path)
-    state, used = read_weights(paths)
+    state, used, _ = read_weights(paths)
     assert state['count'].item() == 4 and state['mean'].item() == 2.5 and used == 'params, mean of 2'
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +13,31 @@ from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import DatasetError
-from facesr_ext.host.runner import run_pipeline
 from facesr_ext.reports.curves import Curve, draw_curves
 from facesr_ext.reports.run_log import read_options, read_run
 from facesr_ext.reports.run_report import write_report
 from tests.support import OPTIONS, small_options, write_options
 
+RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
+
 
 @pytest.fixture(scope='module')
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training of four iterations, stopped after two and resumed."""
+def run(tmp_path_factory: pytest.TempPathFactory, run_python: RunPython) -> Path:
+    """A training of four iterations, ended after two and resumed; each process writes a log of its own."""
     folder = tmp_path_factory.mktemp('report')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for total in (2, 4):
-            opt = small_options(OPTIONS / 'challenge' / 's4_gan.yml')
-            opt['train'].update(total_iter=total)
-            opt['train']['scheduler']['periods'] = [4]
-            opt['datasets']['train']['num_faces'] = 8
-            run_pipeline('train', ['-opt', str(write_options(opt, folder / 'x.yml')), '--auto_resume'])
+    for total in (2, 4):
+        opt = small_options(OPTIONS / 'challenge' / 's4_gan.yml')
+        opt['train'].update(total_iter=total)
+        opt['train']['scheduler']['periods'] = [4]
+        opt['datasets']['train']['num_faces'] = 8
+        write_options(opt, folder / 'x.yml')
+        run_python(['-m', 'facesr_ext', 'train', '-opt', 'x.yml', '--auto_resume'], cwd=folder)
     return folder / 'experiments' / opt['name']
 
 
 def test_what_the_run_says(run: Path) -> None:
     log = read_run(run)
+    assert len(list(run.glob('train_*.log'))) == 2
     assert [step.iteration for step in log.steps] == [1, 2, 3, 4] and log.images == 8 and log.name == 's4_gan'
     assert {'l_g_pix', 'l_g_gan', 'l_d_real', 'psnr'} <= log.steps[-1].figures.keys()
     assert all(step.lr <= 2e-4 and step.seconds >= 0 for step in log.steps)
@@ -100,4 +103,5 @@ def test_curves_differ_by_what_they_show() -> None:
     picture = draw_curves(panels)
     assert picture.shape == (320, 1100, 3) and picture.dtype == np.uint8
     other = draw_curves({**panels, 'b': {'result': (x, x[::-1]), 'bicubic': (x, [5.0] * 10)}})
+    assert draw_curves({'many': {'lr': (range(100), [1.0] * 100)}}).std() > 5
     assert np.array_equal(picture[:, :540], other[:, :540]) and not np.array_equal(picture, other)

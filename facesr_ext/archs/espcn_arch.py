@@ -15,7 +15,7 @@ class ESPCN(nn.Module):
     """ESPCN: three convolutions on the small image, then a pixel shuffle.
 
     Paper: Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network
-    (Shi et al., CVPR 2016): 5-3-3 with tanh, on luma.
+    (Shi et al., CVPR 2016): 5-3-3 with tanh, on luma. The border is repeated, since zeros leave a frame.
 
     Args:
         scale (int): 2, 3, 4 or 8. Default: 4.
@@ -35,11 +35,11 @@ class ESPCN(nn.Module):
         self.luma = luma
         channels = 1 if luma else 3
         self.body = nn.Sequential(
-            nn.Conv2d(channels, num_feat, 5, 1, 2),
+            nn.Conv2d(channels, num_feat, 5, padding=2, padding_mode='replicate'),
             ACTIVATIONS[activation](),
-            nn.Conv2d(num_feat, num_feat // 2, 3, 1, 1),
+            nn.Conv2d(num_feat, num_feat // 2, 3, padding=1, padding_mode='replicate'),
             ACTIVATIONS[activation](),
-            nn.Conv2d(num_feat // 2, channels * scale**2, 3, 1, 1),
+            nn.Conv2d(num_feat // 2, channels * scale**2, 3, padding=1, padding_mode='replicate'),
             nn.PixelShuffle(scale),
         )
 

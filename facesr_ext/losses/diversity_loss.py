@@ -6,6 +6,11 @@ from torch import nn
 from torch.nn import functional as F
 
 
+def _low_pass(img: torch.Tensor, size: int) -> torch.Tensor:
+    """Means over a sliding window, (N, C, h, w) -> the same; reflected at the borders."""
+    return F.avg_pool2d(F.pad(img, [size // 2] * 4, mode='reflect'), size, stride=1)
+
+
 @LOSS_REGISTRY.register()
 class DiversityLoss(nn.Module):
     """Asks two results for the same input to differ as their random inputs do, up to a bound.
@@ -20,16 +25,20 @@ class DiversityLoss(nn.Module):
         loss_weight (float): Default: 1.0.
         tau (float): The ratio that is enough. For pictures in [0, 1] and standard normal z, pictures whose pixels have
             a standard deviation of s have a ratio of about s. Default: 0.5.
+        kernel_size (int): The pictures' difference is averaged over a sliding window of this size first, odd: without
+            that the cheapest difference is a pattern of single pixels. Default: 1, none.
 
     Raises:
-        ValueError: for a tau that is not above 0.
+        ValueError: for a tau that is not above 0, or an even window.
     """
 
-    def __init__(self, loss_weight: float = 1.0, tau: float = 0.5) -> None:
+    def __init__(self, loss_weight: float = 1.0, tau: float = 0.5, kernel_size: int = 1) -> None:
         super().__init__()
         if tau <= 0:
             raise ValueError(f'DiversityLoss: tau is above 0, not {tau}')
-        self.loss_weight, self.tau = loss_weight, tau
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f'DiversityLoss: kernel_size is odd, not {kernel_size}')
+        self.loss_weight, self.tau, self.kernel_size = loss_weight, tau, kernel_size
 
     def forward(
         self, first: torch.Tensor, second: torch.Tensor, z_first: torch.Tensor, z_second: torch.Tensor
@@ -43,7 +52,7 @@ class DiversityLoss(nn.Module):
         Returns:
             Tensor: A scalar, [0, loss_weight * tau].
         """
-        apart = (first - second).abs().flatten(1).mean(1)
+        apart = _low_pass(first - second, self.kernel_size).abs().flatten(1).mean(1)
         ratio = apart / (z_first - z_second).abs().flatten(1).mean(1).clamp(min=1e-5)
         return self.loss_weight * (self.tau - ratio).clamp(min=0).mean()
 
@@ -70,8 +79,4 @@ class LowPassLoss(nn.Module):
 
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both (N, 3, h, w), RGB, [0, 1], larger than half a window -> a scalar."""
-        return self.loss_weight * self._low_pass(pred - target).abs().mean()
-
-    def _low_pass(self, img: torch.Tensor) -> torch.Tensor:
-        padded = F.pad(img, [self.kernel_size // 2] * 4, mode='reflect')
-        return F.avg_pool2d(padded, self.kernel_size, stride=1)
+        return self.loss_weight * _low_pass(pred - target, self.kernel_size).abs().mean()

@@ -34,6 +34,17 @@ def test_diversity_wants_pictures_apart_as_their_z_are_each_for_itself() -> None
         DiversityLoss(tau=0)
 
 
+def test_patterns_of_single_pixels_are_no_diversity_where_a_window_is_set() -> None:
+    z = torch.zeros(1, 8), torch.ones(1, 8)
+    checker = ((torch.arange(16)[:, None] + torch.arange(16)) % 2 * 0.2 - 0.1).expand(1, 3, -1, -1)
+    flat = torch.zeros(1, 3, 16, 16)
+    assert DiversityLoss(tau=0.1)(checker, flat, *z).item() == pytest.approx(0.0, abs=1e-6)
+    assert DiversityLoss(tau=0.1, kernel_size=3)(checker, flat, *z) > 0.085
+    assert DiversityLoss(tau=0.1, kernel_size=3)(flat + 0.06, flat, *z).item() == pytest.approx(0.04, abs=1e-6)
+    with pytest.raises(ValueError, match='kernel_size is odd, not 2'):
+        DiversityLoss(kernel_size=2)
+
+
 def test_low_pass_holds_colour_and_lets_texture_go() -> None:
     loss, img = LowPassLoss(), torch.rand(1, 3, 16, 16)
     assert loss(img, img + 0.1).item() == pytest.approx(0.1, abs=1e-6)

@@ -13,6 +13,10 @@ import pytest
 
 import facesr_ext
 
+# One thread, here and in every process that a test starts: on tensors as small as these several threads gain nothing,
+# and on a busy machine they wait for each other for minutes. Before torch is imported, which reads it once.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 facesr_ext.register()  # also where the start-up hook is not read
 
 # A CI runner may start the tests as a background job, which ignores Ctrl-C and hands that on to every child.

@@ -35,6 +35,7 @@ class Growing(nn.Module):
         self.factors = factors
         # What steers the forward pass, as Python numbers: nothing waits for the device, and graphs can be captured.
         self.factor, self.fading = factors[-1], False
+        self.name, self.name_before = _names(self.factor)
         self.register_buffer('growth', torch.tensor([float(self.factor), 1.0]))
         self.register_load_state_dict_post_hook(_follow_growth)
 
@@ -57,6 +58,7 @@ class Growing(nn.Module):
             raise ValueError(f'{type(self).__name__}: the first stage, {factor:g}, has none before it to fade from')
         self.growth.copy_(torch.tensor([float(factor), alpha]))
         self.factor, self.fading = int(factor), alpha < 1
+        self.name, self.name_before = _names(self.factor)
 
 
 def _follow_growth(net: Growing, _: Any) -> None:
@@ -64,6 +66,11 @@ def _follow_growth(net: Growing, _: Any) -> None:
     if not net.growth.is_meta:
         factor, alpha = net.growth.tolist()
         net.set_stage(factor, alpha)
+
+
+def _names(factor: int) -> tuple[str, str]:
+    """What a stage and the one before it are called among the layers (made here: graphs take numbers for unknowns)."""
+    return f'x{factor}', f'x{factor // 2}'
 
 
 def growth_factors(name: str, scale: int, lr_stage: bool) -> tuple[int, ...]:
@@ -83,7 +90,8 @@ def fade_in(old: torch.Tensor, new: torch.Tensor, alpha: float | torch.Tensor) -
 
 def enlarge(img: torch.Tensor, factor: int) -> torch.Tensor:
     """(N, C, h, w) -> (N, C, h * factor, w * factor), each pixel repeated."""
-    return img if factor == 1 else F.interpolate(img, scale_factor=factor, mode='nearest')
+    size = (img.shape[-2] * factor, img.shape[-1] * factor)
+    return img if factor == 1 else F.interpolate(img, size, mode='nearest')
 
 
 class EqualConv2d(nn.Conv2d):
@@ -249,9 +257,9 @@ class SRPGGAN(Growing):
         for factor in self.factors:
             if 1 < factor <= self.factor:
                 before, feat = feat, self.stages[f'x{factor}'](feat)
-        rgb: torch.Tensor = self.to_rgb[f'x{self.factor}'](feat)
+        rgb: torch.Tensor = self.to_rgb[self.name](feat)
         if self.fading:
-            old = self.to_rgb[f'x{self.factor // 2}'](before)
+            old = self.to_rgb[self.name_before](before)
             rgb = fade_in(enlarge(old, 2), rgb, self.growth[1])
         return enlarge(rgb, self.scale // self.factor) if full_size else rgb
 
@@ -345,9 +353,9 @@ class SRPGGANCritic(Growing):
         if tuple(img.shape[-2:]) != (size, size):
             shown = 'x'.join(map(str, img.shape[:-3:-1]))
             raise ValueError(f'SRPGGANCritic: its stage takes {size}x{size} px, the image has {shown}')
-        feat = self.blocks[f'px{size}'](self.from_rgb[f'x{self.factor}'](img))
+        feat = self.blocks[f'px{size}'](self.from_rgb[self.name](img))
         if self.fading:
-            old = self.from_rgb[f'x{self.factor // 2}'](F.avg_pool2d(img, 2))
+            old = self.from_rgb[self.name_before](F.avg_pool2d(img, 2))
             feat = fade_in(old, feat, self.growth[1])
         for smaller in self.sizes:
             if smaller < size:

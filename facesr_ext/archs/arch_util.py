@@ -19,8 +19,10 @@ __all__ = [
     'icnr_',
     'imresize',
     'luma',
+    'mirror',
     'quantize',
     'resize_matrix',
+    'with_coordinates',
 ]
 
 
@@ -35,6 +37,8 @@ class ArchInfo:
         multiple_of (int): Height and width of the input must be a multiple of this.
         fixed_size (int | None): The one input size that it takes, or None.
         halves (bool): Whether bf16 / fp16 autocast is allowed.
+        coords (bool): Whether its input has two further channels, where in the face each pixel is
+            (:func:`with_coordinates`); without them it takes the picture for a whole face.
     """
 
     scale: int = 1
@@ -42,6 +46,7 @@ class ArchInfo:
     multiple_of: int = 1
     fixed_size: int | None = None
     halves: bool = True
+    coords: bool = False
 
 
 def arch_info(net: nn.Module) -> ArchInfo:
@@ -136,6 +141,38 @@ def imresize(img: torch.Tensor, size: tuple[int, int], kernel: str = 'cubic') ->
 def quantize(img: torch.Tensor) -> torch.Tensor:
     """Rounds an image in [0, 1] to the 256 levels that an 8-bit file can hold (and clamps it)."""
     return img.mul(255).round_().clamp_(0, 255).div_(255)
+
+
+def with_coordinates(img: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:
+    """Adds where in the face each pixel is, as CoordConv does (Liu et al., NeurIPS 2018).
+
+    Args:
+        img (Tensor): (N, C, h, w).
+        boxes (Tensor | None): (N, 4), which part of the face each picture shows: left, top, right and bottom as shares
+            of the face's width and height. Default: all of it.
+
+    Returns:
+        Tensor: (N, C + 2, h, w): the picture, then x from -1 (left) to 1 (right) and y from -1 (top) to 1 (bottom) of
+            the pixels' centres.
+    """
+    num, _, height, width = img.shape
+    boxes = img.new_tensor([[0.0, 0.0, 1.0, 1.0]]).expand(num, 4) if boxes is None else boxes.to(img)
+    left, top, right, bottom = (2 * boxes - 1).unbind(1)
+    x, y = _centres(left, right, width), _centres(top, bottom, height)
+    planes = (x[:, None, None, :], y[:, None, :, None])
+    return torch.cat([img, *(plane.expand(num, 1, height, width) for plane in planes)], dim=1)
+
+
+def _centres(start: torch.Tensor, stop: torch.Tensor, num: int) -> torch.Tensor:
+    """(N, num): the centres of so many pixels from start (N,) to stop (N,)."""
+    shares = (torch.arange(num, device=start.device, dtype=start.dtype) + 0.5) / num
+    return start[:, None] + (stop - start)[:, None] * shares
+
+
+def mirror(img: torch.Tensor) -> torch.Tensor:
+    """A batch (N, 3, h, w) left to right; with coordinates (N, 5, h, w), those of the mirrored face."""
+    flipped = img.flip(-1)
+    return torch.cat([flipped[:, :3], -flipped[:, 3:4], flipped[:, 4:]], dim=1) if img.shape[1] > 3 else flipped
 
 
 def luma(img: torch.Tensor) -> torch.Tensor:

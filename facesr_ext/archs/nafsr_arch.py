@@ -8,7 +8,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice, imresize
+from facesr_ext.archs.arch_util import ArchInfo, check_choice, imresize, with_coordinates
 
 SCALES = (2, 4, 8)
 SKIPS = ('bicubic', 'bilinear', 'none')
@@ -91,6 +91,8 @@ class NAFSR(nn.Module):
         dec_blocks (Sequence[int]): Blocks of each level up, the deepest first. Default: (3, 3).
         skip (str): What the result is added to: the input enlarged by 'bicubic' (MATLAB's) or 'bilinear', or 'none'.
             Default: 'bicubic'.
+        coords (bool): Also look at where in the face each pixel is, for faces that are aligned: crops say which part
+            they show, anything else is taken for a whole face. Default: False.
 
     Raises:
         ValueError: for another scale or skip, or numbers of levels that differ.
@@ -105,6 +107,7 @@ class NAFSR(nn.Module):
         mid_blocks: int = 5,
         dec_blocks: Sequence[int] = (3, 3),
         skip: str = 'bicubic',
+        coords: bool = False,
     ) -> None:
         super().__init__()
         check_choice('NAFSR', 'scale', scale, SCALES)
@@ -114,9 +117,10 @@ class NAFSR(nn.Module):
                 f'NAFSR: enc_blocks and dec_blocks have one number a level, not {len(enc_blocks)} and {len(dec_blocks)}'
             )
         self.scale, self.skip, self.multiple = scale, skip, 2 ** len(enc_blocks)
-        self.info = ArchInfo(scale)
+        self.info = ArchInfo(scale, coords=coords)
         widths = [num_feat * 2**level for level in range(len(enc_blocks))]
-        self.head = nn.Conv2d(num_in_ch, num_feat, 3, 1, 1)
+        self.num_in_ch = num_in_ch
+        self.head = nn.Conv2d(num_in_ch + 2 * coords, num_feat, 3, 1, 1)
         self.encoders = nn.ModuleList(_blocks(num, width) for num, width in zip(enc_blocks, widths, strict=True))
         self.downs = nn.ModuleList(nn.Conv2d(width, width * 2, 2, 2) for width in widths)
         self.middle = _blocks(mid_blocks, num_feat * self.multiple)
@@ -133,11 +137,14 @@ class NAFSR(nn.Module):
         """Super-resolves images.
 
         Args:
-            lq (Tensor): (N, 3, h, w), RGB, [0, 1], any size.
+            lq (Tensor): (N, 3, h, w), RGB, [0, 1], any size; with ``coords`` also (N, 5, h, w), as
+                :func:`~facesr_ext.archs.arch_util.with_coordinates` makes it.
 
         Returns:
             Tensor: (N, 3, h * scale, w * scale), RGB, not clamped.
         """
+        if self.info.coords and lq.shape[1] == self.num_in_ch:
+            lq = with_coordinates(lq)
         height, width = lq.shape[-2:]
         padded = F.pad(lq, (0, -width % self.multiple, 0, -height % self.multiple), mode='replicate')
         x = self.head(padded.contiguous(memory_format=torch.channels_last))  # LayerNorm2d copies nothing so
@@ -149,7 +156,7 @@ class NAFSR(nn.Module):
         for up, blocks in zip(self.ups, self.decoders, strict=True):
             x = blocks(up(x) + levels.pop())
         out = self.tail(x)[..., : height * self.scale, : width * self.scale]
-        return out + self._base(lq)
+        return out + self._base(lq[:, : self.num_in_ch])
 
     def _base(self, lq: torch.Tensor) -> torch.Tensor | float:
         """What the result is added to."""

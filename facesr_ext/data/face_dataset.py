@@ -21,6 +21,7 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks, landmark_flip
 
 BUILTIN = 'builtin'
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 RUNNER_KEYS = frozenset((
     'name', 'type', 'phase', 'scale', 'io_backend', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio',
     'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'use_shuffle', 'timeout', 'manual_seed',
@@ -30,11 +31,19 @@ RUNNER_KEYS = frozenset((
 
 
 class FaceSample(NamedTuple):
-    """One face before it becomes tensors: image (H, W, 3) uint8 RGB, parsing (H, W) uint8, landmarks (L, 2) float32."""
+    """One face before it becomes tensors.
+
+    Attributes:
+        image (ndarray): (H, W, 3) uint8 RGB.
+        parsing (ndarray | None): (H, W) uint8.
+        landmarks (ndarray | None): (L, 2) float32, pixels.
+        position (tuple | None): Of a crop: left, top, right and bottom as shares of the face's width and height.
+    """
 
     image: np.ndarray
     parsing: np.ndarray | None
     landmarks: np.ndarray | None
+    position: tuple[float, float, float, float] | None = None
 
 
 @DATASET_REGISTRY.register()
@@ -42,7 +51,8 @@ class FaceDataset(Dataset[dict[str, Any]]):
     """Ground-truth faces, with parsing masks and landmarks where there are any; the model degrades them.
 
     Gives ``gt`` (3, H, W) float32 RGB [0, 1] and ``gt_path``; where masks are configured ``parsing`` (H, W) int64 in
-    ``celebamask19``, 255 unknown; where landmarks are, ``landmarks`` (L, 2) float32 pixels of ``gt``, NaN unknown.
+    ``celebamask19``, 255 unknown; where landmarks are, ``landmarks`` (L, 2) float32 pixels of ``gt``, NaN unknown;
+    with ``gt_size`` ``position`` (4,) float32, which part of the face it is: left, top, right, bottom, [0, 1].
     What is random in a training sample is a function of (manual_seed, epoch, index) alone.
 
     Args:
@@ -321,7 +331,10 @@ class FaceDataset(Dataset[dict[str, Any]]):
         if landmarks is not None:
             landmarks = landmarks[landmark_flip(len(landmarks))].copy()
             landmarks[:, 0] = sample.image.shape[1] - 1 - landmarks[:, 0]
-        return FaceSample(sample.image[:, ::-1], parsing, landmarks)
+        position = sample.position
+        if position is not None:
+            position = (1 - position[2], position[1], 1 - position[0], position[3])
+        return FaceSample(sample.image[:, ::-1], parsing, landmarks, position)
 
     def _tensors(self, sample: FaceSample) -> dict[str, torch.Tensor]:
         out = {'gt': to_tensor(sample.image)}
@@ -329,6 +342,8 @@ class FaceDataset(Dataset[dict[str, Any]]):
             out['parsing'] = torch.from_numpy(sample.parsing.astype(np.int64))
         if sample.landmarks is not None:
             out['landmarks'] = torch.from_numpy(np.ascontiguousarray(sample.landmarks, np.float32))
+        if self.train and self.opt.get('gt_size'):
+            out['position'] = torch.tensor(sample.position or WHOLE, dtype=torch.float32)
         return out
 
 
@@ -342,10 +357,12 @@ def _crop(array: np.ndarray, y: int, x: int, side: int) -> np.ndarray:
 
 
 def _crop_sample(sample: FaceSample, y: int, x: int, side: int) -> FaceSample:
+    height, width = sample.image.shape[:2]
     return FaceSample(
         _crop(sample.image, y, x, side),
         None if sample.parsing is None else _crop(sample.parsing, y, x, side),
         None if sample.landmarks is None else sample.landmarks - np.array([x, y], np.float32),
+        (x / width, y / height, (x + side) / width, (y + side) / height),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from facesr_ext.archs.arch_util import ArchInfo, imresize, quantize
+from facesr_ext.archs.arch_util import ArchInfo, imresize, mirror, quantize
 from facesr_ext.inference.tiles import Tiling, tiled
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -23,9 +23,9 @@ def mirror_mean(sr: torch.Tensor, forward: Forward, lq: torch.Tensor) -> torch.T
     Args:
         sr (Tensor): (N, 3, H, W), what ``forward`` makes of ``lq``.
         forward (Callable): The network.
-        lq (Tensor): (N, 3, h, w).
+        lq (Tensor): (N, 3, h, w), or with coordinates (N, 5, h, w).
     """
-    return (sr + forward(lq.flip(-1)).flip(-1)) / 2
+    return (sr + forward(mirror(lq)).flip(-1)) / 2
 
 
 def mirrored(forward: Forward) -> Forward:
@@ -45,7 +45,8 @@ def upscale(
 
     Args:
         net (Callable): The network, in evaluation mode.
-        lq (Tensor): (N, 3, h, w), RGB, [0, 1]: small, or enlarged where ``info`` says so.
+        lq (Tensor): (N, 3, h, w), RGB, [0, 1]: small, or enlarged where ``info`` says so; with coordinates
+            (N, 5, h, w) where it says so.
         info (ArchInfo): Of the network.
         scale (int): LR-to-HR factor.
         tiling (Tiling | None): Cut pictures that are larger than a tile.

@@ -13,7 +13,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import arch_info
+from facesr_ext.archs.arch_util import arch_info, with_coordinates
 from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.host.option_file import OptionFile
@@ -155,6 +155,8 @@ class Restorer:
             raise DatasetError(
                 f'{type(self.net).__name__} takes {size}x{size} px alone, not {given.shape[-1]}x{given.shape[-2]} px'
             )
+        if self.info.coords:
+            given = with_coordinates(given)
         down, right = (-length % self.info.multiple_of for length in given.shape[-2:])
         padded = F.pad(given, (0, right, 0, down), mode='replicate') if down or right else given
         with self.precision.autocast():

@@ -16,7 +16,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import arch_info
+from facesr_ext.archs.arch_util import arch_info, with_coordinates
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
@@ -270,6 +270,8 @@ class FaceSRModel(ModelFiles):
         big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
         self._check_size(given)
+        if self.info.coords:
+            given = with_coordinates(given, data.get('position'))
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
         return Batch(lq=self.precision.lay_out(given), enlarged=big, gt=gt, **priors)
 

@@ -20,7 +20,7 @@ class Batch:
     """One batch, on the model's device, ready for the network.
 
     Attributes:
-        lq (Tensor): (N, 3, h, w), RGB, [0, 1], as the network takes it.
+        lq (Tensor): (N, 3, h, w), RGB, [0, 1], as the network takes it; (N, 5, h, w) where it takes coordinates.
         enlarged (Tensor): (N, 3, H, W): the LQ at HR size: what a discriminator is conditioned on, and bicubic's
             result.
         gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
@@ -52,7 +52,7 @@ class Batch:
     def small(self, scale: int) -> torch.Tensor:
         """(N, 3, H / scale, W / scale): the LQ at its own size, brought back to it where it is stored enlarged."""
         size = (self.enlarged.shape[-2] // scale, self.enlarged.shape[-1] // scale)
-        return self.lq if self.lq.shape[-2:] == size else imresize(self.enlarged, size)
+        return self.lq[:, :3] if self.lq.shape[-2:] == size else imresize(self.enlarged, size)
 
     def part(self, start: int, stop: int) -> Batch:
         """Samples start to stop."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import imresize
+from facesr_ext.archs.arch_util import imresize, mirror, with_coordinates
 from facesr_ext.archs.nafsr_arch import NAFSR, LayerNorm2d, NAFBlock
 from tests.support import SMALL_NETS
 
@@ -80,3 +80,28 @@ def test_refuses() -> None:
         NAFSR(skip='nearest')
     with pytest.raises(ValueError, match='enc_blocks and dec_blocks have one number a level, not 3 and 2'):
         NAFSR(enc_blocks=(1, 1, 1))
+
+
+def test_coordinates_are_those_of_the_pixels_centres() -> None:
+    img = torch.rand(2, 3, 2, 4)
+    whole = with_coordinates(img)
+    assert torch.equal(whole[:, :3], img)
+    assert torch.equal(whole[:, 3], torch.tensor([-0.75, -0.25, 0.25, 0.75]).expand(2, 2, 4))
+    assert torch.equal(whole[:, 4], torch.tensor([[-0.5], [0.5]]).expand(2, 2, 4))
+    boxes = torch.tensor([[0.5, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0]])
+    parts = with_coordinates(img[..., :2, :2], boxes)
+    assert torch.equal(parts[0, 3:], whole[0, 3:, :, 2:])
+    assert torch.equal(parts[1, 3, 0], torch.tensor([-0.75, -0.25]))
+    assert torch.equal(parts[1, 4, :, 0], torch.tensor([0.25, 0.75]))
+    assert torch.equal(mirror(whole), with_coordinates(img.flip(-1)))
+    assert torch.equal(mirror(img), img.flip(-1))
+
+
+def test_a_network_with_coordinates_takes_a_picture_for_a_whole_face() -> None:
+    torch.manual_seed(0)
+    net = NAFSR(**SMALL, coords=True)
+    assert sum(p.numel() for p in net.head.parameters()) == 5 * 9 * SMALL['num_feat'] + SMALL['num_feat']
+    lq = torch.rand(1, 3, 8, 8)
+    assert torch.equal(net(lq), net(with_coordinates(lq)))
+    left = with_coordinates(lq, torch.tensor([[0.0, 0.0, 0.5, 0.5]]))
+    assert not torch.allclose(net(lq), net(left))

@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from basicsr.data import build_dataset
 from basicsr.utils.registry import ARCH_REGISTRY
+from torch.utils.data import default_collate
 
+from facesr_ext.archs.arch_util import with_coordinates
 from facesr_ext.errors import OptionError
 from facesr_ext.host.option_check import check_file
 from facesr_ext.host.options import build_part
 from facesr_ext.host.runner import run_pipeline
 from facesr_ext.models.budget import check_budget, count_parameters
 from tests.support import OPTIONS, file_to_test, option_files, small_options, write_options
+from tests.training import parsed_model
 
 RECIPES = option_files('challenge')
 LIMIT = 2_276_355
@@ -89,3 +94,26 @@ def test_averaging_is_for_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     messages = {f.key: f.message for f in check_file(str(write_options(opt, tmp_path / 'x.yml')), 'train')}
     assert messages['val:self_ensemble'] == "must be true or false, not 'yes'"
     assert messages['val:average_last'].startswith('must be at least 1')
+
+
+def test_crops_say_where_in_the_face_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole faces need not; in micro-batches and without, a step moves the weights of the coordinates."""
+    opt = small_options(OPTIONS / 'challenge' / 'entry_2024.yml')
+    opt['network_g']['coords'] = True
+    opt['train']['micro_batch'] = 1
+    opt['degradation'] = {'preset': 'bicubic_x4'}
+    for size in (32, None):
+        opt['datasets']['train'].update(gt_size=size)
+        model = parsed_model(opt, tmp_path, monkeypatch)
+        faces = build_dataset({**model.opt['datasets']['train'], 'scale': 4})
+        data = default_collate([faces[i] for i in range(2)])
+        model.update_learning_rate(1)
+        model.feed_data(data)
+        whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
+        boxes = whole if size is None else data['position']
+        assert torch.equal(model.batch.lq[:, 3:], with_coordinates(model.batch.lq[:, :3], boxes)[:, 3:])
+        assert torch.equal(boxes, whole) is (size is None)
+        assert model.batch.small(4).shape[1] == 3
+        before = model.net_g.head.weight[:, 3:].clone()
+        model.optimize_parameters(1)
+        assert not torch.equal(model.net_g.head.weight[:, 3:], before)

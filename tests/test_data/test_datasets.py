@@ -112,6 +112,24 @@ def test_crop_and_resize_move_landmarks_with_the_picture(sample: Path) -> None:
     place = whole['landmarks'][0] - crop['landmarks'][0]
     x, y = (int(v) for v in place.round())
     assert torch.equal(crop['gt'], whole['gt'][:, y : y + 32, x : x + 32])
+    assert torch.equal(crop['position'] * 64, torch.tensor([x, y, x + 32, y + 32], dtype=torch.float32))
+    assert 'position' not in whole
+
+
+def test_the_place_of_a_crop_is_mirrored_with_it(sample: Path) -> None:
+    plain, mirrored = (_faces(sample, gt_size=32, image_size=64, use_hflip=flip) for flip in (False, True))
+    seen = 0
+    for epoch in range(8):
+        index = EpochIndex(1, epoch, 1)
+        a, b = plain[index], mirrored[index]
+        if not torch.equal(a['gt'], b['gt']):
+            seen += 1
+            assert torch.equal(a['gt'].flip(-1), b['gt'])
+            assert torch.equal(1 - b['position'][[2, 0]], a['position'][[0, 2]])
+            assert torch.equal(b['position'][[1, 3]], a['position'][[1, 3]])
+        else:
+            assert torch.equal(a['position'], b['position'])
+    assert 0 < seen < 8
 
 
 def test_unknown_labels(sample: Path, tmp_path: Path) -> None:

@@ -11,18 +11,21 @@ import torch
 from basicsr.archs.srresnet_arch import MSRResNet
 
 from facesr_ext import Restorer
+from facesr_ext.archs.arch_util import with_coordinates
 from facesr_ext.archs.fsrnet_arch import FSRNet
+from facesr_ext.archs.nafsr_arch import NAFSR
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.host.runner import run_pipeline
 from facesr_ext.inference.tiles import Tiling
 from facesr_ext.models.checkpoints import late_checkpoints, load_checkpoint, read_weights
-from tests.support import OPTIONS, small_options, write_options
+from tests.support import OPTIONS, SMALL_NETS, small_options, write_options
 
 MSR = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}
 FSR = {'type': 'FSRNet', 'scale': 4, 'num_feat': 4, 'num_encoder_block': 1, 'num_coarse_block': 1,
        'num_decoder_block': 1, 'hg_num': 1, 'hg_depth': 2, 'hg_feat': 8}  # fmt: skip
+NAF = {'type': 'NAFSR', 'scale': 4, **SMALL_NETS['NAFSR'], 'coords': True}
 
 
 def _face(index: int, size: int) -> np.ndarray:
@@ -38,7 +41,7 @@ def _weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
 def _run(name: str, net: dict[str, Any], folder: Path) -> Path:
     """A run with its last six checkpoints, whose weights and averaged weights differ."""
     torch.manual_seed(0)
-    cls: Any = {'MSRResNet': MSRResNet, 'FSRNet': FSRNet}[net['type']]
+    cls: Any = {'MSRResNet': MSRResNet, 'FSRNet': FSRNet, 'NAFSR': NAFSR}[net['type']]
     arguments = {key: value for key, value in net.items() if key != 'type'}
     meta = {'arch': net, 'scale': 4, 'input': 'enlarged' if net['type'] == 'FSRNet' else 'small'}
     models = folder / 'experiments' / name / 'models'
@@ -55,6 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('runs')
     _run('msr', MSR, folder)
     _run('fsr', FSR, folder)
+    _run('naf', NAF, folder)
     for i, size in enumerate((24, 24, 40)):
         write_image(folder / 'lq' / f'{i}.png', _face(i, size))
     return folder
@@ -88,7 +92,7 @@ def _tested(place: Path, run: str, net: dict[str, Any], monkeypatch: pytest.Monk
     ],
     ids=('plain', 'self-ensemble', 'average', 'tiles'),
 )
-@pytest.mark.parametrize(('run', 'net'), [('msr', MSR), ('fsr', FSR)])
+@pytest.mark.parametrize(('run', 'net'), [('msr', MSR), ('fsr', FSR), ('naf', NAF)])
 def test_equals_the_test_pipeline_bit_for_bit(
     run: str,
     net: dict[str, Any],
@@ -125,6 +129,21 @@ def test_self_ensemble_is_the_mean_before_rounding_and_mirrors_with_the_picture(
     inside = (a > 0) & (a < 1) & (b[:, ::-1] > 0) & (b[:, ::-1] < 1)  # clamped after the mean
     assert np.abs(mean - (a + b[:, ::-1]) / 2)[inside].max() < 1e-6
     assert np.allclose(twice.restore([lq[:, ::-1]])[0], mean[:, ::-1], atol=1e-6)
+
+
+def test_tiles_and_the_mirrored_picture_know_their_place_in_the_face(place: Path) -> None:
+    run = place / 'experiments' / 'naf'
+    seen: list[torch.Tensor] = []
+    lq = _face(0, 40)
+    restorer = Restorer(run, device='cpu', tile=Tiling(24, 8), self_ensemble=True)
+    restorer.net.register_forward_hook(lambda net, inputs, out: seen.append(inputs[0]))
+    restorer.restore([lq])
+    whole = with_coordinates(torch.from_numpy(lq).permute(2, 0, 1)[None].float() / 255)
+    assert len(seen) == 8
+    assert torch.equal(seen[0], whole[..., :24, :24]) and torch.equal(seen[-2], whole[..., -24:, -24:])
+    swapped, kept = seen[1].flip(-1), [0, 1, 2, 4]
+    assert torch.equal(swapped[:, kept], seen[0][:, kept])
+    assert torch.equal(swapped[:, 3], -seen[0][:, 3])  # x counts from the other side in the mirrored face
 
 
 def test_mean_of_checkpoints_takes_the_averaged_weights(place: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
@@ -8,7 +10,7 @@ from torch.nn import functional as F
 from facesr_ext.archs.arch_util import ArchInfo, check_factor, imresize
 
 
-class _Interpolation(nn.Module):
+class _Interpolation(nn.Module, ABC):
     """Enlarging without anything learnt, by any whole factor."""
 
     def __init__(self, scale: int = 4) -> None:
@@ -28,8 +30,9 @@ class _Interpolation(nn.Module):
         """
         return self.enlarge(lq, (lq.shape[-2] * self.scale, lq.shape[-1] * self.scale))
 
+    @abstractmethod
     def enlarge(self, lq: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        raise NotImplementedError
+        """(N, 3, h, w) -> (N, 3, *size)."""
 
 
 @ARCH_REGISTRY.register()

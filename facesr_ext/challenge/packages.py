@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import zipfile
 import zlib
 from collections import Counter
@@ -107,24 +106,6 @@ def open_package(path: Path) -> Iterator[Package]:
         yield package
     finally:
         package.close()
-
-
-@contextlib.contextmanager
-def replaced_when_whole(target: Path) -> Iterator[Path]:
-    """A temporary file beside the target, which takes its place if the block ends well and is gone otherwise.
-
-    Raises:
-        DatasetError: if the folder cannot be written to.
-    """
-    temporary = target.with_name(f'.{target.name}.{os.getpid()}')
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, target)
-    except OSError as err:
-        raise DatasetError(f'cannot write {target}: {err.strerror or err}') from err
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_zip(path: Path, files: Iterable[tuple[str, bytes]]) -> None:

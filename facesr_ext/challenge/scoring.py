@@ -16,6 +16,7 @@ from tqdm import tqdm
 from facesr_ext.challenge.packages import Package, open_package
 from facesr_ext.data.image_io import decode_stored, list_images, read_stored
 from facesr_ext.errors import DatasetError, SubmissionError
+from facesr_ext.metrics.face_metric import psnr_rgb
 
 SUBMITTED, REFERENCE = 'res', 'ref'
 
@@ -89,10 +90,4 @@ def _score_one(package: Package, given: dict[str, str], name: str, gt: np.ndarra
     sr = decode_stored(package.read(given[result]), given[result]).rgb
     if sr.shape != gt.shape:
         raise DatasetError(f'{result} is {sr.shape[1]}x{sr.shape[0]} px, its GT {gt.shape[1]}x{gt.shape[0]} px')
-    return psnr_rgb(sr, gt)
-
-
-def psnr_rgb(img: np.ndarray, img2: np.ndarray) -> float:
-    """PSNR (dB) of two pictures (H, W, 3) uint8 over all pixels and channels; infinite where they are equal."""
-    mse = float(np.mean((img.astype(np.float64) - img2.astype(np.float64)) ** 2))
-    return math.inf if mse == 0 else 20 * math.log10(255 / math.sqrt(mse))
+    return psnr_rgb(sr, gt)  # of RGB as of BGR

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from facesr_ext.atomic import replaced_when_whole
 from facesr_ext.challenge.checks import FORMATS, Findings, Format, Task, examine, read_task
-from facesr_ext.challenge.packages import FolderPackage, open_package, replaced_when_whole, write_zip
+from facesr_ext.challenge.packages import FolderPackage, open_package, write_zip
 from facesr_ext.challenge.readme import README, Readme
 from facesr_ext.data.image_io import encode_image, read_image
-from facesr_ext.errors import OptionError, SubmissionError
+from facesr_ext.errors import DatasetError, OptionError, SubmissionError
 from facesr_ext.host.options import known_name
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.budget import check_budget, count_parameters
@@ -131,9 +132,13 @@ def _pack(files: Iterable[tuple[str, bytes]], task: Task, layout: Format, target
     if target.suffix.lower() != '.zip':
         raise OptionError(f'-o {target}: the archive is called *.zip')
     prefix = f'{layout.folder}/' if layout.folder else ''
-    with replaced_when_whole(target) as temporary:
-        write_zip(temporary, ((prefix + name, data) for name, data in files))
-        return _verified(temporary, task, layout, str(target)).warnings
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_when_whole(target) as temporary:
+            write_zip(temporary, ((prefix + name, data) for name, data in files))
+            return _verified(temporary, task, layout, str(target)).warnings
+    except OSError as err:
+        raise DatasetError(f'cannot write {target}: {err.strerror or err}') from err
 
 
 def _verified(path: Path, task: Task, layout: Format, where: str | None = None) -> Findings:

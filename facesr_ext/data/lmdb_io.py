@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import lmdb
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
+from facesr_ext.atomic import replaced_when_whole
 from facesr_ext.data.image_io import decode_image, decode_mask
 from facesr_ext.data.stores import LANDMARK_PREFIX, MASK_PREFIX, META_INFO, SUFFIX, FolderStore, picture_key
 from facesr_ext.errors import DatasetError
@@ -52,15 +52,12 @@ def write_lmdb(
     )
     names = entries.images.names('images')
     _check_keys(names)
-    temporary = target.with_name(f'.{target.name}.{os.getpid()}')
     try:
-        temporary.mkdir(parents=True)
-        _write(temporary, names, entries)
-        os.replace(temporary, target)
+        with replaced_when_whole(target) as temporary:
+            temporary.mkdir(parents=True)
+            _write(temporary, names, entries)
     except (OSError, lmdb.Error) as err:
         raise DatasetError(f'cannot write {target}: {err}') from err
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return len(names)
 
 

@@ -20,6 +20,7 @@ import yaml
 from basicsr.utils import get_root_logger
 from torch import nn
 
+from facesr_ext.atomic import replaced_when_whole
 from facesr_ext.errors import CheckpointError
 from facesr_ext.host.weights import where_to_get
 
@@ -64,16 +65,12 @@ def save_safetensors(
 
 
 def _write_atomic(write: Callable[[BinaryIO], Any], path: str | os.PathLike[str]) -> None:
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
-        with temporary.open('wb') as file:
+        with replaced_when_whole(Path(path)) as temporary, temporary.open('wb') as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except (OSError, RuntimeError) as err:  # torch turns some write errors into RuntimeError
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(f'cannot write {path}: {err}; is the disk full, the folder writable?') from err
 
 
@@ -164,6 +161,9 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
     Raises:
         CheckpointError: if a file cannot be read, or holds other weights than the first one.
     """
+    if len(paths) == 1:
+        content = load_checkpoint(paths[0])
+        return Weights(*select_params(content, param_key, paths[0]), content.get(META_KEY) or {})
     total: dict[str, torch.Tensor] = {}
     for path in paths:
         content = load_checkpoint(path)
@@ -173,11 +173,9 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
                 f'{path} holds another network than {paths[0]}; only checkpoints of one can be averaged'
             )
         total = {k: _sum(total.get(k), v) for k, v in state.items()}
-    if len(paths) > 1:
-        means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
-        state = {k: v.to(state[k].dtype) for k, v in means.items()}
-        used = f'{used}, mean of {len(paths)}'
-    return Weights(state, used, content.get(META_KEY) or {})
+    means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
+    mean = {k: v.to(state[k].dtype) for k, v in means.items()}
+    return Weights(mean, f'{used}, mean of {len(paths)}', content.get(META_KEY) or {})
 
 
 def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:

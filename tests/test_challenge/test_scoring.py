@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from basicsr.metrics import calculate_psnr
 
-from facesr_ext.challenge.scoring import psnr_rgb, results_in, score
+from facesr_ext.challenge.scoring import results_in, score
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import SubmissionError
@@ -29,23 +29,32 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_equals_basicsr(place: Path) -> None:
+def organisers_psnr(img: np.ndarray, img2: np.ndarray) -> float:
+    """20 log10(255 / sqrt(MSE)) over all pixels and channels of 8-bit RGB."""
+    mse = np.mean((img.astype(np.float64) - img2.astype(np.float64)) ** 2)
+    return 20 * math.log10(255 / math.sqrt(mse))
+
+
+def test_equals_the_organisers_formula_and_basicsr(place: Path) -> None:
     """To 1e-6 dB; BasicSR's pictures are BGR, which changes nothing."""
     scores = score(place / 'sr', place / 'gt')
     for name in ('00001.png', '00002.png'):
-        a, b = (read_image(place / folder / name)[..., ::-1] for folder in ('sr', 'gt'))
-        expected = calculate_psnr(a, b, crop_border=0, test_y_channel=False)
+        a, b = (read_image(place / folder / name) for folder in ('sr', 'gt'))
+        assert scores.psnr[name] == pytest.approx(organisers_psnr(a, b), abs=1e-6)
+        expected = calculate_psnr(a[..., ::-1], b[..., ::-1], crop_border=0, test_y_channel=False)
         assert scores.psnr[name] == pytest.approx(expected, abs=1e-6)
-        assert psnr_rgb(a, b) == scores.psnr[name]
     assert scores.psnr['00000.png'] == math.inf == scores.mean
 
 
-def test_known_values() -> None:
+def test_known_values(tmp_path: Path) -> None:
     black, grey = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 51, np.uint8)
-    assert psnr_rgb(black, grey) == pytest.approx(20 * math.log10(5))
     one = black.copy()
     one[0, 0, 0] = 255  # one of 48 values
-    assert psnr_rgb(black, one) == pytest.approx(10 * math.log10(48))
+    for name, picture in (('a.png', grey), ('b.png', one)):
+        write_image(tmp_path / 'gt' / name, black)
+        write_image(tmp_path / 'sr' / name, picture)
+    expected = {'a.png': 20 * math.log10(5), 'b.png': 10 * math.log10(48)}
+    assert score(tmp_path / 'sr', tmp_path / 'gt').psnr == pytest.approx(expected)
 
 
 @pytest.mark.parametrize('prefix', ['', 'results/', 'res/', 'res/results/', 'a/b/'])

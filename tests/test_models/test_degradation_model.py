@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from basicsr.data import build_dataloader, build_dataset
-from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 from torch.nn import functional as F
 
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import OptionError
-from facesr_ext.models.checkpoints import load_checkpoint
 from facesr_ext.models.degradation_validation import spread
-from tests.support import OPTIONS, small_options, write_options
+from tests.support import OPTIONS, small_options
+from tests.training import assert_same_after_kill, parsed_model
 
 
 def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = 'degradation_net', **changes: Any) -> Any:
@@ -28,12 +23,7 @@ def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = 'degrada
     for key, value in changes.items():
         section, _, inner = key.partition('__')
         opt[section] = {**opt[section], inner: value} if inner else value
-    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
-    parsed, _ = parse_options(str(tmp_path), is_train=True)
-    for key in ('models', 'training_states', 'visualization'):
-        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    return build_model(parsed)
+    return parsed_model(opt, tmp_path, monkeypatch)
 
 
 def _batch(size: int = 4, side: int = 64, scale: int = 8) -> dict[str, Any]:
@@ -174,23 +164,4 @@ def test_killed_and_resumed_gives_the_same_weights(tmp_path: Path) -> None:
     opt['datasets']['train'].update(num_faces=10, batch_size_per_gpu=4, crop_scale=[0.8, 1.0])
     opt['logger']['save_checkpoint_freq'] = 4
     opt['val']['val_freq'] = 20
-    file = write_options(opt, tmp_path / 'opt.yml')
-    command = [sys.executable, '-m', 'basicsr.train', '-opt', str(file)]
-    finals = []
-    for place in ('unbroken', 'broken'):
-        cwd = tmp_path / place
-        cwd.mkdir()
-        run = cwd / 'experiments' / opt['name']
-        with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while place == 'broken' and process.poll() is None and not (run / 'training_states' / '4.state').exists():
-                time.sleep(0.02)
-            if place == 'broken':
-                process.kill()
-        if place == 'broken':
-            assert not (run / 'models' / 'net_g_latest.pth').exists(), 'it ended before it could be killed'
-            subprocess.run([*command, '--auto_resume'], cwd=cwd, capture_output=True, check=True)
-        names = ('net_g_latest', 'net_d_latest')
-        finals.append([load_checkpoint(run / 'models' / f'{name}.pth')['params'] for name in names])
-    for unbroken, broken in zip(*finals, strict=True):
-        assert unbroken.keys() == broken.keys()
-        assert all(torch.equal(unbroken[key], broken[key]) for key in unbroken)
+    assert_same_after_kill(opt, tmp_path, 4, ('net_g_latest', 'net_d_latest'))

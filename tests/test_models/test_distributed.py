@@ -16,9 +16,9 @@ from torch import nn
 from facesr_ext.errors import OptionError
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss
 from facesr_ext.models import device as device_module
-from facesr_ext.models.checkpoints import load_checkpoint
 from facesr_ext.models.device import choose_device, sharing, wrap_distributed
 from tests.support import OPTIONS, child_environment, small_options, write_options
+from tests.training import run, weights
 
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
 LAUNCHED = ('--launcher', 'pytorch')
@@ -29,13 +29,6 @@ def command(cwd: Path, opt: dict[str, Any], *more: str, entry: tuple[str, ...] =
     cwd.mkdir(exist_ok=True)
     file = write_options(opt, cwd / 'opt.yml')
     return [*TORCHRUN, '-m', *entry, '-opt', str(file), *LAUNCHED, *more]
-
-
-def run(words: list[str], cwd: Path, status: int = 0) -> str:
-    """Runs a command on CPUs; returns what it wrote."""
-    done = subprocess.run(words, cwd=cwd, env=child_environment(), capture_output=True, text=True, timeout=300)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def options(recipe: str, batch: int, **train: Any) -> dict[str, Any]:
@@ -49,12 +42,6 @@ def options(recipe: str, batch: int, **train: Any) -> dict[str, Any]:
     opt['datasets']['train'].update(num_faces=10, batch_size_per_gpu=batch)
     opt['logger']['save_checkpoint_freq'] = opt['val']['val_freq'] = 4
     return opt
-
-
-def weights(cwd: Path, opt: dict[str, Any], label: str = 'net_g_latest') -> dict[str, torch.Tensor]:
-    """Every tensor of a checkpoint."""
-    content = load_checkpoint(cwd / 'experiments' / opt['name'] / 'models' / f'{label}.pth')
-    return {f'{key}.{n}': t for key in ('params', 'params_ema') for n, t in content.get(key, {}).items()}
 
 
 @pytest.mark.slow

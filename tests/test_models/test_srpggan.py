@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,10 @@ from facesr_ext.archs.srpggan_arch import SRPGGAN, SRPGGANCritic, enlarge
 from facesr_ext.errors import OptionError
 from facesr_ext.models.checkpoints import load_checkpoint
 from facesr_ext.models.growth import Stage, read_stages, stage_at
-from tests.support import OPTIONS, child_environment, small_options, write_options, write_vgg
-from tests.test_models.test_distributed import command, run, weights
-from tests.test_models.test_training import _batch, _parse, _step, _weights
+from tests.support import OPTIONS, small_options, write_vgg
+from tests.test_models.test_distributed import command
+from tests.test_models.test_training import _batch, _step, _weights
+from tests.training import assert_same_after_kill, parse, run, weights
 
 STAGES = [{'size': 16, 'iters': 2}, {'size': 32, 'iters': 4}, {'size': 64, 'iters': 4, 'micro_batch': 1}]
 MSE = {'type': 'ContentLoss', 'mode': 'mse'}
@@ -39,7 +38,7 @@ def _options(scale: int = 8, stages: list[dict[str, Any]] | None = None, **train
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     torch.manual_seed(0)
-    return build_model(_parse(_options(), tmp_path, monkeypatch))
+    return build_model(parse(_options(), tmp_path, monkeypatch))
 
 
 def _train(model: Any, first: int, last: int) -> None:
@@ -76,10 +75,10 @@ def test_stages_and_weights_of_the_shipped_schedule() -> None:
 def test_a_stage_at_the_lrs_own_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opt = _options(4, [{'size': 16, 'iters': 1}, {'size': 32, 'iters': 2}, {'size': 64, 'iters': 2}])
     opt['network_g']['lr_stage'] = opt['network_d']['lr_stage'] = True
-    model = build_model(_parse(opt, tmp_path, monkeypatch))
+    model = build_model(parse(opt, tmp_path, monkeypatch))
     _train(model, 1, 1)
     assert model.batch.gt.shape == model.fakes[0].shape == model.batch.lq.shape
-    assert model.batch.small(model.factor) is model.batch.lq
+    assert torch.equal(model.batch.small(model.factor), model.batch.lq)
     _train(model, 2, 5)
     assert model.fakes[0].shape[-1] == 64 and model.get_bare_model(model.net_g).growth.tolist() == [4, 1]
 
@@ -164,7 +163,7 @@ def test_pggans_devices_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     opt['network_g'].update(eql_lr=True, pixel_norm=True)
     opt['network_d'].update(eql_lr=True, mbstd=True)
     opt['precision'] = 'bf16'
-    model = build_model(_parse(opt, tmp_path, monkeypatch))
+    model = build_model(parse(opt, tmp_path, monkeypatch))
     for iteration in (1, 3, 7, 9):
         before = _weights(model.net_g), _weights(model.net_d)
         _step(model, iteration, _batch(seed=iteration))
@@ -179,7 +178,7 @@ def test_vgg_features_count_in_the_last_stage_alone(tmp_path: Path, monkeypatch:
     write_vgg(tmp_path, 'vgg19')
     monkeypatch.setenv('FACESR_HOME', str(tmp_path))
     monkeypatch.setenv('FACESR_OFFLINE', '1')
-    model = build_model(_parse(_options(content_opt={'type': 'ContentLoss', 'mode': 'mix'}), tmp_path, monkeypatch))
+    model = build_model(parse(_options(content_opt={'type': 'ContentLoss', 'mode': 'mix'}), tmp_path, monkeypatch))
     for iteration, last in ((1, False), (3, False), (7, True)):
         _step(model, iteration, _batch())
         out, batch = model.predict({key: value[:1] for key, value in _batch().items()}, False)[::-1]
@@ -218,25 +217,7 @@ def test_killed_in_a_fade_and_resumed_gives_the_same_weights(tmp_path: Path) -> 
     opt = _options(4, [{'size': 32, 'iters': 4}, {'size': 64, 'iters': 36, 'fade': 1.0}])
     opt['datasets']['train'].update(num_faces=10, batch_size_per_gpu=4, crop_scale=[0.8, 1.0])
     opt['logger']['save_checkpoint_freq'], opt['val']['val_freq'] = 5, 20
-    file = write_options(opt, tmp_path / 'opt.yml')
-    words = [sys.executable, '-m', 'basicsr.train', '-opt', str(file)]
-    for place in ('unbroken', 'broken'):
-        cwd = tmp_path / place
-        cwd.mkdir()
-        state = cwd / 'experiments' / opt['name'] / 'training_states' / '10.state'
-        quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL, 'env': child_environment()}
-        with subprocess.Popen(words, cwd=cwd, **quiet) as process:  # type: ignore[call-overload]
-            while place == 'broken' and process.poll() is None and not state.exists():
-                time.sleep(0.02)
-            if place == 'broken':
-                process.kill()
-        if place == 'broken':
-            assert not state.with_name('40.state').exists(), 'it ended before it could be killed'
-            assert 'Resuming training from epoch' in run([*words, '--auto_resume'], cwd)
-    for label in ('net_g_15', 'net_g_latest', 'net_d_latest'):
-        unbroken, broken = (weights(tmp_path / place, opt, label) for place in ('unbroken', 'broken'))
-        assert unbroken.keys() == broken.keys()
-        assert all(torch.equal(unbroken[key], broken[key]) for key in unbroken), label
+    assert_same_after_kill(opt, tmp_path, 10, ('net_g_15', 'net_g_latest', 'net_d_latest'))
     assert float(weights(tmp_path / 'broken', opt, 'net_g_15')['params.growth'][1]) == pytest.approx(11 / 36)
 
 
@@ -264,7 +245,7 @@ def test_validation_is_at_the_stages_size_and_its_best_is_the_stages(
     opt = _options()
     opt['logger']['keep_best'] = 'psnr_y'
     opt['val']['tile'] = {'size': 6, 'overlap': 4}
-    model = build_model(_parse(opt, tmp_path, monkeypatch))
+    model = build_model(parse(opt, tmp_path, monkeypatch))
     best = Path(model.opt['path']['models']) / 'net_g_best.pth'
     for iteration in range(1, 11):
         _step(model, iteration, _batch(seed=iteration))
@@ -318,7 +299,7 @@ def test_unfit_stages_are_named(stages: Any, message: str, tmp_path: Path, monke
     opt = _options()
     opt['train']['stages'] = stages
     with pytest.raises(OptionError, match=message):
-        build_model(_parse(opt, tmp_path, monkeypatch))
+        build_model(parse(opt, tmp_path, monkeypatch))
 
 
 @pytest.mark.parametrize(
@@ -341,7 +322,7 @@ def test_networks_that_do_not_grow_together_are_named(
     opt = _options()
     opt[section] = net
     with pytest.raises(OptionError, match=message):
-        build_model(_parse(opt, tmp_path, monkeypatch))
+        build_model(parse(opt, tmp_path, monkeypatch))
 
 
 def test_a_gt_of_another_size_is_named(model: Any) -> None:

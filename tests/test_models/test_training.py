@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +12,20 @@ import pytest
 import torch
 from basicsr.models import build_model
 from basicsr.models.sr_model import SRModel
-from basicsr.utils.options import parse_options
 from torch import nn
 
 from facesr_ext.errors import CheckpointError, FaceSRError, OptionError
 from facesr_ext.host.runner import run_pipeline
 from facesr_ext.models.checkpoints import load_checkpoint, save_atomic
 from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, write_options
+from tests.training import assert_same_after_kill, parse
 
 
 def _options(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **train: Any) -> dict[str, Any]:
     """A shrunken shipped file as BasicSR's runner hands it to a model."""
     opt = small_options(OPTIONS / f'{name}.yml')
     opt['train'].update(train, scheduler={**opt['train']['scheduler'], 'periods': [100]})
-    return _parse(opt, tmp_path, monkeypatch)
-
-
-def _parse(opt: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
-    parsed, _ = parse_options(str(tmp_path), is_train=True)
-    for key in ('models', 'training_states', 'visualization'):
-        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
-    return parsed
+    return parse(opt, tmp_path, monkeypatch)
 
 
 def _batch(size: int = 4, side: int = 64, seed: int = 0) -> dict[str, Any]:
@@ -77,26 +67,7 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_weights(recipe: str, tmp
     opt['datasets']['train'].update(num_faces=10, batch_size_per_gpu=4, crop_scale=[0.8, 1.0])
     opt['logger']['save_checkpoint_freq'] = 4
     opt['val']['val_freq'] = 20
-    file = write_options(opt, tmp_path / 'opt.yml')
-    finals = []
-    for place in ('unbroken', 'broken'):
-        cwd = tmp_path / place
-        cwd.mkdir()
-        run = cwd / 'experiments' / opt['name']
-        with subprocess.Popen(_command(file), cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while place == 'broken' and process.poll() is None and not (run / 'training_states' / '4.state').exists():
-                time.sleep(0.02)
-            if place == 'broken':
-                process.kill()
-        if place == 'broken':
-            assert not (run / 'models' / 'net_g_latest.pth').exists(), 'it ended before it could be killed'
-            done = subprocess.run(_command(file, '--auto_resume'), cwd=cwd, capture_output=True, text=True, check=True)
-            assert 'Resuming training from epoch' in done.stderr
-        finals.append([load_checkpoint(run / 'models' / f'{name}.pth') for name in ('net_g_latest', 'net_g_40')])
-    for unbroken, broken in zip(*finals, strict=True):
-        for key in ('params', 'params_ema'):
-            assert unbroken[key].keys() == broken[key].keys()
-            assert all(torch.equal(unbroken[key][k], broken[key][k]) for k in unbroken[key])
+    assert_same_after_kill(opt, tmp_path, 4, ('net_g_latest', 'net_g_40'))
 
 
 def test_degrading_in_workers_trains_as_degrading_on_the_device(
@@ -206,7 +177,7 @@ def test_bf16_step_is_close_to_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for precision in ('fp32', 'bf16'):
         opt = small_options(OPTIONS / 'quickstart.yml')
         opt.update(precision=precision)
-        opt = _parse(opt, tmp_path, monkeypatch)
+        opt = parse(opt, tmp_path, monkeypatch)
         torch.manual_seed(0)
         model = build_model(opt)
         _step(model, 1, _batch())

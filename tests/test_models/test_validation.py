@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import csv
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from basicsr.data import build_dataloader, build_dataset
-from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.image_io import write_image
@@ -20,17 +16,13 @@ from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import OptionError
 from facesr_ext.inference.tiles import Tiling
 from facesr_ext.models.loss_table import Batch
-from tests.support import OPTIONS, small_options, write_options
+from tests.support import OPTIONS, small_options
+from tests.training import parsed_model
 
 
 def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = 'fsrnet', **changes: Any) -> Any:
     opt = {**small_options(OPTIONS / f'{name}.yml'), **changes}
-    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
-    parsed, _ = parse_options(str(tmp_path), is_train=True)
-    for key in ('models', 'training_states', 'visualization'):
-        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    return build_model(parsed)
+    return parsed_model(opt, tmp_path, monkeypatch)
 
 
 def _validate(model: Any, data_opt: dict[str, Any], **val: Any) -> tuple[list[dict[str, str]], dict[str, float]]:

@@ -15,8 +15,9 @@ def add_command(app: typer.Typer) -> None:
         run: Path = typer.Argument(..., help='Folder of the training: experiments/<name>.'),
         output: Path = typer.Option(..., '-o', '--output', help='Folder for report.md and its pictures.'),
         lq: Path | None = typer.Option(None, help='Folder of LQ pictures to restore and show.'),
+        beside: list[Path] = typer.Option([], help='Another run or checkpoint to show beside; as often as you like.'),
     ) -> None:
         """Write a report of a training from its folder alone."""
         from facesr_ext.reports.run_report import write_report
 
-        typer.echo(write_report(run, output, lq))
+        typer.echo(write_report(run, output, lq, beside))

@@ -10,7 +10,7 @@ import numpy as np
 
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, write_image
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.reports.curves import Curve, draw_curves
 from facesr_ext.reports.run_log import RunLog, read_run
@@ -22,13 +22,14 @@ _ELSEWHERE = ('network_', 'degradation', 'path', 'logger', 'dist_params')  # in 
 _ADDED = ('dist', 'rank', 'world_size', 'auto_resume', 'is_train', 'root_path', 'phase')  # by the runner
 
 
-def write_report(run: Path, output: Path, lq: Path | None = None) -> Path:
+def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequence[Path] = ()) -> Path:
     """Writes ``report.md`` and its pictures.
 
     Args:
         run (Path): Folder of the training, ``experiments/<name>``.
         output (Path): Folder, made where it is missing.
         lq (Path | None): LQ pictures to restore by the run's latest checkpoint; the first eight are shown.
+        beside (Sequence[Path]): Other runs or checkpoints whose results of the same pictures are shown beside.
 
     Returns:
         Path: The report.
@@ -36,7 +37,10 @@ def write_report(run: Path, output: Path, lq: Path | None = None) -> Path:
     Raises:
         DatasetError: if the folder is not that of a training, or a file cannot be read or written.
         CheckpointError: if LQ is given but there is no checkpoint.
+        OptionError: for ``beside`` without LQ, or of another scale.
     """
+    if beside and lq is None:
+        raise OptionError('--beside shows what other networks make of the pictures of --lq; name their folder')
     log = read_run(run)
     sections = [
         f'# {log.name}',
@@ -46,7 +50,7 @@ def write_report(run: Path, output: Path, lq: Path | None = None) -> Path:
         *_table('Hyper-parameters', ('option', 'value'), _hyper_parameters(log)),
         *_curves(log, output),
         *_validations(log, output, run),
-        *(_predictions(run, lq, output) if lq is not None else []),
+        *(_predictions((run, *beside), lq, output) if lq is not None else []),
         *_table('Machine', ('what', 'value'), [*log.machine.items(), *_speed(log)]),
     ]
     path = output / 'report.md'
@@ -172,16 +176,22 @@ def _validation_curves(means: dict[int, dict[str, float]], metric: str) -> dict[
     }
 
 
-def _predictions(run: Path, lq: Path, output: Path) -> list[str]:
-    """LQ, bicubic and result of given pictures."""
-    restorer = Restorer(run)
+def _predictions(sources: Sequence[Path], lq: Path, output: Path) -> list[str]:
+    """LQ, bicubic and the results of each run or checkpoint for given pictures."""
     names = list_images(lq, '--lq')[:SHOWN]
     pictures = [read_image(lq / name) for name in names]
+    results = []
+    for source in sources:
+        restorer = Restorer(source)
+        results.append(restorer.restore(pictures))
+        if results[-1][0].shape != results[0][0].shape:
+            raise OptionError(f'--beside {source}: its scale is {restorer.scale}, not that of {sources[0]}')
     rows = []
-    for picture, result in zip(pictures, restorer.restore(pictures), strict=True):
-        enlarged = cv2.resize(picture, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-        rows.append([picture, enlarged, result])
-    write_image(output / 'predictions.png', contact_sheet(rows, ('LQ', 'bicubic', 'result'), cell=_cell(rows)))
+    for picture, *made in zip(pictures, *results, strict=True):
+        enlarged = cv2.resize(picture, made[0].shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        rows.append([picture, enlarged, *made])
+    titles = ('LQ', 'bicubic', *(['result'] if len(sources) == 1 else (source.stem for source in sources)))
+    write_image(output / 'predictions.png', contact_sheet(rows, titles, cell=_cell(rows)))
     return ['', '## Predicted images', '', f'{", ".join(names)}:', '', '![Predicted images](predictions.png)']
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facesr_ext.archs.espcn_arch import ESPCN
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.data.procedural_faces import render_face
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.models.checkpoints import META_KEY, save_atomic
 from facesr_ext.reports.curves import Curve, draw_curves
 from facesr_ext.reports.run_log import read_options, read_run
 from facesr_ext.reports.run_report import write_report
@@ -79,6 +81,25 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_report_needs_no_checkpoint_without_pictures_to_restore(run: Path, tmp_path: Path) -> None:
     assert 'Predicted images' not in write_report(run, tmp_path).read_text()
+
+
+def test_another_network_beside(run: Path, tmp_path: Path) -> None:
+    """Two of one run, so that their columns must be alike; one of another scale is refused."""
+    write_image(tmp_path / 'lq' / '0.png', render_face(0, 0, 32).image)
+    earlier = run / 'models' / 'net_g_2.pth'
+    for other in (run, earlier):
+        write_report(run, tmp_path / 'out', tmp_path / 'lq', [other])
+        sheet = read_image(tmp_path / 'out' / 'predictions.png')[18:]
+        assert sheet.shape[1] == 4 * 258
+        own, beside = sheet[:, 2 * 258 : 3 * 258], sheet[:, 3 * 258 :]
+        assert np.array_equal(own[:, :256], beside[:, :256]) is (other == run)
+    with pytest.raises(OptionError, match='--beside shows what other networks make of the pictures of --lq'):
+        write_report(run, tmp_path / 'out', beside=[earlier])
+    small = tmp_path / 'net_g_1.pth'
+    net = {'type': 'ESPCN', 'scale': 2}
+    save_atomic({'params': ESPCN(2).state_dict(), META_KEY: {'arch': net, 'scale': 2}}, small)
+    with pytest.raises(OptionError, match='net_g_1.pth: its scale is 2, not that of'):
+        write_report(run, tmp_path / 'out', tmp_path / 'lq', [small])
 
 
 def test_what_is_no_training_is_refused(tmp_path: Path) -> None:

@@ -102,6 +102,14 @@ def small_options(path: Path) -> dict[str, Any]:
     return opt
 
 
+def with_landmarks(opt: dict[str, Any]) -> dict[str, Any]:
+    """Gives a FSRNet of a recipe landmarks too, and their loss."""
+    opt['network_g']['num_landmark'] = 68
+    opt['train']['landmark_opt'] = {'type': 'LandmarkLoss', 'loss_weight': 1.0, 'criterion': 'mse'}
+    opt['train']['prior_targets']['sigma'] = 1.0
+    return opt
+
+
 def _shrink_stages(train_opt: dict[str, Any]) -> None:
     """One iteration a stage, up to the images' small size."""
     stages = train_opt['stages']

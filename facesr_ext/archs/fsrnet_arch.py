@@ -18,6 +18,11 @@ CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
+FEATURE_SCALE = 0.1
+"""Of hourglass features that join the encoder's: without BatchNorm they are about ten times as large, and at a usual
+learning rate a few steps along them push every ReLU of the decoder below zero, for good."""
+
+
 class FSRNetOutput(NamedTuple):
     """Everything that FSRNet computes on its way.
 
@@ -173,6 +178,8 @@ class FSRNet(nn.Module):
             'both'.
         prior_input (str): What the prior network sees: the 'coarse' image, or the 'input'. Default: 'coarse'.
         detach_prior (bool): The image losses do not reach the prior network. Default: False.
+        detach_coarse (bool): The prior losses do not reach the coarse network, which they hold back at first, being
+            larger than the image's; as published they do. Default: False.
         parsing_logits (bool): Parsing maps are logits (for cross-entropy); their softmax is what is fused. Default:
             False.
         norm (str): 'bn' as published, or 'none'. Default: 'bn'.
@@ -205,6 +212,7 @@ class FSRNet(nn.Module):
         prior_fusion: str = 'maps',
         prior_input: str = 'coarse',
         detach_prior: bool = False,
+        detach_coarse: bool = False,
         parsing_logits: bool = False,
         norm: str = 'bn',
         out_residual: bool = False,
@@ -215,7 +223,9 @@ class FSRNet(nn.Module):
         choices = {'prior_fusion': prior_fusion, 'prior_input': prior_input, 'norm': norm, 'fold': fold}
         _check_arguments(choices, hg_num, hg_depth, num_landmark + num_parsing if prior else None)
         self.scale, self.fold, self.upscale_input, self.out_residual = scale, fold, upscale_input, out_residual
-        self.prior_fusion, self.prior_input, self.detach_prior = prior_fusion, prior_input, detach_prior
+        self.prior_fusion, self.prior_input = prior_fusion, prior_input
+        self.detach_prior, self.detach_coarse = detach_prior, detach_coarse
+        self.feature_scale = 1.0 if norm == 'bn' else FEATURE_SCALE
         self.parsing_logits, self.hg_depth = parsing_logits, hg_depth
         self.num_landmark, self.num_parsing = (num_landmark, num_parsing) if prior else (0, 0)
 
@@ -274,13 +284,18 @@ class FSRNet(nn.Module):
         coarse = self.coarse(x) + base
         fused, landmarks, parsing = self.encoder(coarse), (), ()
         if self.prior is not None:
-            features, landmarks, parsing = self.prior(coarse if self.prior_input == 'coarse' else x)
+            features, landmarks, parsing = self.prior(self._seen_by_prior(x, coarse))
             fused = torch.cat([fused, *self._fusion(features, landmarks, parsing)], 1)
         out = self.decoder(fused) + base
         sr = F.pixel_shuffle(out, self.fold)
         if not return_priors:
             return sr
         return FSRNetOutput(sr, F.pixel_shuffle(coarse, self.fold), landmarks, parsing)
+
+    def _seen_by_prior(self, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        if self.prior_input == 'input':
+            return x
+        return coarse.detach() if self.detach_coarse else coarse
 
     def _fusion(
         self, features: torch.Tensor, landmarks: tuple[torch.Tensor, ...], parsing: tuple[torch.Tensor, ...]
@@ -289,6 +304,7 @@ class FSRNet(nn.Module):
         maps = [m[-1] for m in (landmarks, parsing) if m]
         if self.parsing_logits and parsing:
             maps[-1] = maps[-1].softmax(1)
+        features = features * self.feature_scale
         chosen = {'maps': maps, 'features': [features], 'both': [features, *maps]}[self.prior_fusion]
         return [t.detach() for t in chosen] if self.detach_prior else chosen
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
 from torch.nn import functional as F
 
 from facesr_ext.archs.arch_util import arch_info, exchange_luma, imresize, luma, quantize
 from facesr_ext.archs.fsrnet_arch import FSRNet, FSRNetOutput
+from facesr_ext.data.face_dataset import to_tensor
+from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.faces.labels import CHANNEL_SETS, parsing_planes
 from tests.support import SMALL_NETS
 
 # What a network that has grown does not use any more.
@@ -99,6 +104,43 @@ def test_prior_input_and_parsing_logits() -> None:
     assert not torch.equal(before.coarse, after.coarse)
     fused = net._fusion(x, after.landmarks, after.parsing)
     assert torch.allclose(fused[-1].sum(1), torch.ones(1, 16, 16), atol=1e-5)
+
+
+@pytest.mark.parametrize(('options', 'reached'), [({}, True), ({'detach_coarse': True}, False)])
+def test_prior_losses_reach_the_coarse_network_or_not(options: dict[str, Any], reached: bool) -> None:
+    net = FSRNet(**SMALL, **options)
+    out = net(torch.rand(1, 3, 32, 32), return_priors=True)
+    out.parsing[-1].square().mean().backward(retain_graph=True)
+    given = [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in net.coarse.parameters()]
+    assert any(given) is reached
+    out.sr.mean().backward()  # the image losses always do
+    assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in net.coarse.parameters())
+
+
+@pytest.mark.parametrize('fusion', ['features', 'both'])
+def test_without_batch_norm_hourglass_features_do_not_silence_the_decoder(fusion: str) -> None:
+    """Joined as large as they are, they push nearly every ReLU of the decoder below zero within sixty steps."""
+    torch.manual_seed(0)
+    net = FSRNet(
+        num_feat=32, num_encoder_block=4, num_coarse_block=1, num_decoder_block=1, hg_num=1, hg_depth=2, hg_feat=128,
+        norm='none', out_residual=True, fold=4, prior_fusion=fusion,
+    )  # fmt: skip
+    drawn = [render_face(0, i, 64) for i in range(8)]
+    faces = torch.stack([to_tensor(face.image) for face in drawn])
+    labels = torch.stack([torch.from_numpy(face.parsing.astype(np.int64)) for face in drawn])
+    planes, _ = parsing_planes(labels, CHANNEL_SETS['helen11'], (16, 16))
+    lq = imresize(imresize(faces, (8, 8)), (64, 64))
+    active: list[float] = []
+    net.decoder[0].register_forward_hook(lambda module, inputs, out: active.append(float((out > 0).float().mean())))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, betas=(0.9, 0.99))
+    for _ in range(60):
+        out = net(lq, return_priors=True)
+        loss = F.l1_loss(out.sr, faces) + F.l1_loss(out.coarse, faces) + F.mse_loss(out.parsing[-1], planes)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+    assert active[-1] > 0.1
 
 
 def test_out_residual_starts_near_its_input() -> None:

@@ -180,7 +180,7 @@ BAD = [
     Bad('prior without labels', TRAIN_SET, TRAIN_SET.replace('builtin', 'photos'), 'network_g:num_parsing',
         'no dataroot_parsing', at='num_parsing: 11'),
     Bad('number of landmarks', 'num_landmark: 68', 'num_landmark: 98', 'datasets:train:dataroot_gt',
-        'gives 68 landmarks', at='dataroot_gt: builtin', file='quickstart.yml'),
+        'gives 68 landmarks', at='dataroot_gt: builtin', file='fsrnet_paper.yml'),
     Bad('budget', 'scale: 8', 'scale: 8\nchallenge: {max_params: 1000}', 'challenge:max_params', 'too many',
         at='challenge'),
     Bad('penalty over BatchNorm', '  net_d_iters: 1', '  gradient_penalty_opt: {type: GradientPenaltyLoss}\n'

@@ -17,7 +17,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss
 from facesr_ext.models import device as device_module
 from facesr_ext.models.device import choose_device, sharing, wrap_distributed
-from tests.support import OPTIONS, child_environment, small_options, write_options
+from tests.support import OPTIONS, child_environment, small_options, with_landmarks, write_options
 from tests.training import run, weights
 
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
@@ -35,6 +35,8 @@ def options(recipe: str, batch: int, **train: Any) -> dict[str, Any]:
     """A shrunken recipe without BatchNorm, whose epochs of ten faces are three iterations long."""
     opt = small_options(OPTIONS / f'{recipe}.yml')
     opt['network_g']['norm'] = 'none'
+    if recipe == 'quickstart':
+        with_landmarks(opt)
     if 'network_d' in opt:
         opt['network_d'] = {'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}
     opt['train'].update(total_iter=8, **train)

@@ -15,7 +15,7 @@ from basicsr.utils.options import parse_options
 
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.models.precision import Precision
-from tests.support import OPTIONS, small_options, write_options
+from tests.support import OPTIONS, small_options, with_landmarks, write_options
 
 RECIPES = ['fsrnet', 'fsrgan']
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
@@ -178,7 +178,7 @@ def test_fused_optimisers_go_through(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """The same steps, and an exact resume."""
     ends = []
     for fused in (False, True):
-        opt = _options('quickstart', tmp_path, monkeypatch)
+        opt = with_landmarks(_options('quickstart', tmp_path, monkeypatch))
         opt['train']['optim_g'] = {'type': 'AdamW', 'lr': 1e-3, 'fused': fused}
         opt['datasets']['train']['num_landmark'] = 68
         torch.manual_seed(0)

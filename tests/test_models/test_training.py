@@ -17,7 +17,7 @@ from torch import nn
 from facesr_ext.errors import CheckpointError, FaceSRError, OptionError
 from facesr_ext.host.runner import run_pipeline
 from facesr_ext.models.checkpoints import load_checkpoint, save_atomic
-from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, write_options
+from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, with_landmarks, write_options
 from tests.training import assert_same_after_kill, parse
 
 
@@ -90,7 +90,7 @@ def test_degrading_in_workers_trains_as_degrading_on_the_device(
 
 
 def test_log_names_and_batch_psnr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_model(_options('quickstart', tmp_path, monkeypatch))
+    model = build_model(with_landmarks(_options('quickstart', tmp_path, monkeypatch)))
     _step(model, 1, _batch())
     log = model.get_current_log()
     assert set(log) == {'l_pix', 'l_coarse', 'l_landmark', 'l_parsing', 'psnr', 'grad_norm_g'}
@@ -155,7 +155,7 @@ def test_stock_ema_leaves_batchnorm_statistics_untouched() -> None:
 def test_micro_batches_add_up_to_the_batch(micro: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grads = []
     for size in (None, micro):
-        opt = _options('quickstart', tmp_path, monkeypatch, micro_batch=size)
+        opt = with_landmarks(_options('quickstart', tmp_path, monkeypatch, micro_batch=size))
         torch.manual_seed(0)
         model = build_model(opt)
         data = _batch()
@@ -326,7 +326,7 @@ def test_unfit_options_are_named(
 
 
 def test_batches_that_do_not_fit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_model(_options('quickstart', tmp_path, monkeypatch))
+    model = build_model(with_landmarks(_options('quickstart', tmp_path, monkeypatch)))
     model.update_learning_rate(1)
     with pytest.raises(OptionError, match='its input is 72x72 px, but must be a multiple of 16'):
         model.feed_data(_batch(side=72))

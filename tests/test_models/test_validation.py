@@ -16,7 +16,7 @@ from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import OptionError
 from facesr_ext.inference.tiles import Tiling
 from facesr_ext.models.loss_table import Batch
-from tests.support import OPTIONS, small_options
+from tests.support import OPTIONS, small_options, with_landmarks
 from tests.training import parsed_model
 
 
@@ -76,7 +76,8 @@ def test_several_at_a_time_give_what_one_at_a_time_gives(
 
 def test_losses_of_a_batch_are_those_of_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With priors: their maps and targets are taken apart, too."""
-    model = _model(tmp_path, monkeypatch, 'quickstart')
+    opt = with_landmarks(small_options(OPTIONS / 'quickstart.yml'))
+    model = parsed_model(opt, tmp_path, monkeypatch)
     data = {'dataroot_gt': 'builtin', 'image_size': 64, 'num_faces': 3}
     boards = [_validate(model, data, batch_size=size)[1] for size in (1, 3)]
     assert boards[0] == pytest.approx(boards[1], rel=1e-4)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 
 from facesr_ext.errors import CheckpointError, OptionError
-from tests.support import OPTIONS, small_options, write_options
+from tests.support import OPTIONS, small_options
+from tests.training import parse
 
 CRITIC = {'type': 'WGANCritic', 'num_feat': 4, 'input_size': 64}
 WGAN = {'type': 'GANLoss', 'gan_type': 'wgan', 'loss_weight': 1e-3}
@@ -25,15 +24,7 @@ def _options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) ->
     opt['train']['scheduler']['periods'] = [100]
     for key, value in changes.items():
         opt[key] = {**opt[key], **value} if key in ('train', 'path') else value
-    return _parsed(opt, tmp_path, monkeypatch)
-
-
-def _parsed(opt: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
-    parsed, _ = parse_options(str(tmp_path), is_train=True)
-    for key in ('models', 'training_states', 'visualization'):
-        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
-    return parsed
+    return parse(opt, tmp_path, monkeypatch)
 
 
 def _shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -41,7 +32,7 @@ def _shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     opt = small_options(OPTIONS / f'{name}.yml')
     if 'content_opt' in opt['train']:
         opt['train']['content_opt']['mode'] = 'mse'
-    return _parsed(opt, tmp_path, monkeypatch)
+    return parse(opt, tmp_path, monkeypatch)
 
 
 def _step(model: Any, iteration: int = 1, size: int = 4, side: int = 64) -> dict[str, float]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.models.precision import Precision
-from tests.support import OPTIONS, small_options, with_landmarks, write_options
+from tests.support import OPTIONS, small_options, with_landmarks
+from tests.training import parse
 
 RECIPES = ['fsrnet', 'fsrgan']
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
@@ -24,11 +23,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a C
 def _options(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> dict[str, Any]:
     opt = {**small_options(OPTIONS / f'{name}.yml'), **changes}
     opt['train']['scheduler']['periods'] = [100]
-    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
-    parsed, _ = parse_options(str(tmp_path), is_train=True)
-    for key in ('models', 'training_states', 'visualization'):
-        Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
-    return parsed
+    return parse(opt, tmp_path, monkeypatch)
 
 
 def _batch(seed: int = 0) -> dict[str, Any]:

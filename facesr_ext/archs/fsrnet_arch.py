@@ -178,8 +178,8 @@ class FSRNet(nn.Module):
             'both'.
         prior_input (str): What the prior network sees: the 'coarse' image, or the 'input'. Default: 'coarse'.
         detach_prior (bool): The image losses do not reach the prior network. Default: False.
-        detach_coarse (bool): The prior losses do not reach the coarse network, which they hold back at first, being
-            larger than the image's; as published they do. Default: False.
+        detach_coarse (bool): With ``prior_input: coarse``, the prior losses do not reach the coarse network, which they
+            hold back at first, being larger than the image's; as published they do. Default: False.
         parsing_logits (bool): Parsing maps are logits (for cross-entropy); their softmax is what is fused. Default:
             False.
         norm (str): 'bn' as published, or 'none'. Default: 'bn'.
@@ -222,6 +222,8 @@ class FSRNet(nn.Module):
         super().__init__()
         choices = {'prior_fusion': prior_fusion, 'prior_input': prior_input, 'norm': norm, 'fold': fold}
         _check_arguments(choices, hg_num, hg_depth, num_landmark + num_parsing if prior else None)
+        if detach_coarse and prior_input == 'input':
+            raise ValueError('FSRNet: detach_coarse is for prior_input: coarse; leave it out')
         self.scale, self.fold, self.upscale_input, self.out_residual = scale, fold, upscale_input, out_residual
         self.prior_fusion, self.prior_input = prior_fusion, prior_input
         self.detach_prior, self.detach_coarse = detach_prior, detach_coarse
@@ -304,8 +306,8 @@ class FSRNet(nn.Module):
         maps = [m[-1] for m in (landmarks, parsing) if m]
         if self.parsing_logits and parsing:
             maps[-1] = maps[-1].softmax(1)
-        features = features * self.feature_scale
-        chosen = {'maps': maps, 'features': [features], 'both': [features, *maps]}[self.prior_fusion]
+        chosen = [] if self.prior_fusion == 'maps' else [features * self.feature_scale]
+        chosen += [] if self.prior_fusion == 'features' else maps
         return [t.detach() for t in chosen] if self.detach_prior else chosen
 
 

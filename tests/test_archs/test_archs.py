@@ -163,6 +163,7 @@ def test_upscale_input_equals_enlarging_outside() -> None:
     ('options', 'message'),
     [
         ({'prior_fusion': 'sum'}, 'prior_fusion is one of maps, features, both'),
+        ({'detach_coarse': True, 'prior_input': 'input'}, 'detach_coarse is for prior_input: coarse'),
         ({'norm': 'gn'}, 'norm is one of bn, none'),
         ({'fold': 3}, 'fold is one of 1, 2, 4'),
         ({'num_parsing': 0}, 'set prior: false'),

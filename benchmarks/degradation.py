@@ -1,4 +1,4 @@
-"""LQ synthesis: ours against BasicSR's ``RealESRNetModel.feed_data``, interleaved, medians and their ratio.
+"""LQ synthesis: ours against BasicSR's ``RealESRNetModel.feed_data``, whole and by steps, interleaved, with the ratio.
 
     python -m benchmarks.degradation [--size 512] [--batch 8] [--rounds 7] [--device cpu]
 
@@ -16,13 +16,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from basicsr.data.degradations import circular_lowpass_kernel, random_mixed_kernels
+from basicsr.data import degradations as stock
 from basicsr.models.realesrnet_model import RealESRNetModel
+from basicsr.utils import DiffJPEG, USMSharp
+from basicsr.utils.img_process_util import filter2D
 
 from facesr_ext.data.procedural_faces import ProceduralFaces
-from facesr_ext.degradations import jpeg, kernels, ops
+from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
+
+Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
 STOCK = {
     'resize_prob': [0.2, 0.7, 0.1], 'resize_range': [0.15, 1.5], 'gaussian_noise_prob': 0.5, 'noise_range': [1, 30],
@@ -52,10 +56,10 @@ def stock_batch(gt: torch.Tensor) -> dict[str, torch.Tensor]:
     def kernel() -> np.ndarray:
         prob = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
         sigma, turn = [0.2, 3.0], [-np.pi, np.pi]
-        return random_mixed_kernels(list(kernels.KINDS), prob, 21, sigma, sigma, turn, [0.5, 4.0], [1.0, 2.0])
+        return stock.random_mixed_kernels(list(kernels.KINDS), prob, 21, sigma, sigma, turn, [0.5, 4.0], [1.0, 2.0])
 
     first, second = (torch.tensor(np.stack([kernel() for _ in gt]), dtype=torch.float32) for _ in range(2))
-    sinc = torch.tensor(circular_lowpass_kernel(2.0, 21), dtype=torch.float32).repeat(len(gt), 1, 1)
+    sinc = torch.tensor(stock.circular_lowpass_kernel(2.0, 21), dtype=torch.float32).repeat(len(gt), 1, 1)
     return {'gt': gt, 'kernel1': first, 'kernel2': second, 'sinc_kernel': sinc}
 
 
@@ -68,20 +72,35 @@ def timed(step: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Callable[[], Any]]:
-    """Our single steps at full size."""
+def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:
+    """Single steps at full size: BasicSR's and ours, where BasicSR has it."""
     draws, num = Draws(generator), len(gt)
     spec = build_degradation({'preset': 'realesrgan'}, 4).blur1  # type: ignore[attr-defined]
-    half = torch.full((num,), 0.5)
-    drawn = kernels.draw_kernels(spec, num, draws)
+    drawn, colour = kernels.draw_kernels(spec, num, draws), torch.zeros(num, dtype=torch.bool)
+    normal, shot = (noise.Noise(torch.full_like(colour, on), colour, torch.full((num,), 0.1)) for on in (True, False))
+    sharpen, codec = USMSharp().to(gt.device), DiffJPEG(differentiable=False).to(gt.device)
+    there, grey, quality = drawn.to(gt.device), gt.new_zeros(num), torch.full((num,), 60.0)
     return {
-        'draw kernels': lambda: kernels.draw_kernels(spec, num, draws),
-        'USM': lambda: ops.usm_sharpen(gt),
-        'blur': lambda: ops.blur(gt, drawn),
-        'Gaussian noise': lambda: ops.add_gaussian_noise(gt, half * 20, half > 1, draws),
-        'shot noise': lambda: ops.add_poisson_noise(gt, half, half > 1, draws),
-        'JPEG': lambda: jpeg.compress(gt, (30.0, 95.0), draws),
+        'USM': (lambda: sharpen(gt), lambda: ops.usm_sharpen(gt)),
+        'blur': (lambda: filter2D(gt, there), lambda: ops.blur(gt, drawn)),
+        'Gaussian noise': (
+            lambda: stock.add_gaussian_noise_pt(gt, gt.new_full((num,), 25.5), gray_noise=grey),
+            lambda: noise.add_noise(gt, normal, draws),
+        ),
+        'shot noise': (
+            lambda: stock.add_poisson_noise_pt(gt, gt.new_full((num,), 0.1), gray_noise=grey),
+            lambda: noise.add_noise(gt, shot, draws),
+        ),
+        'JPEG': (lambda: codec(gt, quality=quality.to(gt, copy=True)), lambda: jpeg.compress(gt, quality)),
+        'draw kernels': (lambda: stock_batch(gt), lambda: [kernels.draw_kernels(spec, num, draws) for _ in range(3)]),
     }
+
+
+def medians(pair: Pair, rounds: int, device: str) -> tuple[float, float]:
+    """Seconds of BasicSR's and of ours, in turns; the first turn warms up."""
+    turns = [[timed(step, device) for step in pair] for _ in range(rounds + 1)][1:]
+    theirs, ours = (statistics.median(values) for values in zip(*turns, strict=True))
+    return theirs, ours
 
 
 def main() -> None:
@@ -96,25 +115,15 @@ def main() -> None:
     gt = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous().to(args.device)
     generator = torch.Generator(args.device).manual_seed(0)
     model, ours, batch = stock_model(args), build_degradation({'preset': 'realesrgan'}, 4), stock_batch(gt)
-    pair: dict[str, Callable[[], Any]] = {
-        'BasicSR': lambda: model.feed_data(batch),
-        'facesr_ext': lambda: ours.pair(gt, generator),
-    }
-    times: dict[str, list[float]] = {name: [] for name in pair}
-    for turn in range(args.rounds + 1):
-        for name, step in pair.items():
-            seconds = timed(step, args.device)
-            if turn:  # the first turn warms up
-                times[name].append(seconds)
-    medians = {name: statistics.median(values) for name, values in times.items()}
     shape = f'{args.batch} x 3 x {args.size} x {args.size}, {args.device}, {torch.get_num_threads()} threads'
-    print(f'LQ synthesis, {shape}, median of {args.rounds} interleaved rounds')
-    for name, seconds in medians.items():
-        print(f'  {name:12s} {seconds * 1000:8.0f} ms   {args.batch / seconds:6.1f} images/s')
-    print(f'  ratio BasicSR / facesr_ext: {medians["BasicSR"] / medians["facesr_ext"]:.1f}')
-    for name, step in steps(gt, generator).items():
-        values = [timed(step, args.device) for _ in range(4)][1:]
-        print(f'  step {name:15s} {statistics.median(values) * 1000:8.1f} ms')
+    print(f'LQ synthesis, {shape}, medians of {args.rounds} interleaved rounds')
+    pairs = {'whole batch': (lambda: model.feed_data(batch), lambda: ours.pair(gt, generator)), **steps(gt, generator)}
+    print(f'  {"":15s} {"BasicSR":>10s} {"facesr_ext":>13s}   ratio')
+    for name, pair in pairs.items():
+        theirs, mine = medians(pair, args.rounds, args.device)
+        print(f'  {name:15s} {theirs * 1000:7.1f} ms {mine * 1000:10.1f} ms {theirs / mine:7.1f}')
+        if name == 'whole batch':
+            print(f'  {"":15s} {args.batch / theirs:6.1f} images/s {args.batch / mine:4.1f} images/s')
 
 
 if __name__ == '__main__':

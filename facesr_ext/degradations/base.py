@@ -8,7 +8,7 @@ import torch
 
 from facesr_ext.archs.arch_util import quantize
 from facesr_ext.degradations.draws import Draws
-from facesr_ext.degradations.ops import usm_sharpen
+from facesr_ext.degradations.ops import beside, usm_sharpen
 from facesr_ext.errors import DatasetError
 
 
@@ -75,12 +75,23 @@ class GroupedDegradation(Degradation):
         """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), 8-bit levels."""
         draws = Draws(generator)
         height, width = gt.shape[-2:]
-        lq = gt.new_empty(len(gt), gt.shape[1], height // self.scale, width // self.scale)
-        for group in draws.permutation(len(gt)).chunk(self.groups):
-            index = group.to(gt.device)
-            lq[index] = self.degrade_group(gt[index], lq.shape[-2:], draws)
-        return quantize(lq)
+        order = draws.permutation(len(gt))
+        counts = [len(group) for group in order.chunk(self.groups)]
+        parts = self.degrade_groups(gt[beside(order, gt)], counts, (height // self.scale, width // self.scale), draws)
+        return quantize(torch.cat(parts)[beside(order.argsort(), gt)])
 
     @abstractmethod
-    def degrade_group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
-        """(n, 3, H, W) -> (n, 3, *size), of one group; all random values come from ``draws``."""
+    def degrade_groups(
+        self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
+    ) -> list[torch.Tensor]:
+        """Degrades a batch that is in random order.
+
+        Args:
+            img (Tensor): (N, 3, H, W), group by group.
+            counts (list[int]): Images of each group.
+            size (tuple[int, int]): Height and width of the LQ.
+            draws (Draws): Where all random values come from.
+
+        Returns:
+            list[Tensor]: (n, 3, *size) of each group.
+        """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import torch
@@ -12,18 +13,19 @@ Range = Sequence[float]
 class Draws:
     """Draws from a generator.
 
-    Parameters (kernels, factors, qualities) are drawn on the CPU, from a stream that one number of the generator
-    seeds: a batch waits for the device once. With a generator on the CPU everything is drawn there, so that the same
-    seed gives the same LQ on every device; with one on the device, noise is drawn where the images are.
+    Parameters (kernels, factors, qualities) are drawn on the CPU, from a stream that the generator's state seeds; the
+    state lies on the CPU for a device's generator, too, so that nothing waits for the device. With a generator on the
+    CPU everything is drawn there, so that the same seed gives the same LQ on every device; with one on the device,
+    noise is drawn where the images are.
 
     Args:
         generator (Generator): On the CPU or on the images' device.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
-        seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
-        self._cpu = torch.Generator().manual_seed(int(seed))
+        self._cpu = torch.Generator().manual_seed(zlib.crc32(generator.get_state().numpy().tobytes()))
         self._noise = generator
+        torch.rand(1, generator=generator, device=generator.device)  # another state for whoever comes next
 
     def uniform(self, limits: Range, num: int) -> torch.Tensor:
         """(num,) float32 on the CPU, evenly from [low, high)."""
@@ -47,6 +49,7 @@ class Draws:
         shape = (img.shape[0], channels, *img.shape[-2:])
         return torch.randn(shape, generator=self._noise, device=self._noise.device).to(img.device)
 
-    def poisson(self, rate: torch.Tensor) -> torch.Tensor:
-        """Poisson counts of the rates, on their device."""
-        return torch.poisson(rate.to(self._noise.device), generator=self._noise).to(rate.device)
+    def bits_like(self, img: torch.Tensor, bits: int) -> torch.Tensor:
+        """As the image, int32: whole numbers from 0 to 2 ** bits - 1, on its device."""
+        shape, device = img.shape, self._noise.device
+        return torch.randint(1 << bits, shape, generator=self._noise, device=device, dtype=torch.int32).to(img.device)

@@ -10,6 +10,7 @@ from facesr_ext.degradations import jpeg, ops
 from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KernelSpec, draw_kernels
+from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 
@@ -59,16 +60,25 @@ class FirstOrderDegradation(GroupedDegradation):
             kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range
         )
         self.downscale_range, self.jpeg_range = downscale_range, jpeg_range
-        self.noise = (gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
+        self.noise = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
 
-    def degrade_group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
+    def degrade_groups(
+        self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
+    ) -> list[torch.Tensor]:
+        num = len(img)
+        img = ops.blur(img, draw_kernels(self.kernels, num, draws))
+        noises, qualities = self.noise.draw(num, draws).split(counts), draws.uniform(self.jpeg_range, num).split(counts)
+        parts = zip(img.split(counts), noises, qualities, strict=True)
+        return [self._degrade_group(part, size, noise, quality, draws) for part, noise, quality in parts]
+
+    def _degrade_group(
+        self, img: torch.Tensor, size: tuple[int, int], noise: Noise, quality: torch.Tensor, draws: Draws
+    ) -> torch.Tensor:
         full = (img.shape[-2], img.shape[-1])
-        img = ops.blur(img, draw_kernels(self.kernels, len(img), draws))
         factor = float(draws.uniform(self.downscale_range, 1))
         down, up = (ops.RESIZE_MODES[i] for i in draws.choice([1.0] * len(ops.RESIZE_MODES), 2).tolist())
         small = (max(1, round(full[0] * factor)), max(1, round(full[1] * factor)))
-        img = ops.add_noise(ops.resize(img, small, down), *self.noise, draws)
-        img = jpeg.compress(img, self.jpeg_range, draws)
-        if small == tuple(size):
+        img = jpeg.compress(add_noise(ops.resize(img, small, down), noise, draws), quality)
+        if small == size:
             return img  # it is at LR size already
-        return ops.resize(ops.resize(img, full, up), (size[0], size[1]), 'area')
+        return ops.resize(ops.resize(img, full, up), size, 'area')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -11,25 +11,11 @@ from facesr_ext.degradations import jpeg, ops
 from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KINDS, KernelSpec, draw_kernels, draw_sinc_kernels, pulse
+from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 SIZES = tuple(range(7, 22, 2))
 KIND_PROB = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
-
-
-@dataclass(frozen=True)
-class _Noise:
-    """Noise of one stage, under Real-ESRGAN's names."""
-
-    gaussian_noise_prob: float
-    noise_range: Range
-    poisson_scale_range: Range
-    gray_noise_prob: float
-
-    def add(self, img: torch.Tensor, draws: Draws) -> torch.Tensor:
-        return ops.add_noise(
-            img, self.gaussian_noise_prob, self.noise_range, self.poisson_scale_range, self.gray_noise_prob, draws
-        )
 
 
 @DEGRADATION_REGISTRY.register()
@@ -98,40 +84,60 @@ class SecondOrderDegradation(GroupedDegradation):
         self.blur1 = KernelSpec(SIZES, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
         self.blur2 = KernelSpec(SIZES, kernel_list2, kernel_prob2, sinc_prob2, blur_sigma2, betag_range2, betap_range2)
         self.resize1, self.resize2 = (resize_prob, resize_range), (resize_prob2, resize_range2)
-        self.noise1 = _Noise(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
-        self.noise2 = _Noise(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2)
+        self.noise1 = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
+        self.noise2 = NoiseSpec(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2)
         self.jpeg1, self.jpeg2 = jpeg_range, jpeg_range2
 
-    def degrade_group(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
-        return self._second_stage(self._first_stage(img, draws), size, draws)
-
-    def _first_stage(self, img: torch.Tensor, draws: Draws) -> torch.Tensor:
+    def degrade_groups(
+        self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
+    ) -> list[torch.Tensor]:
         img = ops.blur(img, draw_kernels(self.blur1, len(img), draws))
-        factor = _draw_factor(*self.resize1, draws)
-        size = (max(1, int(img.shape[-2] * factor)), max(1, int(img.shape[-1] * factor)))
-        img = self.noise1.add(ops.resize(img, size, _draw_mode(draws)), draws)
-        return jpeg.compress(img, self.jpeg1, draws)
+        groups = zip(*(values.split(counts) for values in self._draw_for_images(len(img), draws)), strict=True)
+        parts = zip(img.split(counts), groups, strict=True)
+        return [self._degrade_group(part, size, _PerImage(*drawn), draws) for part, drawn in parts]
 
-    def _second_stage(self, img: torch.Tensor, size: torch.Size, draws: Draws) -> torch.Tensor:
-        kernels = draw_kernels(self.blur2, len(img), draws)
-        blurred = draws.chance(self.second_blur_prob, len(img))
-        img = ops.blur(img, torch.where(blurred[:, None, None], kernels, pulse(kernels.shape[-1])))
-        factor = _draw_factor(*self.resize2, draws)
-        between = (max(1, int(size[0] * factor)), max(1, int(size[1] * factor)))
-        img = self.noise2.add(ops.resize(img, between, _draw_mode(draws)), draws)
-        sinc_last, mode = bool(draws.chance(0.5, 1)), _draw_mode(draws)
-        sinc = draw_sinc_kernels(SIZES, self.final_sinc_prob, len(img), draws)
+    def _draw_for_images(self, num: int, draws: Draws) -> _PerImage:
+        """What follows the first blur."""
+        kernels, twice = draw_kernels(self.blur2, num, draws), draws.chance(self.second_blur_prob, num)
+        return _PerImage(
+            noise1=self.noise1.draw(num, draws),
+            quality1=draws.uniform(self.jpeg1, num),
+            kernels2=torch.where(twice[:, None, None], kernels, pulse(kernels.shape[-1])),
+            noise2=self.noise2.draw(num, draws),
+            quality2=draws.uniform(self.jpeg2, num),
+            sincs=draw_sinc_kernels(SIZES, self.final_sinc_prob, num, draws),
+        )
+
+    def _degrade_group(self, img: torch.Tensor, size: tuple[int, int], drawn: _PerImage, draws: Draws) -> torch.Tensor:
+        img = _draw_resize(img, (img.shape[-2], img.shape[-1]), self.resize1, draws)
+        img = jpeg.compress(add_noise(img, drawn.noise1, draws), drawn.quality1)
+        img = _draw_resize(ops.blur(img, drawn.kernels2), size, self.resize2, draws)
+        img = add_noise(img, drawn.noise2, draws)
+        mode, sinc_last = _draw_mode(draws), bool(draws.chance(0.5, 1))
         if sinc_last:
-            img = jpeg.compress(img, self.jpeg2, draws)
-            return ops.blur(ops.resize(img, (size[0], size[1]), mode), sinc)
-        img = ops.blur(ops.resize(img, (size[0], size[1]), mode), sinc)
-        return jpeg.compress(img, self.jpeg2, draws)
+            return ops.blur(ops.resize(jpeg.compress(img, drawn.quality2), size, mode), drawn.sincs)
+        return jpeg.compress(ops.blur(ops.resize(img, size, mode), drawn.sincs), drawn.quality2)
 
 
-def _draw_factor(weights: Sequence[float], limits: Range, draws: Draws) -> float:
-    """Resize factor: up, down or none."""
-    ranges = ((1.0, limits[1]), (limits[0], 1.0), (1.0, 1.0))
-    return float(draws.uniform(ranges[int(draws.choice(weights, 1))], 1))
+class _PerImage(NamedTuple):
+    """What each image of a batch, or of a group, has of its own after the first blur."""
+
+    noise1: Noise
+    quality1: torch.Tensor
+    kernels2: torch.Tensor
+    noise2: Noise
+    quality2: torch.Tensor
+    sincs: torch.Tensor
+
+
+def _draw_resize(
+    img: torch.Tensor, size: tuple[int, int], how: tuple[Sequence[float], Range], draws: Draws
+) -> torch.Tensor:
+    """Resizes to a size times a factor: up, down or none by weights, and by the factors' limits."""
+    weights, (low, high) = how
+    ranges = ((1.0, high), (low, 1.0), (1.0, 1.0))
+    factor = float(draws.uniform(ranges[int(draws.choice(weights, 1))], 1))
+    return ops.resize(img, (max(1, int(size[0] * factor)), max(1, int(size[1] * factor))), _draw_mode(draws))
 
 
 def _draw_mode(draws: Draws) -> str:

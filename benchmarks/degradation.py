@@ -91,7 +91,7 @@ def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:
             lambda: stock.add_poisson_noise_pt(gt, gt.new_full((num,), 0.1), gray_noise=grey),
             lambda: noise.add_noise(gt, shot, draws),
         ),
-        'JPEG': (lambda: codec(gt, quality=quality.to(gt, copy=True)), lambda: jpeg.compress(gt, quality)),
+        'JPEG': (lambda: codec(gt, quality=quality.to(gt, copy=True)), lambda: jpeg.compress(gt, quality, 'diffjpeg')),
         'draw kernels': (lambda: stock_batch(gt), lambda: [kernels.draw_kernels(spec, num, draws) for _ in range(3)]),
     }
 

@@ -6,22 +6,26 @@
 Four statistics of each LQ: mean level, sharpness (standard deviation of the Laplacian), noise (median absolute
 deviation of the finest diagonal differences, of 255) and blockiness (jumps across the 8 x 8 grid over those beside
 it). Printed are median, quartiles and the two-sample Kolmogorov-Smirnov test. Each LQ is degraded alone, so that the
-sample's draws are independent. BasicSR's are made by its own RealESRGANDataset and RealESRNetModel with the preset's
-values, where the preset is of second order. ``--grid`` writes 8 x 8 of ours beside 8 x 8 of the others'.
+sample's draws are independent. BasicSR's are made with the preset's values: of second order by its own
+RealESRGANDataset and RealESRNetModel; of first order, which it has no whole of, by its functions for images in memory,
+with OpenCV's filter, resize and JPEG. ``--grid`` writes 8 x 8 of ours beside 8 x 8 of the others'.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import inspect
 import tempfile
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from basicsr.data import degradations as stock
 from basicsr.data.realesrgan_dataset import RealESRGANDataset
 from scipy.stats import ks_2samp
 from torch.nn import functional as F
@@ -32,6 +36,7 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import list_images, read_image, write_image
 from facesr_ext.degradations import kernels
+from facesr_ext.degradations.first_order import FirstOrderDegradation
 from facesr_ext.degradations.presets import PRESETS, build_degradation
 from facesr_ext.models.validation import to_uint8
 
@@ -56,7 +61,41 @@ def statistics(lq: torch.Tensor) -> np.ndarray:
 
 
 def stock_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """GT (1, 3, 400, 400) and BasicSR's LQ, by the preset's values, which have the same names there."""
+    """GT (1, 3, H, W) and BasicSR's LQ, by the preset's values."""
+    order = {'SecondOrderDegradation': second_order_lqs, 'FirstOrderDegradation': first_order_lqs}
+    return order[PRESETS[preset]['type']](folder, num, preset)
+
+
+def first_order_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """By BasicSR's functions for one image, and OpenCV."""
+    defaults = {key: value.default for key, value in inspect.signature(FirstOrderDegradation).parameters.items()}
+    opt, rng, names = {**defaults, **PRESETS[preset]}, np.random.default_rng(0), list_images(folder, 'GT_FOLDER')
+    for i in range(num):
+        gt = read_image(folder / names[i % len(names)])
+        yield to_tensor(gt)[None], to_tensor(first_order_lq(gt, opt, rng))[None]
+
+
+def first_order_lq(gt: np.ndarray, opt: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) RGB uint8 -> (H / scale, W / scale, 3)."""
+    height, width = gt.shape[:2]
+    sizes, sigma, turn = opt['kernel_sizes'], list(opt['blur_sigma']), [-np.pi, np.pi]
+    kernel = stock.random_mixed_kernels(
+        list(opt['kernel_list']), list(opt['kernel_prob']), int(rng.choice(sizes)), sigma, sigma, turn, [0.5, 4], [1, 2]
+    )
+    blurred = cv2.filter2D(gt.astype(np.float32) / 255, -1, kernel)
+    factor = rng.uniform(*opt['downscale_range'])
+    down, up = rng.choice([cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC], 2).tolist()
+    small = cv2.resize(blurred, (round(width * factor), round(height * factor)), interpolation=down)
+    noisy = stock.random_add_gaussian_noise(small, list(opt['noise_range']), opt['gray_noise_prob'])
+    lq = stock.add_jpg_compression(noisy, round(rng.uniform(*opt['jpeg_range'])))
+    size = (width // opt['scale'], height // opt['scale'])
+    if lq.shape[1::-1] != size:
+        lq = cv2.resize(cv2.resize(lq, (width, height), interpolation=up), size, interpolation=cv2.INTER_AREA)
+    return (lq * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def second_order_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """By BasicSR's data set, which crops the GT to 400 px, and its model."""
     second = {f'{key}2': value for key, value in KERNELS.items() if not key.startswith('final')}
     opt: dict[str, Any] = {
         **copy.deepcopy(KERNELS), **copy.deepcopy(second), **SECOND, 'dataroot_gt': str(folder),
@@ -128,8 +167,8 @@ def main() -> None:
     parser.add_argument('--stored', type=Path)
     parser.add_argument('--grid', type=Path)
     args = parser.parse_args()
-    if not args.stored and PRESETS[args.preset]['type'] != 'SecondOrderDegradation':
-        parser.error(f'BasicSR has no degradation like {args.preset}; compare it with pictures: --stored LQ_FOLDER')
+    if not args.stored and PRESETS[args.preset]['type'] == 'BicubicDegradation':
+        parser.error(f'{args.preset} draws nothing; compare it with pictures: --stored LQ_FOLDER')
     other = args.stored.name if args.stored else 'BasicSR'
     figures: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     shown: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])

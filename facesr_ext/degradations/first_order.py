@@ -11,6 +11,7 @@ from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KernelSpec, draw_kernels
 from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
+from facesr_ext.host.options import known_name
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 
@@ -30,9 +31,10 @@ class FirstOrderDegradation(GroupedDegradation):
         downscale_range (Range): Size after the downscale, as a share of the GT's. Default: 1/16 to 1.
         gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob: The noise; sigma is of 255.
         jpeg_range (Range): Quality.
+        jpeg_codec (str): 'libjpeg', as files, or 'diffjpeg', as BasicSR's. Default: 'libjpeg'.
 
     Raises:
-        OptionError: for an unknown kernel kind, an even size or weights that do not match.
+        OptionError: for an unknown kernel kind or codec, an even size or weights that do not match.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class FirstOrderDegradation(GroupedDegradation):
         poisson_scale_range: Range = (0.0, 1.0),
         gray_noise_prob: float = 0.0,
         jpeg_range: Range = (50.0, 95.0),
+        jpeg_codec: str = 'libjpeg',
     ) -> None:
         super().__init__(scale, groups, usm_lq, usm_target)
         self.kernels = KernelSpec(
             kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range
         )
         self.downscale_range, self.jpeg_range = downscale_range, jpeg_range
+        self.codec = known_name('degradation: jpeg_codec', jpeg_codec, jpeg.CODECS)
         self.noise = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
 
     def degrade_groups(
@@ -78,7 +82,8 @@ class FirstOrderDegradation(GroupedDegradation):
         factor = float(draws.uniform(self.downscale_range, 1))
         down, up = (ops.RESIZE_MODES[i] for i in draws.choice([1.0] * len(ops.RESIZE_MODES), 2).tolist())
         small = (max(1, round(full[0] * factor)), max(1, round(full[1] * factor)))
-        img = jpeg.compress(add_noise(ops.resize(img, small, down), noise, draws), quality)
+        img = add_noise(ops.resize_by_opencv(img, small, down), noise, draws)
+        img = jpeg.compress(img, quality, self.codec)
         if small == size:
             return img  # it is at LR size already
-        return ops.resize(ops.resize(img, full, up), size, 'area')
+        return ops.resize(ops.resize_by_opencv(img, full, up), size, 'area')

@@ -91,3 +91,22 @@ def _blur_matrix(length: int, device: torch.device, dtype: torch.dtype) -> torch
 def resize(img: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:
     """Resizes as torch does, without antialiasing but for 'area': what Real-ESRGAN's degradation means by its modes."""
     return F.interpolate(img, size=size, mode=mode)
+
+
+def resize_by_opencv(img: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:
+    """Resizes as OpenCV does: a pixel by 'area' is the mean of just what it covers, also when it enlarges.
+
+    Torch's 'area' counts every pixel that is touched as a whole, which leaves blocks where OpenCV leaves none.
+    """
+    if mode != 'area':
+        return resize(img, size, mode)
+    rows, cols = (_coverage(length, out, img) for length, out in zip(img.shape[-2:], size, strict=True))
+    return rows @ img @ cols.t()
+
+
+def _coverage(length: int, out: int, like: torch.Tensor) -> torch.Tensor:
+    """(out, length): the share that each pixel of an axis has in each of the resized one; rows sum to 1."""
+    edges = torch.arange(out + 1, device=like.device, dtype=like.dtype) * (length / out)
+    starts = torch.arange(length, device=like.device, dtype=like.dtype)
+    overlap = torch.minimum(edges[1:, None], starts + 1) - torch.maximum(edges[:-1, None], starts)
+    return overlap.clamp_(min=0) * (out / length)

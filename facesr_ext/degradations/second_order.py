@@ -12,6 +12,7 @@ from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KINDS, KernelSpec, draw_kernels, draw_sinc_kernels, pulse
 from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
+from facesr_ext.host.options import known_name
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 SIZES = tuple(range(7, 22, 2))
@@ -39,9 +40,10 @@ class SecondOrderDegradation(GroupedDegradation):
         jpeg_range (Range): Quality.
         second_blur_prob (float): Share of images that are blurred twice. The rest ends in 2 and is the second stage.
         final_sinc_prob (float): Share of images with the final sinc filter.
+        jpeg_codec (str): 'diffjpeg', as Real-ESRGAN, or 'libjpeg', as files. Default: 'diffjpeg'.
 
     Raises:
-        OptionError: for an unknown kernel kind or weights that do not match.
+        OptionError: for an unknown kernel kind or codec, or weights that do not match.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class SecondOrderDegradation(GroupedDegradation):
         gray_noise_prob2: float = 0.4,
         jpeg_range2: Range = (30.0, 95.0),
         final_sinc_prob: float = 0.8,
+        jpeg_codec: str = 'diffjpeg',
     ) -> None:
         super().__init__(scale, groups, usm_lq, usm_target)
         self.second_blur_prob, self.final_sinc_prob = second_blur_prob, final_sinc_prob
@@ -87,6 +90,7 @@ class SecondOrderDegradation(GroupedDegradation):
         self.noise1 = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
         self.noise2 = NoiseSpec(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2)
         self.jpeg1, self.jpeg2 = jpeg_range, jpeg_range2
+        self.codec = known_name('degradation: jpeg_codec', jpeg_codec, jpeg.CODECS)
 
     def degrade_groups(
         self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
@@ -110,13 +114,14 @@ class SecondOrderDegradation(GroupedDegradation):
 
     def _degrade_group(self, img: torch.Tensor, size: tuple[int, int], drawn: _PerImage, draws: Draws) -> torch.Tensor:
         img = _draw_resize(img, (img.shape[-2], img.shape[-1]), self.resize1, draws)
-        img = jpeg.compress(add_noise(img, drawn.noise1, draws), drawn.quality1)
+        img = jpeg.compress(add_noise(img, drawn.noise1, draws), drawn.quality1, self.codec)
         img = _draw_resize(ops.blur(img, drawn.kernels2), size, self.resize2, draws)
         img = add_noise(img, drawn.noise2, draws)
         mode, sinc_last = _draw_mode(draws), bool(draws.chance(0.5, 1))
         if sinc_last:
-            return ops.blur(ops.resize(jpeg.compress(img, drawn.quality2), size, mode), drawn.sincs)
-        return jpeg.compress(ops.blur(ops.resize(img, size, mode), drawn.sincs), drawn.quality2)
+            img = jpeg.compress(img, drawn.quality2, self.codec)
+            return ops.blur(ops.resize(img, size, mode), drawn.sincs)
+        return jpeg.compress(ops.blur(ops.resize(img, size, mode), drawn.sincs), drawn.quality2, self.codec)
 
 
 class _PerImage(NamedTuple):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import inspect
+import random
 import tempfile
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -154,7 +155,7 @@ def pairs_of_lqs(args: argparse.Namespace) -> Iterator[tuple[torch.Tensor | None
 def write_grid(path: Path, ours: list[torch.Tensor], theirs: list[torch.Tensor], other: str) -> None:
     """8 x 8 of ours, left, beside 8 x 8 of the others'."""
     images = [to_uint8(torch.cat(side)) for side in (ours, theirs)]
-    rows = [[image for side in images for image in side[8 * i : 8 * i + 8]] for i in range(8)]
+    rows = [[image for side in images for image in side[8 * i : 8 * i + 8]] for i in range(8)]  # 64 at most a side
     write_image(path, contact_sheet(rows, ['facesr_ext'] * 8 + [other] * 8))
 
 
@@ -170,6 +171,8 @@ def main() -> None:
     if not args.stored and PRESETS[args.preset]['type'] == 'BicubicDegradation':
         parser.error(f'{args.preset} draws nothing; compare it with pictures: --stored LQ_FOLDER')
     other = args.stored.name if args.stored else 'BasicSR'
+    for seed in (random.seed, np.random.seed, torch.manual_seed):  # BasicSR draws from all three
+        seed(0)
     figures: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     shown: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     for pair in tqdm(pairs_of_lqs(args), total=args.num):

@@ -14,8 +14,8 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], c
     """Lays pictures out in rows.
 
     Args:
-        rows (Sequence[Sequence[ndarray]]): Each row one (H, W, 3) uint8 RGB picture a column; smaller ones are enlarged
-            by repeating pixels, so that an LR picture shows what it holds.
+        rows (Sequence[Sequence[ndarray]]): Each row one (H, W, 3) uint8 RGB picture a column, or fewer; smaller ones
+            are enlarged by repeating pixels, so that an LR picture shows what it holds.
         titles (Sequence[str]): A headline for each column.
         cell (int | None): Height and width of a cell, pixels. Default: the largest picture's.
 
@@ -25,6 +25,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], c
     cell = cell or max(max(img.shape[:2]) for row in rows for img in row)
     lines = [np.concatenate([_cell(img, cell) for img in row], 1) for row in rows]
     width = max(line.shape[1] for line in lines)
+    lines = [np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0)), constant_values=255) for line in lines]
     head = np.full((_HEAD, width, 3), 255, np.uint8)
     for i, title in enumerate(titles):
         cv2.putText(

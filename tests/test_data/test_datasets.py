@@ -367,3 +367,5 @@ def test_contact_sheet() -> None:
     sheet = contact_sheet([[small, large], [small, large]], ['LQ', 'GT'])
     assert sheet.shape == (18 + 2 * 18, 2 * 18, 3) and sheet.dtype == np.uint8
     assert (sheet[18:34, :16] == 0).all() and (sheet[18:34, 18:34] == 200).all()
+    short = contact_sheet([[small, large], [small]], ['LQ', 'GT'])
+    assert short.shape == sheet.shape and (short[36:, 18:] == 255).all()

@@ -75,9 +75,9 @@ def test_a_network_without_weights_is_tested_by_itself(
     _run_test(path, tmp_path)
 
 
-def _run_test(path: Path, tmp_path: Path) -> None:
-    """Runs a shrunken test file and looks at what it leaves."""
-    opt = small_options(path)
+def _run_test(path: Path, tmp_path: Path, num_gpu: int = 0) -> list[float]:
+    """Runs a shrunken test file and looks at what it leaves; returns the figures of its first picture."""
+    opt = {**small_options(path), 'num_gpu': num_gpu}
     run_pipeline('test', ['-opt', str(write_options(opt, tmp_path / 'test.yml'))])
     results = tmp_path / 'results' / opt['name'] / 'visualization'
     set_name = opt['datasets']['test_1']['name']
@@ -86,7 +86,25 @@ def _run_test(path: Path, tmp_path: Path) -> None:
     header = lines[0].split(',')
     metrics = opt['val']['metrics'] or {}
     assert set(metrics or ['std_z']) <= set(header) and {f'{name}_bicubic' for name in metrics} <= set(header)
-    assert all(math.isfinite(float(v)) for v in lines[1].split(',')[1:])
+    figures = [float(value) for value in lines[1].split(',')[1:]]
+    assert all(math.isfinite(value) for value in figures)
+    return figures
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('path', TRAIN_FILES, ids=lambda p: p.stem)
+def test_trains_on_a_gpu_and_tests_there_as_on_a_cpu(
+    path: Path, tmp_path: Path, weights_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('FACESR_HOME', str(weights_home))
+    monkeypatch.setenv('FACESR_OFFLINE', '1')
+    for recipe in filter(None, (_first_recipe(path), path)):
+        opt = {**small_options(recipe), 'num_gpu': 1}
+        run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / f'{recipe.stem}.yml'))])
+    on_gpu, on_cpu = (_run_test(file_to_test(path), tmp_path, num_gpu) for num_gpu in (1, 0))
+    assert on_gpu == pytest.approx(on_cpu, rel=0.01)
 
 
 @pytest.mark.parametrize('path', TRAIN_FILES, ids=lambda p: p.stem)

@@ -88,7 +88,7 @@ class DegradationModel(FaceGANModel):
     def draw_z(self, hr: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(N, K): the random input for a batch of HR faces (N, 3, H, W)."""
         size = self.get_bare_model(self.net_g).z_size(*hr.shape[-2:])
-        return torch.randn(len(hr), size, generator=generator, device=self.device)
+        return torch.randn(len(hr), size, generator=generator, device=generator.device).to(self.device)
 
     def _forward(self, net: nn.Module, batch: Batch) -> FSRNetOutput:
         sr = net(batch.lq, batch.z)
@@ -121,7 +121,7 @@ class DegradationModel(FaceGANModel):
         Returns:
             Tensor: (count, 3, H / scale, W / scale), RGB, [0, 1].
         """
-        generator = torch.Generator(self.device).manual_seed(zlib.crc32(osp.basename(name).encode()))
+        generator = torch.Generator().manual_seed(zlib.crc32(osp.basename(name).encode()))  # the same on every device
         hr = hr.expand(count, -1, -1, -1)
         return self.infer(Batch(lq=hr, enlarged=hr, z=self.draw_z(hr, generator))).sr
 

@@ -403,9 +403,9 @@ class FaceSRModel(ModelFiles):
 
     @torch.no_grad()
     def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
-        """A validation batch, degraded by a seed from its first picture's name."""
+        """A validation batch, degraded by a seed from its first picture's name; the CPU draws for every device."""
         name = osp.splitext(osp.basename((data.get('gt_path') or data['lq_path'])[0]))[0]
-        generator = torch.Generator(self.device).manual_seed(zlib.crc32(name.encode()))
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
         return self._prepare(data, generator, lq_enlarged)
 
     @torch.no_grad()

@@ -23,7 +23,7 @@ def beside(values: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
 def blur(img: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     """Filters each image by its own kernel (N, k, k), reflecting at the borders.
 
-    Equals BasicSR's ``filter2D``, but multiplies spectra: with kernels so wide that is faster on any device.
+    Equals BasicSR's ``filter2D``, but multiplies spectra: with kernels so wide that is faster on a CPU.
 
     A kernel that is wider than the image can be reflected is cut to what fits: a small face that an earlier step has
     made smaller still must not end a run.

@@ -21,10 +21,10 @@ from basicsr.models.realesrnet_model import RealESRNetModel
 from basicsr.utils import DiffJPEG, USMSharp
 from basicsr.utils.img_process_util import filter2D
 
-from facesr_ext.data.procedural_faces import ProceduralFaces
 from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.faces.drawn.face import ProceduralFaces
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 

@@ -34,12 +34,11 @@ from tqdm import tqdm
 
 from benchmarks.degradation import STOCK, stock_model
 from facesr_ext.data.contact_sheet import contact_sheet
-from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import list_images, read_image, write_image
 from facesr_ext.degradations import kernels
 from facesr_ext.degradations.first_order import FirstOrderDegradation
 from facesr_ext.degradations.presets import PRESETS, build_degradation
-from facesr_ext.models.validation import to_uint8
+from facesr_ext.imaging import to_images, to_tensor
 
 KERNELS = {
     'blur_kernel_size': 21, 'kernel_list': list(kernels.KINDS), 'kernel_prob': [0.45, 0.25, 0.12, 0.03, 0.12, 0.03],
@@ -154,7 +153,7 @@ def pairs_of_lqs(args: argparse.Namespace) -> Iterator[tuple[torch.Tensor | None
 
 def write_grid(path: Path, ours: list[torch.Tensor], theirs: list[torch.Tensor], other: str) -> None:
     """8 x 8 of ours, left, beside 8 x 8 of the others'."""
-    images = [to_uint8(torch.cat(side)) for side in (ours, theirs)]
+    images = [to_images(torch.cat(side)) for side in (ours, theirs)]
     rows = [[image for side in images for image in side[8 * i : 8 * i + 8]] for i in range(8)]  # 64 at most a side
     write_image(path, contact_sheet(rows, ['facesr_ext'] * 8 + [other] * 8))
 

@@ -29,12 +29,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.degradation_statistics import NAMES, statistics
-from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import list_images, read_image
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
-from facesr_ext.models.checkpoints import META_KEY, load_checkpoint
+from facesr_ext.imaging import to_tensor
+from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 
 DRAWS, HALVES = 10, 200
 

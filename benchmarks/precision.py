@@ -25,9 +25,9 @@ from basicsr.models import build_model
 from basicsr.utils.options import parse_options
 
 from facesr_ext.data.face_dataset import FaceDataset
-from facesr_ext.data.samplers import EpochIndex
+from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.imaging import to_images
 from facesr_ext.metrics.face_metric import psnr_rgb, psnr_y
-from facesr_ext.models.validation import to_uint8
 
 OPTIONS = Path(__file__).resolve().parents[1] / 'options'
 BASE, FAST = 'fp32', 'bf16 + channels_last'
@@ -112,7 +112,7 @@ def _psnr(model: Any, data: FaceDataset) -> tuple[np.ndarray, np.ndarray]:
     rows = []
     for i in range(len(data)):
         batch, out = model.predict(torch.utils.data.default_collate([data[i]]), False)
-        pictures = [to_uint8(t)[0][..., ::-1] for t in (out.sr, batch.enlarged, batch.gt)]
+        pictures = [to_images(t)[0][..., ::-1] for t in (out.sr, batch.enlarged, batch.gt)]
         rows.append([[metric(img, pictures[2]) for metric in (psnr_rgb, psnr_y)] for img in pictures[:2]])
     means = np.mean(rows, axis=0)
     return means[0], means[1]

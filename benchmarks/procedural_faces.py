@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 from tqdm import tqdm
 
-from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import list_images, read_image
-from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.imaging import to_tensor
 from facesr_ext.metrics.face_metric import psnr_rgb
 
 Image = NDArray[np.uint8]

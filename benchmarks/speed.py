@@ -21,9 +21,10 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import arch_info, imresize
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import build_part
+from facesr_ext.host.parts import build_part
+from facesr_ext.imaging import imresize
 
 OPTIONS = Path(__file__).resolve().parents[1] / 'options'
 

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from facesr_ext.archs.degradation_arch import DegradationNet
-from facesr_ext.models.checkpoints import META_KEY, save_atomic
+from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = ROOT / 'options'

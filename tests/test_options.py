@@ -12,12 +12,12 @@ import yaml
 from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
+from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import registry_names
-from facesr_ext.host.runner import run_pipeline
-from facesr_ext.host.shipped import recipe_named
+from facesr_ext.host.parts import registry_names
 from facesr_ext.host.weights import PUBLISHED
+from facesr_ext.runs.recipes import recipe_named
 from tests.support import OPTIONS, file_to_test, option_files, small_options, write_options, write_vgg
 
 TRAIN_FILES = option_files('.') + option_files('challenge')

@@ -15,10 +15,10 @@ import pytest
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 
-from facesr_ext.archs.arch_util import arch_info, with_coordinates
-from facesr_ext.data.face_dataset import to_tensor
-from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.degradations.presets import PRESETS, build_degradation
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.imaging import to_tensor, with_coordinates
 from tests.support import SMALL_NETS, option_files, small_options
 
 FILE = Path(__file__).with_name('snapshots.json')

@@ -13,7 +13,7 @@ import torch
 from basicsr.models import build_model
 from basicsr.utils.options import parse_options
 
-from facesr_ext.models.checkpoints import load_checkpoint
+from facesr_ext.runs.checkpoints import load_checkpoint
 from tests.support import child_environment, write_options
 
 

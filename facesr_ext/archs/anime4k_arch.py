@@ -5,7 +5,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, check_factor, imresize, luma, quantize
+from facesr_ext.archs.arch_info import ArchInfo, check_factor
+from facesr_ext.imaging import imresize, luma, quantize
 
 Triple = tuple[int, int, int]
 

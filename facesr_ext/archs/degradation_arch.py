@@ -7,7 +7,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo
+from facesr_ext.archs.arch_info import ArchInfo
 
 SCALES = (4, 8)
 NORMS = ('bn', 'instance', 'none')

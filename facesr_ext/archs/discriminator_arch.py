@@ -6,7 +6,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import ArchInfo
+from facesr_ext.archs.arch_info import ArchInfo
 
 Norm = Callable[[int], nn.Module]
 

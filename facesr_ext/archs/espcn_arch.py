@@ -4,7 +4,8 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice, exchange_luma, imresize, luma
+from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.imaging import exchange_luma, imresize, luma
 
 SCALES = (2, 3, 4, 8)
 ACTIVATIONS: dict[str, type[nn.Module]] = {'tanh': nn.Tanh, 'relu': nn.ReLU}

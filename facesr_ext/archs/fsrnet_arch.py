@@ -8,7 +8,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice, imresize
+from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.imaging import imresize
 
 CHOICES: dict[str, tuple[object, ...]] = {
     'prior_fusion': ('maps', 'features', 'both'),

@@ -7,7 +7,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, check_factor, imresize
+from facesr_ext.archs.arch_info import ArchInfo, check_factor
+from facesr_ext.imaging import imresize
 
 
 class _Interpolation(nn.Module, ABC):

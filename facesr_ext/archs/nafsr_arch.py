@@ -8,7 +8,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice, imresize, with_coordinates
+from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.imaging import imresize, with_coordinates
 
 SCALES = (2, 4, 8)
 SKIPS = ('bicubic', 'bilinear', 'none')
@@ -138,7 +139,7 @@ class NAFSR(nn.Module):
 
         Args:
             lq (Tensor): (N, 3, h, w), RGB, [0, 1], any size; with ``coords`` also (N, 5, h, w), as
-                :func:`~facesr_ext.archs.arch_util.with_coordinates` makes it.
+                :func:`~facesr_ext.imaging.with_coordinates` makes it.
 
         Returns:
             Tensor: (N, 3, h * scale, w * scale), RGB, not clamped.

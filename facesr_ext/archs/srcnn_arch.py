@@ -6,7 +6,8 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import ArchInfo, exchange_luma, luma
+from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.imaging import exchange_luma, luma
 
 
 @ARCH_REGISTRY.register()

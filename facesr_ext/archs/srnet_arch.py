@@ -6,7 +6,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, check_choice
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     'leaky_relu': lambda: nn.LeakyReLU(0.3, inplace=True),  # Keras' default slope

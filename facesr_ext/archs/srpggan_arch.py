@@ -9,7 +9,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice, icnr_
+from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_util import icnr_
 
 SCALES = (4, 8)
 WIDEST = 8

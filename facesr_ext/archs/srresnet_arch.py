@@ -6,7 +6,8 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import ArchInfo, check_choice, icnr_
+from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_util import icnr_
 
 SCALES = (2, 4, 8)
 

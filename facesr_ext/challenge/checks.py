@@ -14,11 +14,10 @@ import numpy as np
 
 from facesr_ext.challenge.packages import Package
 from facesr_ext.challenge.readme import README, readme_faults
-from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import StoredPicture, decode_stored, list_images, read_image
 from facesr_ext.errors import DatasetError
-from facesr_ext.inference.forward import enlarge
-from facesr_ext.models.validation import to_uint8
+from facesr_ext.imaging import to_images, to_tensor
+from facesr_ext.models.forward import enlarge
 
 JUNK = ('.ds_store', 'thumbs.db', 'desktop.ini', '__macosx')
 _SHOWN = 8
@@ -205,7 +204,7 @@ def _content_faults(result: np.ndarray, lq: np.ndarray) -> Iterator[str]:
 
 def _is_bicubic(result: np.ndarray, lq: np.ndarray) -> bool:
     opencv = cv2.resize(lq, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    matlab = to_uint8(enlarge(to_tensor(lq)[None], result.shape[0] // lq.shape[0]))[0]
+    matlab = to_images(enlarge(to_tensor(lq)[None], result.shape[0] // lq.shape[0]))[0]
     return any(cv2.absdiff(result, echo).max() <= _ECHO for echo in (opencv, matlab))
 
 

@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from facesr_ext.atomic import replaced_when_whole
 from facesr_ext.challenge.checks import FORMATS, Findings, Format, Task, examine, read_task
 from facesr_ext.challenge.packages import FolderPackage, open_package, write_zip
 from facesr_ext.challenge.readme import README, Readme
 from facesr_ext.data.image_io import encode_image, read_image
 from facesr_ext.errors import DatasetError, OptionError, SubmissionError
-from facesr_ext.host.options import known_name
+from facesr_ext.host.parts import known_name
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.budget import check_budget, count_parameters
 from facesr_ext.models.device import describe_device
+from facesr_ext.runs.atomic import replaced_when_whole
 
 
 class Packed(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from facesr_ext.host.measure import Measurement
+    from facesr_ext.check.cost import Measurement
 
 _MARKS = {'ok': ' ', 'note': '-', 'broken': '!'}
 
@@ -44,9 +44,9 @@ def _check_file(arguments: list[str], test: bool, dry: bool) -> None:
     from facesr_ext.errors import OptionError
 
     facesr_ext.register()
-    from facesr_ext.host.measure import measure
-    from facesr_ext.host.option_check import examine
-    from facesr_ext.host.runner import split_arguments
+    from facesr_ext.check.cost import measure
+    from facesr_ext.check.examine import examine
+    from facesr_ext.host.entry import split_arguments
 
     args, rest = split_arguments(arguments)
     if args.opt is None:

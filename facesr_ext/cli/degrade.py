@@ -20,7 +20,7 @@ def add_command(app: typer.Typer) -> None:
         grid: Path | None = typer.Option(None, help='Also write a contact sheet of the first pictures here.'),
     ) -> None:
         """Degrade pictures by a preset, reproducibly."""
-        from facesr_ext.degradations.writer import degrade_folder
+        from facesr_ext.inference.degrader import degrade_folder
 
         count = degrade_folder(source, output, preset, scale, seed, grid)
         typer.echo(f'{count} LQ pictures in {output}')

@@ -18,7 +18,7 @@ def add_command(app: typer.Typer) -> None:
     ) -> None:
         """Write the shipped option files into DIR/options, ready to be edited."""
         from facesr_ext.errors import OptionError
-        from facesr_ext.host.shipped import shipped_options
+        from facesr_ext.runs.recipes import shipped_options
 
         source, target = shipped_options(), folder / 'options'
         files = [path.relative_to(source) for path in sorted(source.rglob('*.yml'))]

@@ -17,7 +17,7 @@ def add_command(app: typer.Typer) -> None:
     def list_parts(kind: str = typer.Argument('', help=f'One of {", ".join(KINDS)}; default: all.')) -> None:
         """List networks, losses, models, data sets, metrics, degradations and presets by the names of option files."""
         from facesr_ext import register
-        from facesr_ext.host.options import known_name
+        from facesr_ext.host.parts import known_name
 
         register()
         for name in KINDS if not kind else [known_name('facesr list', kind, KINDS)]:
@@ -27,7 +27,7 @@ def add_command(app: typer.Typer) -> None:
 
 
 def _parts(kind: str) -> list[str]:
-    from facesr_ext.host.option_parts import PART_REGISTRIES
+    from facesr_ext.check.parts import PART_REGISTRIES
 
     objects = {name: target for name, target in PART_REGISTRIES[kind]}  # noqa: C416 - keys() would mislead dict()
     plain = {name.removesuffix('_basicsr'): objects[name] for name in sorted(objects, reverse=True)}  # ours win

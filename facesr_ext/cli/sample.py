@@ -18,7 +18,7 @@ def add_command(app: typer.Typer) -> None:
         size: int = typer.Option(256, min=32, help='Height and width, pixels.'),
     ) -> None:
         """Write built-in faces with parsing masks (CelebAMask-HQ classes) and 68 landmarks."""
-        from facesr_ext.data.sample_writer import write_sample
+        from facesr_ext.inference.sampler import write_sample
 
         write_sample(folder, num, seed, size)
         typer.echo(f'{num} faces in {folder}: images/, masks/, landmarks.json')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+import facesr_ext
+
 
 def add_command(app: typer.Typer) -> None:
     """Adds ``test``; every argument is passed on to BasicSR."""
@@ -11,6 +13,7 @@ def add_command(app: typer.Typer) -> None:
     @app.command('test', context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
     def test(ctx: typer.Context) -> None:
         """Test with BasicSR; the arguments are as for python -m basicsr.test: -opt FILE, --force_yml KEY=VALUE ..."""
-        from facesr_ext.host.runner import run
+        facesr_ext.register()  # before BasicSR is imported, which cannot be without it
+        from facesr_ext.cli.run import run
 
         run('test', ctx.args)

@@ -12,13 +12,14 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils.data import Dataset
 
 from facesr_ext.data.image_io import read_lines
-from facesr_ext.data.procedural_faces import ProceduralFaces
-from facesr_ext.data.samplers import EpochIndex
 from facesr_ext.data.stores import LmdbStore, Store, open_store
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.faces.drawn.face import ProceduralFaces
 from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks, landmark_flip
+from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.imaging import to_tensor
 
 BUILTIN = 'builtin'
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -345,11 +346,6 @@ class FaceDataset(Dataset[dict[str, Any]]):
         if self.train and self.opt.get('gt_size'):
             out['position'] = torch.tensor(sample.position or WHOLE, dtype=torch.float32)
         return out
-
-
-def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) uint8 RGB -> (3, H, W) float32 [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
 
 
 def _crop(array: np.ndarray, y: int, x: int, side: int) -> np.ndarray:

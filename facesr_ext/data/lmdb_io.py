@@ -11,10 +11,10 @@ import lmdb
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
-from facesr_ext.atomic import replaced_when_whole
 from facesr_ext.data.image_io import decode_image, decode_mask
 from facesr_ext.data.stores import LANDMARK_PREFIX, MASK_PREFIX, META_INFO, SUFFIX, FolderStore, picture_key
 from facesr_ext.errors import DatasetError
+from facesr_ext.runs.atomic import replaced_when_whole
 
 _PAGE = 4096
 _BATCH = 1000  # entries between two commits

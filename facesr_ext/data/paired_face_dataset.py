@@ -5,9 +5,10 @@ from typing import Any
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from facesr_ext.data.face_dataset import BUILTIN, FaceDataset, FaceSample, to_tensor
+from facesr_ext.data.face_dataset import BUILTIN, FaceDataset, FaceSample
 from facesr_ext.data.stores import picture_key
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.imaging import to_tensor
 
 
 @DATASET_REGISTRY.register()

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from facesr_ext.data.face_dataset import BUILTIN, FaceDataset, to_tensor
-from facesr_ext.data.procedural_faces import ProceduralFaces
+from facesr_ext.data.face_dataset import BUILTIN, FaceDataset
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.imaging import to_tensor
 
 FITS = ('resize', 'exact')
 _LQ_SEED = 1_000_003  # drawn LR faces are of other sets than the HR ones

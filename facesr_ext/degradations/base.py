@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from facesr_ext.archs.arch_util import quantize
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.ops import beside, usm_sharpen
 from facesr_ext.errors import DatasetError
+from facesr_ext.imaging import quantize
 
 
 class Degradation(ABC):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from facesr_ext.archs.arch_util import imresize, quantize
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import OptionError
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
+from facesr_ext.imaging import imresize, quantize
 
 
 @DEGRADATION_REGISTRY.register()

@@ -11,7 +11,7 @@ from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KernelSpec, draw_kernels
 from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
-from facesr_ext.host.options import known_name
+from facesr_ext.host.parts import known_name
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 

@@ -10,7 +10,7 @@ import torch
 
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import known_name
+from facesr_ext.host.parts import known_name
 
 KINDS = ('iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso')
 

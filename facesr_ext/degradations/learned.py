@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 
-from facesr_ext.archs.arch_util import ArchInfo, imresize, quantize
+from facesr_ext.archs.arch_info import ArchInfo
 from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import DatasetError, OptionError
-from facesr_ext.host.options import build_part
+from facesr_ext.host.parts import build_part
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
-from facesr_ext.host.shipped import recipe_named
-from facesr_ext.models.checkpoints import META_KEY, load_checkpoint, load_weights, select_params
+from facesr_ext.imaging import imresize, quantize
+from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint, load_weights, select_params
+from facesr_ext.runs.recipes import recipe_named
 
 
 @DEGRADATION_REGISTRY.register()

@@ -6,7 +6,7 @@ from typing import Any
 
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import build_part, known_name
+from facesr_ext.host.parts import build_part, known_name
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 # fmt: off

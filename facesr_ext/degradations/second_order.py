@@ -12,7 +12,7 @@ from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Draws, Range
 from facesr_ext.degradations.kernels import KINDS, KernelSpec, draw_kernels, draw_sinc_kernels, pulse
 from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
-from facesr_ext.host.options import known_name
+from facesr_ext.host.parts import known_name
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 SIZES = tuple(range(7, 22, 2))

@@ -17,8 +17,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 from facesr_ext import __version__
 from facesr_ext.errors import CheckpointError, OptionError
-from facesr_ext.host.options import registry_names
-from facesr_ext.models.checkpoints import (
+from facesr_ext.host.parts import registry_names
+from facesr_ext.runs.checkpoints import (
     META_KEY,
     SAFETENSORS,
     WEIGHT_KEYS,

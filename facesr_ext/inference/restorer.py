@@ -13,17 +13,16 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import arch_info, with_coordinates
-from facesr_ext.data.face_dataset import to_tensor
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
-from facesr_ext.host.option_file import OptionFile
-from facesr_ext.host.options import build_part
-from facesr_ext.inference.forward import enlarge, upscale
-from facesr_ext.inference.tiles import Tiling
-from facesr_ext.models.checkpoints import Weights, described_network, late_checkpoints, load_weights, read_weights
+from facesr_ext.host.parts import build_part
+from facesr_ext.host.source import OptionFile
+from facesr_ext.imaging import to_images, to_tensor, with_coordinates
 from facesr_ext.models.device import choose_device
+from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
-from facesr_ext.models.validation import to_uint8
+from facesr_ext.models.tiles import Tiling
+from facesr_ext.runs.checkpoints import Weights, described_network, late_checkpoints, load_weights, read_weights
 
 PathLike = str | os.PathLike[str]
 OPTION_SUFFIXES = ('.yml', '.yaml')
@@ -130,7 +129,7 @@ class Restorer:
         lq = torch.stack([_to_tensor(img) for img in images]).to(self.device)
         sr = self.restore_batch(lq)
         if whole:
-            return to_uint8(sr)
+            return to_images(sr)
         return list(sr.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
     @torch.no_grad()

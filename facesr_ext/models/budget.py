@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import whole_number
+from facesr_ext.host.parts import whole_number
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -6,7 +6,7 @@ from basicsr.archs.discriminator_arch import UNetDiscriminatorSN, VGGStyleDiscri
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from facesr_ext.archs.arch_util import ArchInfo, arch_info
+from facesr_ext.archs.arch_info import ArchInfo, arch_info
 from facesr_ext.errors import OptionError
 
 

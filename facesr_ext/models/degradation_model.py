@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import build_part
+from facesr_ext.host.parts import build_part
+from facesr_ext.models.batch import Batch
 from facesr_ext.models.degradation_validation import DegradationValidation
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.face_sr_model import Losses
-from facesr_ext.models.loss_table import Batch
 
 
 @MODEL_REGISTRY.register()

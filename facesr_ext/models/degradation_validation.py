@@ -11,8 +11,9 @@ from basicsr.utils import get_root_logger
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.image_io import write_image
 from facesr_ext.errors import OptionError
-from facesr_ext.models.loss_table import Batch
-from facesr_ext.models.validation import SHEET_ROWS, Validation, to_uint8
+from facesr_ext.imaging import to_images
+from facesr_ext.models.batch import Batch
+from facesr_ext.models.validation import SHEET_ROWS, Validation
 
 if TYPE_CHECKING:
     from facesr_ext.models.degradation_model import DegradationModel
@@ -53,12 +54,12 @@ class DegradationValidation(Validation):
         draws = self.model.draws(batch.lq, path, DRAWS)
         name = osp.splitext(osp.basename(path))[0]
         self.rows.append({'name': name, STD: spread(draws)})
-        lqs = to_uint8(draws)
+        lqs = to_images(draws)
         if save_img:
             write_image(self._image_path(name), lqs[0])
         if len(self.sheet) < SHEET_ROWS and batch.gt is not None:
             self.titles = ['HR', 'HR averaged', *(f'z {i}' for i in range(1, DRAWS + 1))]
-            self.sheet.append([to_uint8(batch.lq)[0], to_uint8(batch.gt)[0], *lqs])
+            self.sheet.append([to_images(batch.lq)[0], to_images(batch.gt)[0], *lqs])
 
     def _log(self, means: dict[str, float], tb_logger: Any) -> None:
         sheet = self._report_path('.png')

@@ -8,11 +8,11 @@ from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import build_part
+from facesr_ext.host.parts import build_part
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
+from facesr_ext.models.batch import Batch
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
-from facesr_ext.models.loss_table import Batch
 
 
 @MODEL_REGISTRY.register()

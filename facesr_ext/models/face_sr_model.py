@@ -16,25 +16,27 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_util import arch_info, with_coordinates
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host import interrupts
-from facesr_ext.host.options import build_part, refuse_text_numbers, require_keys
-from facesr_ext.inference.forward import enlarge, mirror_mean, upscale
-from facesr_ext.inference.tiles import Tiling
+from facesr_ext.host.parts import build_part, refuse_text_numbers, require_keys
+from facesr_ext.imaging import to_images, with_coordinates
+from facesr_ext.models.batch import Batch
 from facesr_ext.models.budget import check_budget
 from facesr_ext.models.device import choose_device, describe_device, sharing, wrap_distributed
-from facesr_ext.models.keeping import Keeping
-from facesr_ext.models.loss_table import LOSS_TABLE, Batch, build_losses, compute_losses
+from facesr_ext.models.forward import enlarge, mirror_mean, upscale
+from facesr_ext.models.loss_table import LOSS_TABLE, build_losses, compute_losses
 from facesr_ext.models.model_files import ModelFiles
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
-from facesr_ext.models.validation import Validation, to_uint8
+from facesr_ext.models.tiles import Tiling
+from facesr_ext.models.validation import Validation
+from facesr_ext.runs.keeping import Keeping
 
 Losses = dict[str, torch.Tensor]
 
@@ -50,7 +52,7 @@ class FaceSRModel(ModelFiles):
     Args:
         opt (dict): The option file. Beside BasicSR's sections: ``degradation``, what
             :class:`~facesr_ext.models.precision.Precision` reads, in ``logger`` what
-            :class:`~facesr_ext.models.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
+            :class:`~facesr_ext.runs.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
             pass; default: all), ``grad_clip`` (largest gradient norm), ``nonfinite_patience`` (skipped steps in a row
             before training stops; default 10), ``prior_targets``, in ``optim_g`` also ``lr_scales`` (part of the
             network -> factor of ``lr``), and the losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
@@ -446,7 +448,7 @@ class FaceSRModel(ModelFiles):
     def _write_first_batch(self) -> None:
         """LQ | GT of the first batch, with the priors drawn: what the network is really given."""
         columns, count = self._first_batch_columns(), min(8, len(self.batch))
-        pictures = {title: to_uint8(t[:count]) for title, t in columns.items() if t is not None}
+        pictures = {title: to_images(t[:count]) for title, t in columns.items() if t is not None}
         rows = [[pictures[title][i] for title in pictures] for i in range(count)]
         path = osp.join(self.opt['path']['visualization'], 'first_batch.png')
         write_image(path, contact_sheet(rows, list(pictures)))

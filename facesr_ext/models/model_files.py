@@ -14,9 +14,10 @@ from basicsr.utils.dist_util import master_only
 from torch import nn
 
 from facesr_ext import __version__
-from facesr_ext.archs.arch_util import ArchInfo
-from facesr_ext.host.options import whole_number
-from facesr_ext.models.checkpoints import (
+from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.host.parts import whole_number
+from facesr_ext.models.precision import Precision
+from facesr_ext.runs.checkpoints import (
     META_KEY,
     described_network,
     late_checkpoints,
@@ -24,8 +25,7 @@ from facesr_ext.models.checkpoints import (
     read_weights,
     save_atomic,
 )
-from facesr_ext.models.keeping import BEST, Keeping, tensor_bytes
-from facesr_ext.models.precision import Precision
+from facesr_ext.runs.keeping import BEST, Keeping, tensor_bytes
 
 
 class ModelFiles(SRModel):

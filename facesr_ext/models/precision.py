@@ -8,9 +8,9 @@ import torch
 from basicsr.archs.discriminator_arch import VGGStyleDiscriminator
 from torch import nn
 
-from facesr_ext.archs.arch_util import arch_info
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import known_name
+from facesr_ext.host.parts import known_name
 
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 PLAIN_LAYOUT = (VGGStyleDiscriminator,)

@@ -11,7 +11,7 @@ from facesr_ext.data.face_dataset import BUILTIN
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.heatmaps import landmark_heatmaps
 from facesr_ext.faces.labels import CHANNEL_SETS, HELEN11, parsing_planes
-from facesr_ext.host.options import known_name, require_keys
+from facesr_ext.host.parts import known_name, require_keys
 
 
 class PriorTargets:

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.archs.srpggan_arch import enlarge, fade_in
 from facesr_ext.errors import OptionError
+from facesr_ext.models.batch import Batch
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.growth import Stage, read_stages, stage_at
-from facesr_ext.models.loss_table import Batch, build_losses
+from facesr_ext.models.loss_table import build_losses
 
 
 @MODEL_REGISTRY.register()

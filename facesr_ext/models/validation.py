@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
@@ -21,21 +20,16 @@ from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.errors import OptionError
-from facesr_ext.host.options import require_keys, whole_number
-from facesr_ext.inference.tiles import Tiling
-from facesr_ext.models.loss_table import Batch
+from facesr_ext.host.parts import require_keys, whole_number
+from facesr_ext.imaging import to_images
+from facesr_ext.models.batch import Batch
+from facesr_ext.models.tiles import Tiling
 
 if TYPE_CHECKING:
     from facesr_ext.models.face_sr_model import FaceSRModel
 
 SHEET_ROWS = 8
 BASELINE = 'bicubic'
-
-
-def to_uint8(batch: torch.Tensor) -> list[np.ndarray]:
-    """(N, 3, H, W) RGB [0, 1] -> N pictures (H, W, 3) uint8 RGB, rounded as a saved file is."""
-    scaled = batch.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return list(scaled.permute(0, 2, 3, 1).cpu().numpy())
 
 
 class Validation:
@@ -122,7 +116,7 @@ class Validation:
     def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
         """Measures one picture, saves it and puts it on the sheet."""
         pictures = {'LQ': batch.small(self.model.factor), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
-        images = {title: to_uint8(t)[0] for title, t in pictures.items() if t is not None}
+        images = {title: to_images(t)[0] for title, t in pictures.items() if t is not None}
         name = osp.splitext(osp.basename(path))[0]
         if save_img:
             write_image(self._image_path(name), images['SR'])

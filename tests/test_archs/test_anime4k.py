@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from facesr_ext.archs.anime4k_arch import Anime4K
-from facesr_ext.archs.arch_util import imresize
+from facesr_ext.imaging import imresize
 
 # Bright and dark side of the eight directions, as (row, column) steps from the pixel; (0, 0) is the pixel itself.
 ABOVE, BELOW = ((-1, -1), (-1, 0), (-1, 1)), ((1, -1), (1, 0), (1, 1))

@@ -12,11 +12,11 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import arch_info, exchange_luma, imresize, luma, quantize
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.archs.fsrnet_arch import FSRNet, FSRNetOutput
-from facesr_ext.data.face_dataset import to_tensor
-from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.faces.labels import CHANNEL_SETS, parsing_planes
+from facesr_ext.imaging import exchange_luma, imresize, luma, quantize, to_tensor
 from tests.support import SMALL_NETS
 
 # What a network that has grown does not use any more.

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from facesr_ext.archs.interpolation_arch import Bicubic, Lanczos, Nearest
-from facesr_ext.host.runner import run_pipeline
+from facesr_ext.cli.run import run_pipeline
 from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, write_options
 
 

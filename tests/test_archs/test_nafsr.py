@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_util import imresize, mirror, with_coordinates
 from facesr_ext.archs.nafsr_arch import NAFSR, LayerNorm2d, NAFBlock
+from facesr_ext.imaging import imresize, mirror, with_coordinates
 from tests.support import SMALL_NETS
 
 SMALL = SMALL_NETS['NAFSR']

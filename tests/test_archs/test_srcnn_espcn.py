@@ -7,9 +7,9 @@ import torch
 from basicsr.utils.color_util import rgb2ycbcr_pt
 from torch import nn
 
-from facesr_ext.archs.arch_util import imresize
 from facesr_ext.archs.espcn_arch import ESPCN
 from facesr_ext.archs.srcnn_arch import SRCNN
+from facesr_ext.imaging import imresize
 
 
 def _parameters(net: nn.Module) -> int:

@@ -12,11 +12,11 @@ from basicsr.data import build_dataset
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch.utils.data import default_collate
 
-from facesr_ext.archs.arch_util import with_coordinates
+from facesr_ext.check.examine import check_file
+from facesr_ext.cli.run import run_pipeline
 from facesr_ext.errors import OptionError
-from facesr_ext.host.option_check import check_file
-from facesr_ext.host.options import build_part
-from facesr_ext.host.runner import run_pipeline
+from facesr_ext.host.parts import build_part
+from facesr_ext.imaging import with_coordinates
 from facesr_ext.models.budget import check_budget, count_parameters
 from tests.support import OPTIONS, file_to_test, option_files, small_options, write_options
 from tests.training import parsed_model
@@ -77,7 +77,7 @@ def test_a_network_over_the_budget_is_not_trained(tmp_path: Path, monkeypatch: p
     message = f'network_g has {num:,d} parameters, 1 too many'
     (finding,) = check_file(str(path), 'train')
     assert finding.level == 'error' and finding.key == 'challenge:max_params' and message in finding.message
-    monkeypatch.setattr('facesr_ext.host.option_check.check_file', lambda *args: [])
+    monkeypatch.setattr('facesr_ext.check.examine.check_file', lambda *args: [])
     with pytest.raises(OptionError, match=f'challenge: max_params: {message}'):
         run_pipeline('train', ['-opt', str(path)])
     opt['challenge']['max_params'] = num

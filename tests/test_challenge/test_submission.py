@@ -18,15 +18,13 @@ from basicsr.archs.srresnet_arch import MSRResNet
 from PIL import Image
 
 from facesr_ext import Restorer
-from facesr_ext.archs.arch_util import imresize
 from facesr_ext.challenge.readme import Readme
 from facesr_ext.challenge.submission import check_submission, pack_checkpoint, pack_results
 from facesr_ext.cli.main import main
-from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import decode_image, encode_image, read_image, write_image
-from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import DatasetError, OptionError, SubmissionError
-from facesr_ext.models.validation import to_uint8
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.imaging import imresize, to_images, to_tensor
 
 NUM, SIZE = 4, 32
 README = Readme(0.5, True, False, 'MSRResNet')
@@ -109,7 +107,7 @@ def test_warnings(place: Path, whose: str) -> None:
     lq = read_image(place / 'lq' / '00000.png')
     bicubic = cv2.resize(lq, (4 * SIZE, 4 * SIZE), interpolation=cv2.INTER_CUBIC)
     if whose == 'MATLAB':
-        bicubic = to_uint8(imresize(to_tensor(lq)[None], (4 * SIZE, 4 * SIZE)))[0]
+        bicubic = to_images(imresize(to_tensor(lq)[None], (4 * SIZE, 4 * SIZE)))[0]
     write_image(place / 'results' / '00000.png', bicubic)
     for i in (1, 2):
         write_image(place / 'lq' / f'{i:05d}.png', lq)

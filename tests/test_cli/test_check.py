@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from facesr_ext.check.cost import _saved_bytes, count_macs, measure_step
 from facesr_ext.cli import environment
 from facesr_ext.cli.main import main
-from facesr_ext.host.measure import _saved_bytes, count_macs, measure_step
 from tests.support import OPTIONS, small_options, write_options, write_vgg
 
 
@@ -185,8 +185,8 @@ def test_batch_shrinks_until_a_step_fits(place: Path, small: Path, monkeypatch: 
             raise torch.OutOfMemoryError
         return 0.01, 1000 * batch
 
-    monkeypatch.setattr('facesr_ext.host.measure._run', step)
-    monkeypatch.setattr('facesr_ext.host.measure.build_model', lambda opt: SimpleNamespace(optimizers=[], device='cpu'))
+    monkeypatch.setattr('facesr_ext.check.cost._run', step)
+    monkeypatch.setattr('facesr_ext.check.cost.build_model', lambda opt: SimpleNamespace(optimizers=[], device='cpu'))
     found = measure_step(str(small), ['train:micro_batch=4'], 16)
     assert seen == [1, 1, 16, 8, 4] and found.batch == 4
     assert found.whole == found.activations  # four at once, whatever the batch

@@ -7,7 +7,7 @@ import pytest
 
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
-from facesr_ext.data.procedural_faces import render_face
+from facesr_ext.faces.drawn.face import render_face
 
 
 def _run(*arguments: str) -> int:

@@ -12,7 +12,7 @@ from basicsr.models.sr_model import SRModel
 
 from facesr_ext.cli.main import main
 from facesr_ext.inference.interpolation import interpolate
-from facesr_ext.models.checkpoints import META_KEY, load_checkpoint
+from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 
 ARCH = {'type': 'MSRResNet', 'num_feat': 4, 'num_block': 1}
 META = {

@@ -8,7 +8,7 @@ import pytest
 
 from facesr_ext.cli.list import KINDS
 from facesr_ext.cli.main import main
-from facesr_ext.host.shipped import recipe_named, shipped_options
+from facesr_ext.runs.recipes import recipe_named, shipped_options
 from tests.support import OPTIONS
 
 

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader
 from facesr_ext.cli.main import main
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, read_mask, write_image, write_mask
-from facesr_ext.data.samplers import EpochIndex
 from facesr_ext.degradations.bicubic import BicubicDegradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.host.samplers import EpochIndex
 from tests.support import PHOTOS, needs_photos
 
 

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 
 from facesr_ext.data.image_io import list_images, read_image, write_image
 from facesr_ext.data.lmdb_io import write_lmdb
-from facesr_ext.data.sample_writer import write_sample
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.inference.sampler import write_sample
 
 LMDB = {'type': 'lmdb'}
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from basicsr.data import build_dataset
 
-from facesr_ext.data.face_dataset import to_tensor
 from facesr_ext.data.image_io import read_image, write_image
-from facesr_ext.data.procedural_faces import render_face
-from facesr_ext.data.samplers import EpochIndex
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.imaging import to_tensor
 
 
 @pytest.fixture(scope='module')

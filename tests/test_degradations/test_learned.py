@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from facesr_ext.archs.arch_util import imresize, quantize
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
-from facesr_ext.models.checkpoints import save_atomic
+from facesr_ext.imaging import imresize, quantize
+from facesr_ext.runs.checkpoints import save_atomic
 from tests.support import write_degradation_net
 
 

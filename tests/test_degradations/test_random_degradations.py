@@ -13,11 +13,11 @@ from basicsr.data import degradations as stock
 from basicsr.utils import DiffJPEG, USMSharp
 from basicsr.utils.img_process_util import filter2D
 
-from facesr_ext.data.procedural_faces import ProceduralFaces
 from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.faces.drawn.face import ProceduralFaces
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4')

@@ -42,10 +42,10 @@ print(json.dumps({name: reader.read() for name, reader in readers.items()}))
 WHOLE = """
 import sys
 from facesr_ext.host import plugin, repairs
-import facesr_ext.data.samplers
+import facesr_ext.host.samplers
 from basicsr.utils.registry import ARCH_REGISTRY
 assert plugin._state == 'done', plugin._state
-assert sys.modules['basicsr.train'].EnlargedSampler is facesr_ext.data.samplers.ResumableSampler
+assert sys.modules['basicsr.train'].EnlargedSampler is facesr_ext.host.samplers.ResumableSampler
 for room, ending in plugin.ROOMS.items():
     assert set(plugin.component_modules(room, ending)) <= set(sys.modules), room
 before = set(ARCH_REGISTRY.keys())
@@ -61,13 +61,13 @@ assert sum(getattr(f, 'facesr_ext_finder', False) for f in sys.meta_path) == 1
 WORKERS = """
 import os
 from torch.utils.data import DataLoader
-from facesr_ext.data.samplers import EpochIndex
+from facesr_ext.host.samplers import EpochIndex
 for method in ('fork', 'spawn') if hasattr(os, 'fork') else ('spawn',):
     loader = DataLoader([EpochIndex(1, 2, 3)], None, num_workers=1, collate_fn=vars, multiprocessing_context=method)
     assert list(loader) == [{'epoch': 2, 'draw': 3}], method
 """
 FIRST_IMPORTS = (
-    'import facesr_ext.data.samplers',
+    'import facesr_ext.host.samplers',
     'import facesr_ext.archs',
     'import facesr_ext.host.registry',
     'import facesr_ext; facesr_ext.register(); facesr_ext.register()',

@@ -19,7 +19,7 @@ HOOKED = 'import sys; assert any(getattr(f, "facesr_ext_finder", False) for f in
 UNHOOKED = HOOKED.replace('assert any', 'assert not any')
 # What the hook leads to, without paying for torch: the plugin's own package, from where this installation put it.
 WHOLE = HOOKED + '; import facesr_ext.cli.main, facesr_ext.errors; print(facesr_ext.__file__)'
-SHIPPED = 'import facesr_ext.host.shipped as shipped; print(shipped.shipped_options())'
+SHIPPED = 'import facesr_ext.runs.recipes as shipped; print(shipped.shipped_options())'
 
 
 @pytest.fixture(scope='module')

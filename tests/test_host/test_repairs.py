@@ -19,7 +19,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext.errors import CheckpointError, OptionError
-from facesr_ext.host import repairs
+from facesr_ext.host import repairs, resume, vgg
 from facesr_ext.host.patching import names_used
 from tests.support import stock_copy
 
@@ -118,7 +118,7 @@ def test_resume_falls_back_to_the_last_whole_state(run_folder: dict[str, Any], d
         'empty net_g': lambda: (models / 'net_g_15.pth').write_bytes(b''),
     }[damage]()
     assert train.load_resume_state(run_folder)['iter'] == 10  # type: ignore[attr-defined]
-    (note,) = repairs._resume.notes
+    (note,) = resume.FOUND.notes
     assert '15.state' in note
 
 
@@ -220,7 +220,7 @@ def first_weight(extractor: nn.Module) -> float:
 
 
 def test_stock_vgg16_takes_the_file_of_vgg19(vgg_files: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not isinstance(vgg_arch.vgg, repairs.VGGBuilders):
+    if not isinstance(vgg_arch.vgg, vgg.VGGBuilders):
         pytest.skip('mended upstream')
     monkeypatch.delitem(ARCH_REGISTRY._obj_map, 'VGGFeatureExtractor')
     stock = stock_copy('archs.vgg_arch')
@@ -244,6 +244,6 @@ def test_vgg_files_that_do_not_fit_and_types_that_are_none(vgg_files: None, monk
 
     monkeypatch.setattr(models, 'get_model', lambda name, **options: nn.Linear(1, 1))
     with pytest.raises(CheckpointError, match='vgg19-dcbb9e9d.pth does not hold the weights of vgg19'):
-        repairs.build_vgg('vgg19', pretrained=True)
+        vgg.build_vgg('vgg19', pretrained=True)
     with pytest.raises(OptionError, match='vgg20'):
-        repairs.build_vgg('vgg20')
+        vgg.build_vgg('vgg20')

@@ -16,8 +16,8 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import nn
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host import repairs_device
 from facesr_ext.host.patching import names_used
+from facesr_ext.host.repairs import device as repairs_device
 from tests.support import stock_copy
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason='the stock code works where CUDA is')

@@ -21,8 +21,8 @@ from scipy import linalg
 from torch import nn
 
 from facesr_ext.errors import DatasetError
-from facesr_ext.host import repairs_parts
 from facesr_ext.host.patching import warn_once
+from facesr_ext.host.repairs import parts as repairs_parts
 from tests.support import stock_copy
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']

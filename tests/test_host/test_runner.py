@@ -16,8 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from facesr_ext.cli import run as runner
 from facesr_ext.errors import OptionError
-from facesr_ext.host import runner
+from facesr_ext.host import entry
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 
@@ -103,7 +104,7 @@ def test_train_resume_and_test_with_basicsrs_own_commands(run_python: RunPython,
 
     run_python(['-m', 'basicsr.test', '-opt', 'test.yml'], cwd=workplace)
     assert len(list((workplace / 'results' / 'whole' / 'visualization' / 'pairs').glob('*.png'))) == 7
-    installed = runner.run_root(sys.modules['basicsr.train']) == Path.cwd()
+    installed = entry.run_root(sys.modules['basicsr.train']) == Path.cwd()
     assert not installed or not (Path(str(sys.modules['basicsr'].__file__)).parents[1] / 'experiments').exists()
 
 
@@ -127,7 +128,7 @@ def test_root_is_the_clone_or_the_current_directory(tmp_path: Path, monkeypatch:
         folder = tmp_path.joinpath(*parts)
         folder.mkdir(parents=True, exist_ok=True)
         module.__file__ = str(folder / 'basicsr' / 'train.py')
-        return runner.run_root(module)
+        return entry.run_root(module)
 
     assert root('clone') == (tmp_path / 'clone').resolve()
     assert root('venv', 'lib', 'site-packages') == Path.cwd()
@@ -169,7 +170,7 @@ def test_runpy_is_given_the_runner_and_workers_nothing(monkeypatch: pytest.Monke
     monkeypatch.setattr(runner, 'run', seen.append)
     for kind in ('train', 'test'):
         spec = sys.modules[f'basicsr.{kind}'].__spec__
-        assert spec is not None and isinstance(spec.loader, runner.RunnerLoader)
+        assert spec is not None and isinstance(spec.loader, entry.RunnerLoader)
         code = spec.loader.get_code(f'basicsr.{kind}')
         exec(code, {'__name__': '__mp_main__'})
         exec(code, {'__name__': '__main__'})

@@ -11,8 +11,8 @@ import torch
 from basicsr.data.data_sampler import EnlargedSampler
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from facesr_ext.data.samplers import EpochIndex, ResumableSampler
 from facesr_ext.errors import DatasetError
+from facesr_ext.host.samplers import EpochIndex, ResumableSampler
 
 Place = tuple[int, int, int]
 

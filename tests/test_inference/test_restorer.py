@@ -11,15 +11,15 @@ import torch
 from basicsr.archs.srresnet_arch import MSRResNet
 
 from facesr_ext import Restorer
-from facesr_ext.archs.arch_util import with_coordinates
 from facesr_ext.archs.fsrnet_arch import FSRNet
 from facesr_ext.archs.nafsr_arch import NAFSR
+from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import read_image, write_image
-from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
-from facesr_ext.host.runner import run_pipeline
-from facesr_ext.inference.tiles import Tiling
-from facesr_ext.models.checkpoints import late_checkpoints, load_checkpoint, read_weights
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.imaging import with_coordinates
+from facesr_ext.models.tiles import Tiling
+from facesr_ext.runs.checkpoints import late_checkpoints, load_checkpoint, read_weights
 from tests.support import OPTIONS, SMALL_NETS, small_options, write_options
 
 MSR = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}

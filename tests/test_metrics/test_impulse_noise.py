@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facesr_ext.data.procedural_faces import ProceduralFaces
+from facesr_ext.faces.drawn.face import ProceduralFaces
 from facesr_ext.metrics.face_metric import psnr_rgb
 
 # Report S1: probability of either extreme -> PSNR (dB). Its picture's constant is 5.15 to 5.22.

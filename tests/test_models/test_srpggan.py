@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from facesr_ext.archs.srpggan_arch import SRPGGAN, SRPGGANCritic, enlarge
 from facesr_ext.errors import OptionError
-from facesr_ext.models.checkpoints import load_checkpoint
 from facesr_ext.models.growth import Stage, read_stages, stage_at
+from facesr_ext.runs.checkpoints import load_checkpoint
 from tests.support import OPTIONS, small_options, write_vgg
 from tests.test_models.test_distributed import command
 from tests.test_models.test_training import _batch, _step, _weights

@@ -14,9 +14,9 @@ from basicsr.models import build_model
 from basicsr.models.sr_model import SRModel
 from torch import nn
 
+from facesr_ext.cli.run import run_pipeline
 from facesr_ext.errors import CheckpointError, FaceSRError, OptionError
-from facesr_ext.host.runner import run_pipeline
-from facesr_ext.models.checkpoints import load_checkpoint, save_atomic
+from facesr_ext.runs.checkpoints import load_checkpoint, save_atomic
 from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, with_landmarks, write_options
 from tests.training import assert_same_after_kill, parse
 

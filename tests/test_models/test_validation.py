@@ -12,10 +12,10 @@ from basicsr.data import build_dataloader, build_dataset
 
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.image_io import write_image
-from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import OptionError
-from facesr_ext.inference.tiles import Tiling
-from facesr_ext.models.loss_table import Batch
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.models.batch import Batch
+from facesr_ext.models.tiles import Tiling
 from tests.support import OPTIONS, small_options, with_landmarks
 from tests.training import parsed_model
 

@@ -12,12 +12,12 @@ import pytest
 from facesr_ext.archs.espcn_arch import ESPCN
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
-from facesr_ext.data.procedural_faces import render_face
 from facesr_ext.errors import DatasetError, OptionError
-from facesr_ext.models.checkpoints import META_KEY, save_atomic
+from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.reports.curves import Curve, draw_curves
 from facesr_ext.reports.run_log import read_options, read_run
 from facesr_ext.reports.run_report import write_report
+from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 from tests.support import OPTIONS, small_options, write_options
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']

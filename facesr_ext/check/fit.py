@@ -1,0 +1,247 @@
+"""The option check's look at what must suit each other: data, degradation, network, losses, precision, budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from basicsr.utils.registry import LOSS_REGISTRY
+from torch import nn
+
+from facesr_ext.archs.arch_info import ArchInfo, arch_info
+from facesr_ext.check.examine import Check, Part, arguments_of, first_line, parameters_of
+from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.host.source import KeyPath
+from facesr_ext.models.budget import check_budget, count_parameters
+from facesr_ext.models.critic import refuse_batch_norm, refuse_size
+from facesr_ext.models.growth import stage_faults
+from facesr_ext.models.loss_table import LOSS_TABLE
+from facesr_ext.models.param_groups import parameter_groups
+from facesr_ext.models.precision import Precision
+from facesr_ext.models.priors import PriorTargets
+
+
+def check_networks(check: Check) -> None:
+    """Builds the networks of our files without memory for their weights, and looks whether they suit the file."""
+    for part in check.parts if check.ours else ():
+        if part.path[0].startswith('network_') and part.target is not None and check.clean(part.path):
+            net = _build(check, part)
+            check.shared[part.path[0].replace('network_', 'net_')] = net
+    net = check.shared.get('net_g')
+    if net is None:
+        return
+    if check.clean(('challenge',)):
+        try:
+            check_budget(net, check.section('challenge'))
+        except OptionError as err:
+            check.problem(('challenge', 'max_params'), err)
+    if check.train and not count_parameters(net):
+        check.error(('network_g', 'type'), f'{type(net).__name__} has no parameters, so there is nothing to train')
+
+
+def _build(check: Check, part: Part) -> nn.Module | None:
+    """A network on the meta device; one that computes while it is built, is built on the CPU and brought there."""
+    for device in ('meta', 'cpu'):
+        try:
+            with torch.device(device), torch.random.fork_rng(devices=[]):
+                net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
+            return net.to('meta')
+        except FaceSRError as err:
+            check.problem(part.path, err)
+            return None
+        except (TypeError, ValueError, AssertionError, RuntimeError) as err:
+            if isinstance(err, RuntimeError) and device == 'meta':
+                continue
+            check.error((*part.path, 'type'), f'cannot be built with these options: {first_line(err)}')
+            return None
+        except ImportError:  # it needs what this machine has not, as the run will say
+            return None
+    return None
+
+
+def check_loss_values(check: Check) -> None:
+    """Builds the losses of our files, except those that would load weights."""
+    for part in check.parts if check.ours else ():
+        if part.registry is not LOSS_REGISTRY or part.target is None or not check.clean(part.path):
+            continue
+        if any(re.search('vgg|weights|path', name) for name in parameters_of(part.target)):
+            continue
+        try:
+            part.target(**arguments_of(part.section))
+        except (TypeError, ValueError, AssertionError, NotImplementedError, FaceSRError) as err:
+            check.problem(part.path, OptionError(f'cannot be built with these options: {first_line(err)}'))
+
+
+def check_weights(check: Check) -> None:
+    """A test of a network with random weights."""
+    key, net = 'pretrain_network_g', check.shared.get('net_g')
+    trained = net is None or any(True for _ in net.parameters())
+    if check.train or 'network_g' not in check.opt or not trained or check.section('path').get(key):
+        return
+    if ('path', key) not in check.meant and check.clean(('network_g',)):
+        check.error(('path', key), 'is not set: the network would be tested with random weights; name its file')
+
+
+def check_precision(check: Check) -> None:
+    """Precision and memory layout, of our models alone."""
+    if not _is_our_model(check) or not check.clean(('precision',), ('channels_last',), ('num_gpu',)):
+        return
+    cuda = check.opt.get('num_gpu') != 0 and torch.cuda.is_available()
+    settings = {key: value for key, value in check.opt.items() if key != 'tf32'}  # that one takes effect at once
+    try:
+        precision = Precision(settings, torch.device('cuda' if cuda else 'cpu'))
+        for label in ('net_g', 'net_d'):
+            if check.shared.get(label) is not None:
+                precision.check(label.replace('net_', 'network_'), check.shared[label])
+    except FaceSRError as err:
+        check.error(('precision',), str(err).removeprefix('precision: '))
+
+
+def check_input(check: Check) -> None:
+    """Whether each data set and the degradation give what the network takes."""
+    net, scale = check.shared.get('net_g'), check.opt.get('scale')
+    if not _is_our_model(check) or net is None:
+        return
+    if not isinstance(scale, int):
+        check.missing_keys((), ('scale',), 'the LR-to-HR factor is needed')
+        return
+    info = arch_info(net)
+    if info.scale not in (1, scale):
+        message = f'the network is built for {info.scale}x, but scale is {scale}; make them agree'
+        check.error(('network_g', 'scale'), message)
+        return
+    for phase, section in check.section('datasets').items():
+        suitable = isinstance(section, dict) and check.clean(('datasets', phase), ('degradation',), ('scale',))
+        if suitable and not _check_set(check, ('datasets', phase), section, info):
+            return
+
+
+def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: ArchInfo) -> bool:
+    """Whether a set gives an LQ at all; its size and kind are reported."""
+    sample = check.shared['samples'].get(place[1], {})
+    degradation = check.shared.get('degradation')
+    has_lq = 'lq' in sample or section.get('dataroot_lq') is not None
+    if not has_lq and degradation is None:
+        message = 'gives no LQ: add a degradation section (such as preset: fsrnet_x8), or take PairedFaceDataset with '
+        check.error((*place, 'type'), f'{message}dataroot_lq')
+        return False
+    enlarged = bool(section.get('lq_enlarged')) if has_lq else bool(getattr(degradation, 'enlarged', False))
+    if enlarged and info.input == 'small':
+        where = (*place, 'lq_enlarged') if has_lq else ('degradation',)
+        check.error(where, 'gives an enlarged LQ, but network_g takes the small one; unset lq_enlarged / enlarge')
+        return True
+    size = tuple(sample['gt'].shape[-2:]) if 'gt' in sample else ()
+    key = 'gt_size' if place[1] == 'train' and section.get('gt_size') else 'image_size'
+    if size and (place[1] == 'train' or section.get('image_size')):  # without image_size a set has many sizes
+        _check_size(check, (*place, key), size, info)
+    return True
+
+
+def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchInfo) -> None:
+    """Whether the network can take pictures whose GT has this size."""
+    scale, shown = check.opt['scale'], 'x'.join(map(str, size[::-1]))
+    if any(side % scale for side in size):
+        check.error(place, f'a GT of {shown} px cannot be reduced by the scale {scale}; take a multiple of {scale}')
+        return
+    given = tuple(side // scale for side in size) if info.input == 'small' else size
+    factor = scale if info.input == 'small' else 1
+    check.shared.setdefault('input', given)
+    if any(side % info.multiple_of for side in given):
+        multiple = info.multiple_of * factor
+        remedy = f'take a multiple of {multiple} (or for FSRNet a smaller hg_depth)'
+        check.error(place, f'{shown} px do not suit network_g; {remedy}')
+    elif info.fixed_size and set(given) != {info.fixed_size}:
+        check.error(place, f'{shown} px do not suit network_g, which takes {info.fixed_size * factor} px alone')
+
+
+def check_priors(check: Check) -> None:
+    """A prior head that nothing teaches, or that has another number of maps than the labels."""
+    net, train = check.shared.get('net_g'), check.section('train')
+    if not _is_our_model(check) or net is None or not check.clean(*(('train', key) for key in LOSS_TABLE)):
+        return
+    targets = train.get('prior_targets') or {}
+    try:
+        priors = PriorTargets(net, targets if isinstance(targets, dict) else {})
+        if check.train and check.clean(('datasets', 'train')):
+            priors.check_supervised(train, check.section('datasets', 'train'))
+    except FaceSRError as err:
+        place = ('train', 'prior_targets') if str(err).startswith('train') else ('network_g',)
+        check.problem(place, err)
+        return
+    except (TypeError, ValueError) as err:
+        check.error(('train', 'prior_targets'), f'cannot be used: {err}; correct its values')
+        return
+    for phase, section in check.section('datasets').items():
+        sample = check.shared['samples'].get(phase, {})
+        given = len(sample.get('landmarks', ()))
+        if priors.num_landmark and given and given != priors.num_landmark:
+            key = 'num_landmark' if 'num_landmark' in section else 'dataroot_gt'
+            message = f'gives {given} landmarks a face, but network_g predicts {priors.num_landmark}'
+            check.error(('datasets', phase, key), f'{message}; set num_landmark alike in both')
+            return  # other sets have the same fault, or will say so when this one is mended
+
+
+def check_critic(check: Check) -> None:
+    """A discriminator that bears neither its losses nor the size of the faces."""
+    net, sample = check.shared.get('net_d'), check.shared['samples'].get('train', {})
+    if not _is_our_model(check) or net is None:
+        return
+    try:
+        if check.section('train', 'gradient_penalty_opt'):
+            refuse_batch_norm(net)
+        if 'gt' in sample and check.clean(('datasets', 'train')):
+            refuse_size(net, tuple(sample['gt'].shape[-2:]))
+    except OptionError as err:
+        check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
+
+
+def check_stages(check: Check) -> None:
+    """``train: stages`` of networks that grow."""
+    model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
+    grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
+    if check.train and grows and net_g is not None and net_d is not None:
+        for place, message in stage_faults(check.section('train'), net_g, net_d):
+            check.error(place, message)
+
+
+def check_losses(check: Check) -> None:
+    """A training without any loss."""
+    train = check.section('train')
+    if check.train and train and _is_our_model(check):
+        misspelled = any(key[:1] == ('train',) and key[1:] and key[1] in LOSS_TABLE for key in check.meant)
+        if not misspelled and not any(train.get(key) for key in LOSS_TABLE):
+            check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')
+
+
+def check_learning_rates(check: Check) -> None:
+    """Learning rates of parts that a network does not have."""
+    for key, section in check.section('train').items() if _is_our_model(check) else ():
+        net = check.shared.get(key.replace('optim_', 'net_')) if key.startswith('optim_') else None
+        if net is None or not isinstance(section, dict) or not check.clean(('train', key)):
+            continue
+        try:
+            parameter_groups(net, 1.0, section.get('lr_scales'))
+        except OptionError as err:
+            check.problem(('train', key), err)
+
+
+def _is_our_model(check: Check) -> bool:
+    """A model that reads the sections of ours: one that states its TRAIN_KEYS."""
+    part = check.part('model_type')
+    return part is not None and hasattr(part.target, 'TRAIN_KEYS')
+
+
+CHECKS: tuple[Callable[[Check], None], ...] = (
+    check_networks,
+    check_loss_values,
+    check_weights,
+    check_precision,
+    check_input,
+    check_priors,
+    check_critic,
+    check_stages,
+    check_losses,
+    check_learning_rates,
+)

@@ -1,0 +1,111 @@
+"""The ways into BasicSR's runners: its command line, what ``python -m basicsr.train`` executes, and its options."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Literal
+
+Kind = Literal['train', 'test']
+RUNNER = 'facesr_ext.cli.run'
+"""The module whose ``run`` takes the place of BasicSR's main program."""
+
+
+def run_root(module: ModuleType) -> Path:
+    """Returns the folder under which experiments/, tb_logger/ and results/ are written.
+
+    BasicSR takes the folder that holds its package: right for a git clone, but site-packages for a pip installation.
+
+    Args:
+        module (ModuleType): basicsr.train or basicsr.test.
+
+    Returns:
+        Path: BasicSR's own root for a clone, the current directory for an installed package.
+    """
+    root = Path(str(module.__file__)).resolve().parent.parent
+    installed = {'site-packages', 'dist-packages'} & set(root.parts) or any(root.glob('basicsr-*.dist-info'))
+    return Path.cwd() if installed else root
+
+
+def split_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Reads BasicSR's arguments as its own parser does, but demands none and refuses none.
+
+    Args:
+        argv (Sequence[str]): Arguments without the program name.
+
+    Returns:
+        tuple[Namespace, list[str]]: opt, launcher, auto_resume, debug, force_yml; and argv without ``--force_yml``.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('-opt')
+    parser.add_argument('--launcher', default='none')
+    parser.add_argument('--auto_resume', action='store_true')
+    parser.add_argument('--debug', action='store_true')
+    parser.add_argument('--local_rank', '--local-rank')
+    parser.add_argument('--force_yml', nargs='+')
+    args, rest = parser.parse_known_args(argv)
+    kept = ['-opt', args.opt] if args.opt is not None else []
+    kept += ['--launcher', args.launcher] if args.launcher != 'none' else []
+    kept += ['--local_rank', args.local_rank] if args.local_rank is not None else []
+    kept += [f'--{flag}' for flag in ('auto_resume', 'debug') if getattr(args, flag)]
+    return args, kept + rest
+
+
+@contextlib.contextmanager
+def arguments(argv: Sequence[str]) -> Iterator[None]:
+    """Shows argv to BasicSR's argparse, with torch's newer spelling ``--local-rank`` turned into BasicSR's.
+
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/626
+    """
+    saved = sys.argv
+    sys.argv = [saved[0], *(re.sub(r'^--local-rank(?=$|=)', '--local_rank', arg) for arg in argv)]
+    try:
+        yield
+    finally:
+        sys.argv = saved
+
+
+class RunnerLoader:
+    """Loader of basicsr.train or basicsr.test that hands runpy a call of `run` in place of the module's code.
+
+    ``python -m basicsr.train`` makes runpy ask the imported module's loader for its code and execute it once more as
+    ``__main__``: a second copy with the stock functions, which no repair of the imported module can reach.
+
+    Args:
+        loader (Any): The real loader; everything but get_code is left to it.
+        kind (str): 'train' or 'test'.
+    """
+
+    def __init__(self, loader: Any, kind: Kind) -> None:
+        self.facesr_ext_stock = loader
+        self.facesr_ext_kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'facesr_ext_stock':  # a half-built object (copy, pickle) would recurse for ever
+            raise AttributeError(name)
+        return getattr(self.facesr_ext_stock, name)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Returns what runpy executes; nothing happens in a spawned worker, which imports it as ``__mp_main__``."""
+        source = f'if __name__ == "__main__":\n    from {RUNNER} import run\n    run({self.facesr_ext_kind!r})\n'
+        return compile(source, f'<facesr_ext: python -m {fullname}>', 'exec')
+
+
+def read_options(path: str, force_yml: Sequence[str] = (), root: str | os.PathLike[str] = '.') -> dict[str, Any]:
+    """The options of a training as BasicSR's runner hands them to a model.
+
+    Args:
+        path (str): The option file.
+        force_yml (Sequence[str]): Overrides.
+        root (str | PathLike): The folder below which the run's own folders would be; none is made.
+    """
+    words = ['-opt', path, *(['--force_yml', *force_yml] if force_yml else [])]
+    with arguments(words), open(os.devnull, 'w', encoding='utf-8') as nowhere, contextlib.redirect_stdout(nowhere):
+        opt, _ = sys.modules['basicsr.utils.options'].parse_options(str(root), is_train=True)
+    return dict(opt)

@@ -1,0 +1,32 @@
+"""Repairs of BasicSR 1.4.2, applied to the imported package; its files stay as they are.
+
+One function per defect: its docstring says the symptom, the cause and what is done. Each looks first whether the defect
+is there, by a feature and never by a version number, so that a mended BasicSR is left alone and a second call does
+nothing. Only what crashes, hangs or lies is repaired; whatever would change the numbers of other people's runs is not.
+
+The modules that BasicSR imports and newer packages no longer have (``torchvision.transforms.functional_tensor``,
+``scipy.ndimage.filters``) are supplied by the start-up hook (``_facesr_ext_boot``), since BasicSR cannot even be
+imported before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from facesr_ext.host import run_logs
+from facesr_ext.host.repairs import device, loaders, options, parts, runner
+
+REPAIRS: tuple[Callable[[], None], ...] = (
+    *runner.REPAIRS,
+    *loaders.REPAIRS,
+    *device.REPAIRS,
+    *parts.REPAIRS,
+    run_logs.repair_loggers,
+    *options.REPAIRS,
+)
+
+
+def apply_all() -> None:
+    """Applies every repair; a second call does nothing."""
+    for repair in REPAIRS:
+        repair()

@@ -1,0 +1,92 @@
+"""Repairs of the data loaders: epochs of whole batches, exact resuming, and a pair of settings that hangs."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from basicsr.data import prefetch_dataloader
+
+from facesr_ext.errors import OptionError
+from facesr_ext.host import resume, workers
+from facesr_ext.host.patching import names_used, replace_everywhere
+from facesr_ext.host.samplers import ResumableSampler
+
+_train = sys.modules['basicsr.train']
+
+
+def repair_sampler() -> None:
+    """Makes epochs of whole batches, and a resumed run go on in mid-epoch.
+
+    Symptom: 7 images, batch 4, total_iter 100 end after 51 iterations; 3 images, batch 4 train nothing and save an
+    untrained net_g_latest; a resumed run begins the saved epoch again.
+    Cause: the runner counts ceil(images / batch) iterations, the loader drops the last one; nothing remembers the
+    place.
+    What is done: the runner's EnlargedSampler becomes ResumableSampler, and its loader tells it the real batch size.
+    """
+    if len(_train.EnlargedSampler(_ThreeImages(), 1, 0)) % 4 == 0:  # type: ignore[attr-defined]
+        return
+    _train.EnlargedSampler = ResumableSampler  # type: ignore[attr-defined]
+    stock = _train.create_train_val_dataloader  # type: ignore[attr-defined]
+
+    @functools.wraps(stock)
+    def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
+        workers.complete_dataset_options(opt)
+        for note in resume.FOUND.notes:
+            logger.warning(f'Passed over while resuming: {note}')
+        loader, sampler, val_loaders, _, total_iters = stock(opt, logger)
+        workers.prepare_loader(loader, opt['datasets']['train'])
+        sampler.align(loader.batch_size)
+        done = opt.get('resume_iter', 0)
+        sampler.resume(done)
+        first, skipped = divmod(done, sampler.iters_per_epoch)
+        if skipped:
+            logger.info(f'Resuming inside an epoch: {skipped} of its {sampler.iters_per_epoch} batches have been used.')
+        if done and resume.FOUND.state is not None:
+            resume.FOUND.state['epoch'] = (
+                first  # the saved number may come from another batch size, and ends an epoch late
+            )
+        epochs = math.ceil(total_iters / sampler.iters_per_epoch)
+        return loader, sampler, val_loaders, epochs, total_iters
+
+    _train.create_train_val_dataloader = create_train_val_dataloader  # type: ignore[attr-defined]
+
+
+class _ThreeImages:
+    """A stand-in data set, to see whether a sampler fills up batches of four."""
+
+    opt = {'batch_size_per_gpu': 4}
+
+    def __len__(self) -> int:
+        return 3
+
+
+def repair_prefetch() -> None:
+    """Refuses ``prefetch_mode: cpu`` together with ``persistent_workers: true``.
+
+    Symptom: KeyError in a thread, then the run hangs for ever.
+    Cause: CPUPrefetcher starts an iterator that it throws away at the first reset, while its thread still reads from
+    it; with persistent workers both iterators are one and the same object.
+    """
+    data = sys.modules['basicsr.data']
+    stock = data.build_dataloader  # type: ignore[attr-defined]
+    if 'iter' not in names_used(prefetch_dataloader.CPUPrefetcher.__init__) or hasattr(stock, '__wrapped__'):
+        return
+
+    @functools.wraps(stock)
+    def build_dataloader(dataset: Any, dataset_opt: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if dataset_opt.get('prefetch_mode') == 'cpu' and dataset_opt.get('persistent_workers'):
+            raise OptionError(
+                f'datasets:{dataset_opt.get("phase", "train")}: prefetch_mode: cpu and persistent_workers: true hang '
+                'BasicSR together. Remove one of them; persistent_workers alone gains more.'
+            )
+        return stock(dataset, dataset_opt, *args, **kwargs)
+
+    replace_everywhere('build_dataloader', stock, build_dataloader)
+
+
+REPAIRS: tuple[Callable[[], None], ...] = (repair_sampler, repair_prefetch)

@@ -1,0 +1,51 @@
+"""Repairs of how option files are read."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from facesr_ext.host import entry
+from facesr_ext.host.patching import names_used, replace_everywhere
+from facesr_ext.host.source import OptionLoader
+
+
+def repair_option_files() -> None:
+    """Makes option files and ``--force_yml`` data that is read, never code that is run.
+
+    Symptom: an option file with a ``!!python/`` tag, or a ``--force_yml`` entry with a bracket in it, runs any code;
+    ``lr=1e-4`` arrives as text, ``{a: 1}`` and ``-1`` too; a forced manual_seed does not seed.
+    Cause: PyYAML's unsafe loader, ``exec`` and ``eval``; overrides are applied after the seed has been set.
+    What is done: the loader is a safe one, and it applies the overrides itself; BasicSR's parser sees none.
+    Upstream: https://github.com/XPixelGroup/BasicSR/issues/768
+    """
+    options: Any = importlib.import_module('basicsr.utils.options')
+    stock, stock_yaml = options.parse_options, options.ordered_yaml
+    if 'exec' not in names_used(stock):
+        return
+
+    def ordered_yaml() -> tuple[type[OptionLoader], Any]:
+        return OptionLoader, stock_yaml()[1]
+
+    @functools.wraps(stock)
+    def parse_options(root_path: str, is_train: bool = True) -> Any:
+        args, rest = entry.split_arguments(sys.argv[1:])
+        entries = tuple(args.force_yml or ())
+        loader = type('ForcedLoader', (OptionLoader,), {'overrides': entries})
+        saved, sys.argv = sys.argv, [sys.argv[0], *rest]
+        options.ordered_yaml = lambda: (loader, stock_yaml()[1])
+        try:
+            opt, parsed = stock(root_path, is_train=is_train)
+        finally:
+            sys.argv, options.ordered_yaml = saved, ordered_yaml
+        parsed.force_yml = args.force_yml
+        return opt, parsed
+
+    options.ordered_yaml = ordered_yaml
+    replace_everywhere('parse_options', stock, parse_options)
+
+
+REPAIRS: tuple[Callable[[], None], ...] = (repair_option_files,)

@@ -1,0 +1,129 @@
+"""What a training resumes from: the newest whole state, and what the run must know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.utils import check_resume, set_random_seed
+
+from facesr_ext.errors import CheckpointError
+
+
+@dataclasses.dataclass
+class Resume:
+    """What `load_resume_state` found, for `create_train_val_dataloader`, which the runner calls later.
+
+    Attributes:
+        state (dict | None): The very object that the runner holds; it reads the epoch from it after making the loaders.
+        notes (list[str]): States passed over, told once BasicSR has opened its log file.
+    """
+
+    state: dict[str, Any] | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+FOUND = Resume()
+
+
+def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
+    """Loads the training state to resume from, onto the CPU: BasicSR moves its parts to each parameter's device.
+
+    With ``--auto_resume`` it is the newest whole one in the run's own folder: a state that cannot be read, or whose
+    networks are missing or cut off, is passed over with a warning. Without it, it is the one that path:resume_state
+    names.
+
+    Args:
+        opt (dict): Options of the run. Set are path:resume_state, the pretrain paths, ``manual_seed`` (where the state
+            holds it; then the random streams are seeded anew) and ``resume_iter``.
+
+    Returns:
+        dict | None: The state, or None where the run starts afresh.
+
+    Raises:
+        CheckpointError: There are states, and none can be used.
+    """
+    candidates = _resume_candidates(opt)
+    FOUND.state, FOUND.notes = None, []
+    if not candidates:
+        return None
+    for path in candidates:
+        try:
+            state = _read_state(opt, path)
+        except CheckpointError as err:
+            FOUND.notes.append(str(err))
+            continue
+        _adopt_state(opt, path, state)
+        FOUND.state = state
+        return state
+    raise CheckpointError(
+        'No training state can be resumed from:\n'
+        + '\n'.join(f'  {note}' for note in FOUND.notes)
+        + '\nGive a whole one with path:resume_state, or move the folder away to start afresh.'
+    )
+
+
+def _resume_candidates(opt: Mapping[str, Any]) -> list[Path]:
+    """Lists the states to try, newest first."""
+    if not opt['auto_resume']:
+        given = opt['path'].get('resume_state')
+        return [Path(given)] if given else []
+    folder = Path(opt['path']['training_states'])
+    states = [p for p in folder.glob('*.state') if p.stem.isdecimal()]
+    return sorted(states, key=lambda p: int(p.stem), reverse=True)
+
+
+def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Reads one state and looks whether the networks saved with it are whole.
+
+    Raises:
+        CheckpointError: The state or one of its networks is missing, damaged or something else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f'The training state {path} (path:resume_state) does not exist.')
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as err:  # on damaged bytes an unpickler raises nearly anything: KeyError, IndexError, EOFError ...
+        reason = str(err).strip().split('\n')[0]
+        raise CheckpointError(f'The training state {path} cannot be read ({type(err).__name__}: {reason}).') from err
+    missing = {'epoch', 'iter', 'optimizers', 'schedulers'} - set(state if isinstance(state, dict) else ())
+    if missing:
+        raise CheckpointError(f'{path} is no training state of BasicSR: it has no {", ".join(sorted(missing))}.')
+    for network in _networks_saved(opt):
+        file = Path(opt['path']['models']) / f'net_{network}_{state["iter"]}.pth'
+        if not _is_whole(file):
+            raise CheckpointError(f'The training state {path} has no use without {file}, which is missing or cut off.')
+    return state
+
+
+def _networks_saved(opt: Mapping[str, Any]) -> list[str]:
+    """Lists the networks that a state needs, 'g' and 'd' for example; a frozen helper network is never saved."""
+    ignored = opt['path'].get('ignore_resume_networks') or ()
+    folder = Path(opt['path']['models'])
+    labels = [key[len('network_') :] for key in opt if key.startswith('network_') and key not in ignored]
+    saved = {re.sub(r'_(\d+|latest)$', '', file.stem) for file in folder.glob('net_*.pth')}
+    return [label for label in labels if label == 'g' or f'net_{label}' in saved]
+
+
+def _is_whole(file: Path) -> bool:
+    """Tells whether a file that torch.save wrote is complete: a cut zip archive has lost the directory at its end."""
+    if not file.is_file() or file.stat().st_size == 0:
+        return False
+    with file.open('rb') as stream:
+        is_archive = stream.read(2) == b'PK'
+    return zipfile.is_zipfile(file) if is_archive else True  # torch's format of before 1.6 is no archive
+
+
+def _adopt_state(opt: dict[str, Any], path: Path, state: Mapping[str, Any]) -> None:
+    """Writes into the options what the rest of the run must know about the state."""
+    opt['path']['resume_state'] = str(path)
+    opt['resume_iter'] = state['iter']
+    if state.get('manual_seed') is not None:
+        opt['manual_seed'] = state['manual_seed']
+        set_random_seed(opt['manual_seed'] + opt['rank'])
+    check_resume(opt, state['iter'])

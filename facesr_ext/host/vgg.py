@@ -1,0 +1,52 @@
+"""VGG networks of torchvision for BasicSR's perceptual losses, their weights found by the one rule of `weights`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+
+from facesr_ext.errors import CheckpointError
+from facesr_ext.host import weights
+from facesr_ext.host.parts import known_name
+
+
+class VGGBuilders:
+    """Stands in for torchvision.models.vgg inside basicsr.archs.vgg_arch: ``vgg.vgg16(pretrained=True)``."""
+
+    def __getattr__(self, vgg_type: str) -> Callable[..., torch.nn.Module]:
+        if vgg_type.startswith('__'):
+            raise AttributeError(vgg_type)
+        return functools.partial(build_vgg, vgg_type)
+
+
+def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
+    """Builds a VGG network of torchvision.
+
+    Args:
+        vgg_type (str): 'vgg11' to 'vgg19', with '_bn' for batch normalisation.
+        pretrained (bool): Load the ImageNet weights of torchvision.
+
+    Returns:
+        nn.Module: The network, on the CPU.
+
+    Raises:
+        CheckpointError: The weight file does not fit.
+        DependencyError: The weight file is nowhere and cannot be downloaded.
+        OptionError: torchvision has no such network.
+    """
+    from torchvision import models
+
+    known_name('vgg_type', vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
+    net = models.get_model(vgg_type, weights=None, init_weights=not pretrained)
+    if pretrained:
+        url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
+        path = weights.find_weights(url.rsplit('/', 1)[-1], url)
+        try:
+            net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
+        except Exception as err:  # damaged bytes: an unpickler raises nearly anything
+            raise CheckpointError(
+                f'{path} does not hold the weights of {vgg_type} ({err}). Delete it, and it is fetched again.'
+            ) from err
+    return net

@@ -1,0 +1,64 @@
+"""Degrading stored pictures: folder in, folder out, and a contact sheet."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from facesr_ext.data.contact_sheet import contact_sheet
+from facesr_ext.data.image_io import list_images, read_image, write_image
+from facesr_ext.degradations.presets import PRESETS, build_degradation
+from facesr_ext.host.parts import known_name
+from facesr_ext.imaging import to_tensor
+
+GRID_ROWS, GRID_COLUMNS = 8, 8
+
+
+def degrade_folder(source: Path, output: Path, preset: str, scale: int, seed: int, grid: Path | None) -> int:
+    """Writes the LQ of each picture as PNG under its own name.
+
+    Args:
+        source (Path): A picture or a folder (sub-folders too). Pictures are cut to a multiple of the scale.
+        output (Path): Made where it is missing.
+        preset (str): A name of :data:`~facesr_ext.degradations.presets.PRESETS`.
+        scale (int): HR-to-LR factor where the preset leaves it open.
+        seed (int): With a picture's name it seeds that picture's draws.
+        grid (Path | None): A contact sheet: for each of the first pictures the GT and seven draws.
+
+    Returns:
+        int: How many pictures were written.
+
+    Raises:
+        OptionError: for an unknown preset.
+        DatasetError: for a missing folder, or a picture that cannot be read or is too small.
+    """
+    scale = PRESETS[known_name('--preset', preset, PRESETS)].get('scale', scale)
+    degradation = build_degradation({'preset': preset}, scale)
+    folder, names = (source.parent, [source.name]) if source.is_file() else (source, list_images(source, 'the source'))
+    rows: list[list[np.ndarray]] = []
+    for name in tqdm(names, unit='image'):
+        image = read_image(folder / name)
+        image = image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
+        gt = to_tensor(image)[None]
+        draws = GRID_COLUMNS - 1 if grid is not None and len(rows) < GRID_ROWS else 1
+        lqs = [_to_image(degradation(gt, _generator(name, seed, i))) for i in range(draws)]
+        write_image((output / name).with_suffix('.png'), lqs[0])
+        if draws > 1:
+            rows.append([image, *lqs])
+    if grid is not None:
+        write_image(grid, contact_sheet(rows, ['GT', *[f'LQ {i}' for i in range(1, GRID_COLUMNS)]], cell=160))
+    return len(names)
+
+
+def _generator(name: str, seed: int, draw: int) -> torch.Generator:
+    """Hashed to 32 bits, all that torch's CPU generator takes of a seed."""
+    state = np.random.SeedSequence([seed, zlib.crc32(name.encode()), draw]).generate_state(1)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+def _to_image(lq: torch.Tensor) -> np.ndarray:
+    return lq[0].mul(255).round().to(torch.uint8).permute(1, 2, 0).numpy()

@@ -1,0 +1,68 @@
+"""What goes through a model: one batch, ready for the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+
+from facesr_ext.imaging import imresize
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch, on the model's device, ready for the network.
+
+    Attributes:
+        lq (Tensor): (N, 3, h, w), RGB, [0, 1], as the network takes it; (N, 5, h, w) where it takes coordinates.
+        enlarged (Tensor): (N, 3, H, W): the LQ at HR size: what a discriminator is conditioned on, and bicubic's
+            result.
+        gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
+        heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
+        planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
+        unpaired (Tensor | None): (N, 3, h, w), RGB, [0, 1]: pictures that have nothing to do with the others.
+        z, other_z (Tensor | None): (N, K), standard normal: the random inputs of the result, and of a second one.
+    """
+
+    lq: torch.Tensor
+    enlarged: torch.Tensor
+    gt: torch.Tensor | None = None
+    heatmaps: torch.Tensor | None = None
+    heatmap_mask: torch.Tensor | None = None
+    planes: torch.Tensor | None = None
+    plane_mask: torch.Tensor | None = None
+    unpaired: torch.Tensor | None = None
+    z: torch.Tensor | None = None
+    other_z: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.lq)
+
+    @property
+    def real(self) -> torch.Tensor | None:
+        """What a discriminator is to take for real."""
+        return self.gt if self.unpaired is None else self.unpaired
+
+    def small(self, scale: int) -> torch.Tensor:
+        """(N, 3, H / scale, W / scale): the LQ at its own size, brought back to it where it is stored enlarged."""
+        size = (self.enlarged.shape[-2] // scale, self.enlarged.shape[-1] // scale)
+        return self.lq[:, :3] if self.lq.shape[-2:] == size else imresize(self.enlarged, size)
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Samples start to stop."""
+        return replace(self, **{name: t[start:stop] for name, t in self._tensors().items()})
+
+    def fits(self, other: Batch) -> bool:
+        """Whether `join` can join them: the same fields, of the same sizes."""
+        mine, theirs = ({name: t.shape[1:] for name, t in batch._tensors().items()} for batch in (self, other))
+        return mine == theirs
+
+    @staticmethod
+    def join(batches: Sequence[Batch]) -> Batch:
+        """The samples of several batches that fit each other."""
+        return Batch(**{name: torch.cat([getattr(b, name) for b in batches]) for name in batches[0]._tensors()})
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: t for name, t in tensors.items() if t is not None}

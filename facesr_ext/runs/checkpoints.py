@@ -1,0 +1,279 @@
+"""Reading and writing of checkpoint files: atomic to write, ``weights_only`` to read, loadable by stock BasicSR.
+
+What other trainers write is read too: their keys around the weights, the prefixes of wrappers, and ``.safetensors``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+import yaml
+from basicsr.utils import get_root_logger
+from torch import nn
+
+from facesr_ext.errors import CheckpointError
+from facesr_ext.host.weights import where_to_get
+from facesr_ext.runs.atomic import replaced_when_whole
+
+META_KEY = 'facesr_ext'
+"""Where a checkpoint holds what rebuilds its network, beside BasicSR's ``params`` and ``params_ema``."""
+
+WEIGHT_KEYS = ('params_ema', 'params', 'state_dict', 'model')
+"""Where trainers put the weights inside a checkpoint, first choice first."""
+
+WRAPPERS = ('module', '_orig_mod')
+"""What DataParallel / DistributedDataParallel / AveragedModel and ``torch.compile(net)`` add to the names."""
+
+SAFETENSORS = '.safetensors'
+
+
+def save_atomic(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Writes a checkpoint so that the file is there whole, or as it was before.
+
+    Raises:
+        CheckpointError: if it cannot be written (disk full, no permission).
+    """
+    _write_atomic(lambda file: torch.save(content, file), path)
+
+
+def save_safetensors(
+    state: Mapping[str, torch.Tensor], path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the weights of one network as ``.safetensors``, atomically.
+
+    Args:
+        state (Mapping): A state dict. Tensors that share memory are written once each.
+        path (str | PathLike): Where to.
+        metadata (Mapping | None): What rebuilds the network, as JSON in the file's header under :data:`META_KEY`.
+
+    Raises:
+        CheckpointError: if it cannot be written (disk full, no permission).
+    """
+    header = {'format': 'pt', META_KEY: json.dumps(metadata or {})}
+    tensors = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
+    data = safetensors.torch.save(tensors, header)
+    _write_atomic(lambda file: file.write(data), path)
+
+
+def _write_atomic(write: Callable[[BinaryIO], Any], path: str | os.PathLike[str]) -> None:
+    try:
+        with replaced_when_whole(Path(path)) as temporary, temporary.open('wb') as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as err:  # torch turns some write errors into RuntimeError
+        raise CheckpointError(f'cannot write {path}: {err}; is the disk full, the folder writable?') from err
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a checkpoint on the CPU without running any code of it.
+
+    Returns:
+        dict: What the file holds; of a ``.safetensors`` file its weights under ``params`` and its metadata under
+            :data:`META_KEY`, as in a ``.pth`` of ours.
+
+    Raises:
+        CheckpointError: if the file is missing, cut off, or holds more than weights.
+    """
+    read = _read_safetensors if Path(path).suffix == SAFETENSORS else _read_torch
+    try:
+        content = read(path)
+    except FileNotFoundError as err:
+        remedy = where_to_get(path) or 'check path: pretrain_network_* in the option file'
+        raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
+        raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path} holds a {type(content).__name__}, not a dict of weights')
+    return content
+
+
+def _read_torch(path: str | os.PathLike[str]) -> Any:
+    return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
+    with safetensors.safe_open(path, framework='pt', device='cpu') as file:  # type: ignore[no-untyped-call]
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        header = file.metadata() or {}
+    try:
+        metadata = json.loads(header.get(META_KEY, '{}'))
+    except json.JSONDecodeError:
+        metadata = {}  # another program's entry of the same name: the weights are as good without it
+    return {'params': state, META_KEY: metadata}
+
+
+def select_params(content: dict[str, Any], param_key: str | None, path: str) -> tuple[dict[str, torch.Tensor], str]:
+    """The weights of a checkpoint: those asked for, else the first of :data:`WEIGHT_KEYS`, else the file itself.
+
+    Returns:
+        tuple[dict, str]: the state dict under the network's own names, and the key that it was found under.
+
+    Raises:
+        CheckpointError: if the key asked for is not in the file.
+    """
+    if param_key is None:
+        param_key = next((key for key in WEIGHT_KEYS if isinstance(content.get(key), Mapping)), None)
+    elif param_key not in content and 'params' in content:
+        param_key = 'params'
+    if param_key is not None and param_key not in content:
+        raise CheckpointError(
+            f'{path} has no {param_key!r}; it has {", ".join(list(content)[:5])}. Set path: param_key_g accordingly, '
+            'or leave it empty'
+        )
+    state = content if param_key is None else content[param_key]
+    nested = next((key for key in WEIGHT_KEYS if isinstance(state.get(key), Mapping)), None)
+    if nested is not None:  # {'model': {'state_dict': ...}}
+        return select_params(state, nested, path)
+    return canonical_names(state), param_key or '(the file itself)'
+
+
+class Weights(NamedTuple):
+    """Weights of a network, as read.
+
+    Attributes:
+        state (dict): Tensors under the names of the bare network.
+        used (str): Where in the file they were, for the log.
+        metadata (dict): What the file says of itself; of several, the last one. Empty for stock BasicSR's.
+    """
+
+    state: dict[str, torch.Tensor]
+    used: str
+    metadata: dict[str, Any]
+
+
+def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
+    """The weights of a checkpoint, or the mean of those of several of one network.
+
+    Args:
+        paths (Sequence[str]): The files; of what is no floating-point number the last one's values are taken.
+        param_key (str | None): As in `select_params`, which see for the result.
+
+    Raises:
+        CheckpointError: if a file cannot be read, or holds other weights than the first one.
+    """
+    if len(paths) == 1:
+        content = load_checkpoint(paths[0])
+        return Weights(*select_params(content, param_key, paths[0]), content.get(META_KEY) or {})
+    total: dict[str, torch.Tensor] = {}
+    for path in paths:
+        content = load_checkpoint(path)
+        state, used = select_params(content, param_key, path)
+        if total and {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in total.items()}:
+            raise CheckpointError(
+                f'{path} holds another network than {paths[0]}; only checkpoints of one can be averaged'
+            )
+        total = {k: _sum(total.get(k), v) for k, v in state.items()}
+    means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
+    mean = {k: v.to(state[k].dtype) for k, v in means.items()}
+    return Weights(mean, f'{used}, mean of {len(paths)}', content.get(META_KEY) or {})
+
+
+def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:
+    """In double precision, so that the mean of equal weights is these weights."""
+    value = value.double() if value.is_floating_point() else value
+    return value if total is None or not value.is_floating_point() else total + value
+
+
+def late_checkpoints(path: str | os.PathLike[str], count: int) -> list[str]:
+    """The last numbered checkpoints of a run, oldest first.
+
+    Args:
+        path (str | PathLike): One of its files: ``net_g_latest.pth`` for the end of the run, or a numbered one, the
+            last that is taken.
+        count (int): How many.
+
+    Raises:
+        CheckpointError: if there are not so many, or the file is not of a run.
+    """
+    path = Path(path)
+    name = re.fullmatch(r'(.+_)(\d+|latest|best)', path.stem)
+    if name is None:
+        raise CheckpointError(
+            f'{path} is not named as the checkpoints of a run (net_g_5000.pth): no late ones to average'
+        )
+    last = int(name[2]) if name[2].isdecimal() else None
+    numbered = {int(n): file for file in path.parent.glob(f'*{path.suffix}') if (n := _iteration(file, name[1]))}
+    found = sorted(n for n in numbered if last is None or n <= last)
+    if len(found) < count:
+        raise CheckpointError(
+            f'average_last: {count}, but {path.parent} has {len(found)} numbered checkpoints'
+            f'{"" if last is None else f" up to {last}"}; take fewer, or save more often (logger: save_checkpoint_freq)'
+        )
+    return [str(numbered[n]) for n in found[-count:]]
+
+
+def _iteration(file: Path, prefix: str) -> str | None:
+    number = file.stem.removeprefix(prefix)
+    return number if file.stem.startswith(prefix) and number.isdecimal() else None
+
+
+def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """A state dict under the names of the bare network: tensors only, without what wrappers add to the names.
+
+    ``_orig_mod`` goes wherever it stands (parts of a network can be compiled), ``module`` only at the front, and only
+    where all names have it: a network may have a part of that name.
+    """
+    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    if any(key.startswith('module.') for key in tensors):
+        tensors.pop('n_averaged', None)  # AveragedModel's counter, beside module.*
+    names = {key: [part for part in key.split('.') if part != WRAPPERS[1]] for key in tensors}
+    while names and all(len(parts) > 1 and parts[0] == WRAPPERS[0] for parts in names.values()):
+        names = {key: parts[1:] for key, parts in names.items()}
+    return {'.'.join(names[key]): value for key, value in tensors.items()}
+
+
+def described_network(metadata: Mapping[str, Any]) -> str | None:
+    """The network that a checkpoint says it is of, as an option section in one line; None where it does not say."""
+    arch = metadata.get('arch')
+    return yaml.safe_dump(arch, default_flow_style=True, sort_keys=False, width=10**6).strip() if arch else None
+
+
+def load_weights(
+    net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool, described: str | None = None
+) -> None:
+    """Loads a state dict; with ``strict`` off what of it fits, and the log says how much and what not.
+
+    Args:
+        net (Module): The bare network.
+        state (dict): Weights under its names.
+        path (str): The file that they are from, for messages.
+        strict (bool): Every name and shape must fit.
+        described (str | None): What `described_network` gives for the file, to say what would fit.
+
+    Raises:
+        CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
+    """
+    own = net.state_dict()
+    fit = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    missing = [key for key in own if key not in fit]
+    extra = [key for key in state if key not in own]
+    if missing or extra:
+        total, loaded = (sum(own[key].numel() for key in keys) for keys in (own, fit))
+        lines = [f'  {key}: net {_shape(own.get(key))}, file {_shape(state.get(key))}' for key in (*missing, *extra)]
+        differences = (
+            f'{len(missing)} of {len(own)} entries missing or of another shape, {len(extra)} too many. The first:\n'
+            + '\n'.join(lines[:10])
+        )
+        if strict or not fit:
+            hint = f'\nThe file is of this network: {described}' if described else ''
+            hint += '\nTo load what fits: path: strict_load_g: false' if fit else ''
+            raise CheckpointError(f'{path} does not fit {type(net).__name__}: {differences}{hint}')
+        get_root_logger().warning(
+            f'Loaded in part (strict_load: false): {100 * loaded / max(total, 1):.1f} % of the values of '
+            f'{type(net).__name__} come from {path}; {differences}'
+        )
+    net.load_state_dict(fit, strict=strict)
+
+
+def _shape(value: torch.Tensor | None) -> str:
+    return 'none' if value is None else str(tuple(value.shape))

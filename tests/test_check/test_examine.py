@@ -1,0 +1,603 @@
+"""What the option check says of bad files, its silence about good ones, and that nothing in a file is executed."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+
+from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.check import examine
+from facesr_ext.check.examine import check_file
+from facesr_ext.cli.run import run_pipeline
+from facesr_ext.data.image_io import write_image, write_mask
+from facesr_ext.errors import OptionError
+from facesr_ext.host.source import override_value
+from tests.support import OPTIONS, small_options, stock_copy, write_degradation_net, write_options
+
+RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
+TRAIN_SET = '    dataroot_gt: builtin  # drawn faces, with labels; or a folder\n'
+VAL_SET = """    type: FaceDataset
+    dataroot_gt: builtin
+    dataroot_parsing: ~
+    parsing_labels: celebamask19
+    image_size: 128
+"""
+
+
+class Bad(NamedTuple):
+    """A shipped file with one edit, and the only finding that it must lead to.
+
+    Attributes:
+        kind (str): Name of the kind of fault.
+        old, new (str): The edit of the file's text, at its first place.
+        key (str): The finding's key.
+        says (str): A part of its message.
+        at (str): Text of the line that is named; '' for the first line of ``new``.
+        file (str): The shipped file.
+    """
+
+    kind: str
+    old: str
+    new: str
+    key: str
+    says: str
+    at: str = ''
+    file: str = 'fsrgan.yml'
+
+
+BAD = [
+    # keys
+    Bad('top key', 'manual_seed: 0', 'manual_sed: 0', 'manual_sed', 'did you mean manual_seed?'),
+    Bad('section name', '\nnetwork_g:', '\nnetwrok_g:', 'netwrok_g', 'did you mean network_g?', at='netwrok_g:'),
+    Bad('dataset key', 'use_hflip: true', 'use_hfilp: true', 'datasets:train:use_hfilp', 'did you mean use_hflip?'),
+    Bad('network key', 'prior_fusion:', 'prior_fussion:', 'network_g:prior_fussion', 'did you mean prior_fusion?'),
+    Bad('discriminator key', '  conditional:', '  conditonal:', 'network_d:conditonal', 'did you mean conditional?'),
+    Bad('train key', 'ema_decay:', 'ema_dacay:', 'train:ema_dacay', 'did you mean ema_decay?'),
+    Bad('loss key', '    criterion:', '    criterium:', 'train:parsing_opt:criterium', 'did you mean criterion?'),
+    Bad('prior key', '    parsing: hel', '    parsng: hel', 'train:prior_targets:parsng', 'did you mean parsing?'),
+    Bad('optimiser key', 'weight_decay:', 'weight_decy:', 'train:optim_g:weight_decy', 'did you mean weight_decay?'),
+    Bad('scheduler key', 'eta_min:', 'eta_mim:', 'train:scheduler:eta_mim', 'did you mean eta_min?'),
+    Bad('val key', '  val_freq:', '  val_frq:', 'val:val_frq', 'did you mean val_freq?'),
+    Bad(
+        'metric key', 'psnr_y, crop_border: 0}', 'psnr_y, crop_boarder: 0}', 'val:metrics:psnr_y:crop_boarder',
+        'did you mean crop_border?', at='crop_boarder',
+    ),
+    Bad('logger key', 'print_freq:', 'print_frequ:', 'logger:print_frequ', 'did you mean print_freq?'),
+    Bad('degradation key', '  preset: fsrnet_x8', '  preset: fsrnet_x8\n  enlrage: true', 'degradation:enlrage',
+        'did you mean enlarge?', at='enlrage'),
+    Bad('path key', '  strict_load_g:', '  vgg: weights/vgg.pth\n  strict_load_g:', 'path:vgg', 'make a folder'),
+    Bad('path of no network', '  strict_load_g:', '  pretrain_network_x: a.pth\n  strict_load_g:',
+        'path:pretrain_network_x', 'for a network_x'),
+    # class names
+    Bad('model type', 'FaceGANModel', 'FaceGanModel', 'model_type', 'did you mean FaceGANModel?'),
+    Bad('arch type', 'type: FSRNet', 'type: FSRNett', 'network_g:type', 'did you mean FSRNet?'),
+    Bad('loss type', 'type: ParsingLoss', 'type: ParsinLoss', 'train:parsing_opt:type', 'did you mean ParsingLoss?'),
+    Bad('dataset type', 'type: FaceDataset', 'type: FacesDataset', 'datasets:train:type', 'did you mean FaceDataset?'),
+    Bad('metric type', '{type: ssim_y,', '{type: ssim_yy,', 'val:metrics:ssim_y:type', 'did you mean ssim_y?',
+        at='ssim_yy'),
+    Bad('optimiser type', 'type: Adam\n', 'type: Adamm\n', 'train:optim_g:type', 'did you mean Adam?'),
+    Bad('scheduler type', 'CosineAnnealingRestartLR', 'CosineAnnealingLR', 'train:scheduler:type',
+        'did you mean CosineAnnealingRestartLR?'),
+    Bad('preset', 'preset: fsrnet_x8', 'preset: fsrnet_x9', 'degradation:preset', 'did you mean fsrnet_x8?'),
+    Bad('type missing', '  type: FSRNet\n', '', 'network_g:type', 'is missing', at='network_g:'),
+    Bad('type misspelled', '  type: FSRNet\n', '  typ: FSRNet\n', 'network_g:typ', 'did you mean type?'),
+    # values
+    Bad('text number', 'lr: !!float 2e-4', 'lr: 2e-4', 'train:optim_g:lr', 'is text to YAML, not a number'),
+    Bad('text number in a list', 'betas: [0.9, 0.99]', 'betas: [9e-1, 0.99]', 'train:optim_g:betas', 'is text to YAML'),
+    Bad('None', 'dataroot_parsing: ~', 'dataroot_parsing: None', 'datasets:train:dataroot_parsing', 'write ~'),
+    Bad('str for an int', 'num_parsing: 11', 'num_parsing: eleven', 'network_g:num_parsing', "not 'eleven'"),
+    Bad('number for a switch', 'use_hflip: true', 'use_hflip: 1', 'datasets:train:use_hflip', 'must be true or false'),
+    Bad('negative', 'batch_size_per_gpu: 14', 'batch_size_per_gpu: 0', 'datasets:train:batch_size_per_gpu',
+        'must be at least 1'),
+    Bad('value refused by the class', 'norm: bn', 'norm: gn', 'network_g:type', 'norm is one of bn, none',
+        at='type: FSRNet'),
+    Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', "'fp64' is unknown"),
+    Bad('value refused by the optimiser', 'betas: [0.9, 0.99]', 'betas: [0.9, 1.5]', 'train:optim_g', 'Invalid beta',
+        at='  optim_g:'),
+    Bad('value refused by the scheduler', 'restart_weights: [1]', 'restart_weights: 1', 'train:scheduler', 'len()',
+        at='  scheduler:'),
+    Bad('value refused by the loss', 'gan_type: vanilla', 'gan_type: vanila', 'train:gan_opt', 'vanila',
+        at='  gan_opt:'),
+    Bad('decay of 1', 'ema_decay: 0.999', 'ema_decay: 1', 'train:ema_decay', 'must be below 1'),
+    Bad('metric without options', 'psnr_y: {type: psnr_y, crop_border: 0}', 'psnr_y: ~', 'val:metrics:psnr_y',
+        'must be a section', at='psnr_y: ~'),
+    Bad('strict as text', 'strict_load_g: true', 'strict_load_g: yess', 'path:strict_load_g', 'must be true or false'),
+    Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:type',
+        'gives no picture', at='    type: FaceDataset'),
+    Bad('lr of no part', '{reconstruct: 0.1}', '{tail: 0.1}', 'train:optim_g:lr_scales',
+        "SRCNN has no part 'tail' to train; its parts are extract, map, reconstruct", file='srcnn.yml', at='tail'),
+    Bad('lr factor', '{reconstruct: 0.1}', '{reconstruct: true}', 'train:optim_g:lr_scales', 'a factor is 0 or more',
+        file='srcnn.yml', at='reconstruct: true'),
+    Bad('scale that the network has not', '  scale: 4\n  num_in_ch', '  scale: 3\n  num_in_ch', 'network_g:type',
+        'SRResNet: scale is one of 2, 4, 8, not 3', file='srresnet.yml', at='type: SRResNet'),
+    Bad('negative lr', 'lr: !!float 2e-4', 'lr: -0.1', 'train:optim_g:lr', 'above 0'),
+    # sections
+    Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n'
+        '  wandb:\n    project: ~\n    resume_id: ~\n', '\n', 'logger', 'is missing', at='# FSRGAN 8x'),
+    Bad('section is no mapping', '\npath:\n  pretrain_network_g: ~\n  strict_load_g: true\n  resume_state: ~\n',
+        '\npath: here\n', 'path', 'must be a section', at='path: here'),
+    Bad('key missing', '  use_tb_logger: true\n', '', 'logger:use_tb_logger', 'is missing', at='logger:'),
+    Bad('network missing', 'network_d:\n  type: PatchDiscriminator\n  num_in_ch: 3\n  num_feat: 64\n'
+        '  conditional: true  # it sees the enlarged LQ beside the face\n', '', 'network_d', 'FaceGANModel needs it',
+        at='# FSRGAN 8x'),
+    Bad('optimiser missing', '  optim_d:\n    type: Adam\n    lr: !!float 1e-4\n    weight_decay: 0\n'
+        '    betas: [0.9, 0.99]\n', '', 'train:optim_d', 'is missing', at='train:\n  ema'),
+    Bad('phase', '\n  val:\n', '\n  valid:\n', 'datasets:valid', 'is no set of this run', at='  valid:'),
+    # YAML
+    Bad('duplicate key', '  net_d_iters: 1', '  net_d_iters: 1\n  net_d_iters: 2', 'train:net_d_iters',
+        'stands in line', at='  net_d_iters: 2'),
+    Bad('python tag', 'scale: 8', 'scale: !!python/object/apply:os.getpid []', 'scale', 'could run code'),
+    Bad('unknown tag', 'scale: 8', 'scale: !int 8', 'scale', 'the tag !int is unknown'),
+    Bad('number as key', '  net_d_iters: 1', '  7: 1', 'train:7', 'is no text to YAML'),
+    Bad('indentation', '  prior_fusion: maps', '   prior_fusion: maps', '', 'this is no YAML'),
+    # files
+    Bad('folder missing', TRAIN_SET, TRAIN_SET.replace('builtin', 'nowhere'), 'datasets:train:dataroot_gt',
+        'there is no folder nowhere', at='nowhere'),
+    Bad('folder empty', TRAIN_SET, TRAIN_SET.replace('builtin', 'empty'), 'datasets:train:dataroot_gt', 'is empty',
+        at='empty'),
+    Bad('folder without pictures', TRAIN_SET, TRAIN_SET.replace('builtin', 'texts'), 'datasets:train:dataroot_gt',
+        'no picture', at='texts'),
+    Bad('list missing', VAL_SET, VAL_SET.replace('builtin', 'photos\n    meta_info_file: list.txt'),
+        'datasets:val:meta_info_file', 'there is no file list.txt', at='list.txt'),
+    Bad('masks of other pictures', VAL_SET, VAL_SET.replace('builtin', 'photos').replace('~', 'masks'),
+        'datasets:val:dataroot_parsing', 'has a mask', at='parsing: masks'),
+    Bad('landmark file missing', VAL_SET, VAL_SET.replace('builtin', 'photos\n    landmark_file: l.json'),
+        'datasets:val:landmark_file', 'there is no file l.json', at='l.json'),
+    Bad('weights missing', 'pretrain_network_g: ~', 'pretrain_network_g: no.pth', 'path:pretrain_network_g',
+        'there is no file no.pth'),
+    Bad("another recipe's weights missing", 'pretrain_network_g: ~',
+        'pretrain_network_g: experiments/fsrnet_x8/models/net_g_latest.pth', 'path:pretrain_network_g', 'fsrnet.yml'),
+    Bad('state missing', 'resume_state: ~', 'resume_state: 5.state', 'path:resume_state', 'there is no file 5.state'),
+    # what does not suit each other
+    Bad('no LQ', '\ndegradation:\n  preset: fsrnet_x8\n', '\n', 'datasets:train:type', 'gives no LQ', at='  type: Fa'),
+    Bad('pairs missing', VAL_SET, '    type: PairedFaceDataset\n    dataroot_gt: photos\n    dataroot_lq: other\n',
+        'datasets:val:dataroot_lq', 'have no LQ', at='other'),
+    Bad('pair of wrong sizes', VAL_SET,
+        '    type: PairedFaceDataset\n    dataroot_gt: photos\n    dataroot_lq: photos\n', 'datasets:val',
+        'expected 16x16 px', at='  val:'),
+    Bad('scale of the degradation', 'preset: fsrnet_x8', 'preset: bicubic_x4', 'degradation', 'reduces by 4',
+        at='\ndegradation:'),
+    Bad('scale of the network', 'type: FSRNet\n  scale: 8', 'type: FSRNet\n  scale: 4', 'network_g:scale',
+        'built for 4x', at='  scale: 4'),
+    Bad('size and network', 'image_size: 128', 'image_size: 136', 'datasets:train:image_size', 'multiple of 32'),
+    Bad('size and scale', 'image_size: 128', 'image_size: 130', 'datasets:train:image_size', 'reduced by the scale 8'),
+    Bad('enlarged LQ', 'norm: bn', 'upscale_input: true', 'degradation', 'takes the small one', at='\ndegradation:'),
+    Bad('crop larger than face', 'image_size: 128', 'image_size: 128\n    gt_size: 256', 'datasets:train:gt_size',
+        'is larger than a picture', at='gt_size: 256'),
+    Bad('prior without loss', '  parsing_opt:\n    type: ParsingLoss\n    loss_weight: 1.0\n    criterion: mse\n', '',
+        'network_g:num_parsing', 'parsing_opt is missing', at='num_parsing: 11'),
+    Bad('prior without labels', TRAIN_SET, TRAIN_SET.replace('builtin', 'photos'), 'network_g:num_parsing',
+        'no dataroot_parsing', at='num_parsing: 11'),
+    Bad('number of landmarks', 'num_landmark: 68', 'num_landmark: 98', 'datasets:train:dataroot_gt',
+        'gives 68 landmarks', at='dataroot_gt: builtin', file='fsrnet_paper.yml'),
+    Bad('budget', 'scale: 8', 'scale: 8\nchallenge: {max_params: 1000}', 'challenge:max_params', 'too many',
+        at='challenge'),
+    Bad('penalty over BatchNorm', '  net_d_iters: 1', '  gradient_penalty_opt: {type: GradientPenaltyLoss}\n'
+        '  net_d_iters: 1', 'network_d:type', 'has BatchNorm', at='type: PatchDiscriminator'),
+    Bad('size and discriminator', 'input_size: 128', 'input_size: 256', 'network_d:type', 'it takes 256x256',
+        at='type: VGGStyle', file='esrgan.yml'),
+    Bad('size that a discriminator has not', 'input_size: 128', 'input_size: 192', 'network_d:type',
+        'must be 128 or 256', at='type: VGGStyle', file='esrgan.yml'),
+    Bad('relative Wasserstein', 'gan_type: vanilla', 'gan_type: wgan', 'train:gan_opt:gan_type',
+        'compares the two averages already', at='gan_type: wgan', file='esrgan.yml'),
+    Bad('published weights missing', 'strict_load_g: true', 'strict_load_g: true', 'path:pretrain_network_g',
+        'get it from https://github.com/xinntao/Real-ESRGAN/releases', at='pretrain_network_g',
+        file='test/esrgan_pretrained.yml'),
+    Bad('short periods', 'periods: [100000]', 'periods: [5000]', 'train:scheduler:periods', 'would crash'),
+    Bad('restart weights', 'restart_weights: [1]', 'restart_weights: [1, 1]', 'train:scheduler:restart_weights',
+        '2 value(s) for 1 period(s)'),
+    # stages
+    Bad('stage key', 'iters: 60000', 'itres: 60000', 'train:stages:1:itres', 'an entry has size, iters',
+        file='srpggan_x4.yml'),
+    Bad('stage without end', 'iters: 40000', 'iters: ~', 'train:stages:0:iters', 'must be a whole number',
+        file='srpggan_x4.yml'),
+    Bad('fade of the first stage', 'iters: 40000', 'iters: 40000, fade: 0.5', 'train:stages:0:fade',
+        'has none before it', file='srpggan_x4.yml'),
+    Bad('size of a stage', '{size: 128', '{size: 96', 'train:stages', 'grow through 64, 128', at='  stages:',
+        file='srpggan_x4.yml'),
+    Bad('stages shorter than the training', 'total_iter: 100000', 'total_iter: 120000', 'train:total_iter',
+        'write total_iter: 100000', file='srpggan_x4.yml'),
+    Bad('critic of fewer stages', '  input_size: 128\n  scale: 4\n', '  input_size: 128\n  scale: 8\n', 'network_d',
+        'make scale and lr_stage agree', at='network_d:', file='srpggan_x4.yml'),
+    Bad('pictures and critic', '    image_size: 128', '    image_size: 64', 'network_d:type', 'it takes 128x128',
+        at='type: SRPGGANCritic', file='srpggan_x4.yml'),
+    # devices and loaders
+    Bad('GPUs that are not there', 'num_gpu: auto', 'num_gpu: 64', 'num_gpu', 'there are'),
+    Bad('no workers to persist', 'num_worker_per_gpu: 2', 'num_worker_per_gpu: 0',
+        'datasets:train:persistent_workers', 'needs num_worker_per_gpu above 0', at='persistent_workers'),
+    Bad('prefetch that hangs', 'persistent_workers: true', 'persistent_workers: true\n    prefetch_mode: cpu',
+        'datasets:train:prefetch_mode', 'hang BasicSR', at='prefetch_mode'),
+    Bad('workers in validation', VAL_SET, VAL_SET + '    persistent_workers: true  # in val\n',
+        'datasets:val:persistent_workers', 'only the training set', at='persistent_workers: true  # in val'),
+    Bad('prefetch mode', 'persistent_workers: true', 'prefetch_mode: gpu', 'datasets:train:prefetch_mode',
+        "not 'gpu'"),
+    Bad('Weights & Biases alone', 'use_tb_logger: true\n  wandb:\n    project: ~',
+        'use_tb_logger: false\n  wandb:\n    project: faces', 'logger:wandb:project', 'needs use_tb_logger',
+        at='project: faces'),
+    # testing
+    Bad('random weights', 'pretrain_network_g: experiments/fsrgan_x8/models/net_g_latest.pth', 'pretrain_network_g: ~',
+        'path:pretrain_network_g', 'random weights', file='test/fsrgan.yml'),
+    Bad('own weights missing', 'fsrgan_x8/models', 'fsrgan_x8/models', 'path:pretrain_network_g', 'train it first',
+        at='pretrain_network_g', file='test/fsrgan.yml'),
+]  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current directory with four 128-px photographs, LQ and masks of other names, and folders of no use."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    for i in range(4):
+        write_image(tmp_path / 'photos' / f'{i}.png', pixels)
+        write_image(tmp_path / 'other' / f'x{i}.png', pixels[:16, :16])
+    write_mask(tmp_path / 'masks' / 'x.png', pixels[..., 0] % 19)
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'texts').mkdir()
+    (tmp_path / 'texts' / 'readme.txt').write_text('no picture')
+    return tmp_path
+
+
+def edited(place: Path, file: str, *edits: tuple[str, str]) -> Path:
+    text = (OPTIONS / file).read_text(encoding='utf-8')
+    for old, new in edits:
+        assert old in text, f'{file} has no {old!r}'
+        text = text.replace(old, new, 1)
+    path = place / 'bad.yml'
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+@pytest.mark.parametrize('bad', BAD, ids=lambda bad: bad.kind)
+def test_bad_file(bad: Bad, place: Path) -> None:
+    """One finding, with key, line and remedy; nothing that only follows from it."""
+    path = edited(place, bad.file, (bad.old, bad.new))
+    found = check_file(str(path), 'test' if bad.file.startswith('test/') else 'train')
+    assert len(found) == 1, '\n'.join(map(str, found))
+    text, mark = path.read_text(encoding='utf-8'), bad.at or bad.new.strip().splitlines()[0]
+    line = (text[: text.index(mark)] + mark[: len(mark) - len(mark.lstrip())]).count('\n') + 1
+    assert found[0].where == f'{path}:{line}' or bad.kind == 'indentation'
+    assert found[0].key == bad.key and bad.says in found[0].message
+    assert found[0].level == ('warning' if bad.kind == 'path of no network' else 'error')
+
+
+@pytest.fixture
+def weightless() -> Iterator[None]:
+    """A network without weights, for one input size."""
+
+    class Weightless(nn.Module):
+        info = ArchInfo(scale=8, input='enlarged', fixed_size=64)
+
+        def forward(self, lq: torch.Tensor) -> torch.Tensor:
+            return lq
+
+    ARCH_REGISTRY.register(Weightless)
+    yield
+    del ARCH_REGISTRY._obj_map['Weightless']
+
+
+def test_networks_without_weights_and_of_one_size(weightless: None, place: Path) -> None:
+    network = 'network_g={type: Weightless}'
+    found = {f.key: f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
+    assert set(found) == {'network_g:type', 'datasets:train:image_size', 'datasets:val:image_size'}
+    assert 'nothing to train' in found['network_g:type'] and 'takes 64 px alone' in found['datasets:val:image_size']
+    forced = [network, 'path:pretrain_network_g=~']
+    tested = check_file(str(OPTIONS / 'test' / 'fsrnet_noprior.yml'), 'test', forced)
+    assert [f.key for f in tested] == ['datasets:test_1:image_size']  # what has no weights needs none
+
+
+@pytest.mark.parametrize(
+    'network',
+    [
+        'type: MSRResNet',
+        'type: RRDBNet, num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1',
+        'type: SwinIR, upscale: 4, embed_dim: 12, depths: [2], num_heads: [2], window_size: 4, upsampler: pixelshuffle',
+    ],
+    ids=lambda text: text.split(',')[0],
+)
+def test_basicsrs_networks_under_our_model(network: str, place: Path) -> None:
+    """They take the small image; some compute while they are built, which only a real device bears."""
+    forced = [f'network_g={{{network}}}', 'scale=4', 'degradation:preset=bicubic_x4']
+    assert check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', forced) == []
+
+
+def test_there_are_many_kinds() -> None:
+    assert len({bad.kind for bad in BAD}) == len(BAD) >= 30
+
+
+def test_all_faults_at_once_with_status_2_and_no_traceback(run_python: RunPython, place: Path) -> None:
+    edits = (('ema_decay:', 'ema_dacay:'), ('lr: !!float 2e-4', 'lr: 2e-4'), ('type: FSRNet', 'type: FSRNett'))
+    edited(place, 'fsrgan.yml', *edits)
+    done = run_python(['-m', 'basicsr.train', '-opt', 'bad.yml'], cwd=place, check=False)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert '3 error(s)' in done.stderr
+    lines = [line.split(': ')[:2] for line in done.stderr.splitlines() if line.startswith('  bad.yml:')]
+    assert [key for _, key in lines] == ['network_g:type', 'train:ema_dacay', 'train:optim_g:lr']  # as in the file
+    assert not (place / 'experiments').exists()
+
+
+EVERY_FILE = sorted(OPTIONS.rglob('*.yml'))
+
+
+@pytest.mark.parametrize('path', EVERY_FILE, ids=lambda p: f'{p.parent.name}-{p.stem}')
+def test_shipped_files_have_no_findings(path: Path, place: Path) -> None:
+    opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+    weights = opt['path'].get('pretrain_network_g')
+    if weights:
+        Path(weights).parent.mkdir(parents=True)
+        torch.save({}, weights)
+    checkpoint = (opt.get('degradation') or {}).get('checkpoint')
+    if checkpoint:  # made by another recipe
+        write_degradation_net(Path(checkpoint), opt['scale'])
+    assert check_file(str(path), 'train' if 'train' in opt else 'test') == []
+
+
+# ---- other people's files -----------------------------------------------------------------------------------------
+
+DISK = 'io_backend: {type: disk}'
+LOADER = 'num_worker_per_gpu: 0, batch_size_per_gpu: 2, dataset_enlarge_ratio: 1, prefetch_mode: ~'
+PAIRED = f'name: p, type: PairedImageDataset, dataroot_gt: photos, dataroot_lq: other, {DISK}'
+NET = 'num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1'
+ADAM = 'type: Adam, lr: !!float 2e-4, weight_decay: 0, betas: [0.9, 0.99]'
+KERNELS = ', '.join(
+    f'blur_kernel_size{i}: 21, kernel_list{i}: [iso, aniso], kernel_prob{i}: [0.5, 0.5], sinc_prob{i}: 0.1, '
+    f'blur_sigma{i}: [0.2, 3], betag_range{i}: [0.5, 4], betap_range{i}: [1, 2]'
+    for i in ('', 2)
+)
+NOISE = '\n'.join(
+    f"""resize_prob{i}: [0.2, 0.7, 0.1]
+resize_range{i}: [0.15, 1.5]
+gaussian_noise_prob{i}: 0.5
+noise_range{i}: [1, 30]
+poisson_scale_range{i}: [0.05, 3]
+gray_noise_prob{i}: 0.4
+jpeg_range{i}: [30, 95]"""
+    for i in ('', 2)
+)
+REAL = (
+    f'name: r, type: RealESRGANDataset, dataroot_gt: photos, meta_info: meta.txt, {DISK}, {KERNELS}, '
+    'final_sinc_prob: 0.8, gt_size: 128, use_hflip: true, use_rot: false'
+)
+GAN = """
+  optim_d: {ADAM}
+  gan_opt: {type: GANLoss, gan_type: vanilla, real_label_val: 1.0, fake_label_val: 0.0, loss_weight: !!float 5e-3}
+  net_d_iters: 1
+  net_d_init_iters: 0
+""".replace('{ADAM}', f'{{{ADAM}}}')
+VGG_D = 'network_d: {type: VGGStyleDiscriminator, num_in_ch: 3, num_feat: 8}'
+UNET_D = 'network_d: {type: UNetDiscriminatorSN, num_in_ch: 3, num_feat: 8, skip_connection: True}'
+PSNR_SET, GAN_SET = (f'{PAIRED}, gt_size: {size}, use_hflip: true, use_rot: true' for size in (32, 128))
+RESNET, RRDB = f'type: MSRResNet, {NET}, upscale: 8', f'type: RRDBNet, {NET}'
+FOREIGN = {
+    'SRModel': ('', PSNR_SET, RESNET, ''),
+    'SRGANModel': (VGG_D, GAN_SET, RESNET, GAN),
+    'ESRGANModel': (VGG_D, GAN_SET, RRDB, GAN),
+    'RealESRNetModel': (
+        f'gt_usm: True\nhigh_order_degradation: True\ngt_size: 64\nqueue_size: 4\nsecond_blur_prob: 0.8\n{NOISE}',
+        REAL, RRDB, '',
+    ),
+    'RealESRGANModel': (
+        f'l1_gt_usm: True\npercep_gt_usm: True\ngan_gt_usm: False\ngt_size: 64\nqueue_size: 4\nsecond_blur_prob: 0.8\n'
+        f'{NOISE}\n{UNET_D}', REAL, RRDB, GAN,
+    ),
+}  # fmt: skip
+
+
+def foreign(model: str, place: Path) -> Path:
+    """An option file as BasicSR and Real-ESRGAN ship them."""
+    top, train_set, network, train = FOREIGN[model]
+    (place / 'meta.txt').write_text('0.png (128,128,3)\n1.png (128,128,3)\n')
+    text = f"""
+name: {model}
+model_type: {model}
+scale: 8
+num_gpu: auto
+manual_seed: 0
+{top}
+datasets:
+  train: {{{train_set}, use_shuffle: true, {LOADER}}}
+  val: {{{PAIRED}}}
+network_g: {{{network}}}
+path: {{pretrain_network_g: ~, param_key_g: params_ema, strict_load_g: true, resume_state: ~}}
+train:
+  ema_decay: 0.999
+  optim_g: {{{ADAM}}}
+  scheduler: {{type: MultiStepLR, milestones: [400000], gamma: 0.5}}
+  total_iter: 10
+  warmup_iter: -1
+  pixel_opt: {{type: L1Loss, loss_weight: 1.0, reduction: mean}}
+{train}
+val:
+  val_freq: !!float 5e3
+  save_img: False
+  metrics: {{psnr: {{type: calculate_psnr, crop_border: 4, test_y_channel: false}}}}
+logger: {{print_freq: 1, save_checkpoint_freq: !!float 5e3, use_tb_logger: false, wandb: {{project: ~, resume_id: ~}}}}
+dist_params: {{backend: nccl, port: 29500}}
+"""
+    path = place / f'{model}.yml'
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize('model', FOREIGN)
+def test_basicsrs_own_files_are_fine(model: str, place: Path) -> None:
+    assert check_file(str(foreign(model, place)), 'train') == []
+
+
+def test_others_files_get_warnings_at_most(place: Path) -> None:
+    """What is not ours to judge is told, and runs as its owner wishes."""
+    path = foreign('SRModel', place)
+    edits = ('ema_decay', 'ema_dacay'), ('photos', 'nowhere'), ('L1Loss', 'MyLoss'), ('name: SR', 'x: 1\nname: SR')
+    text = path.read_text()
+    for old, new in edits:
+        text = text.replace(old, new)
+    path.write_text(text)
+    found = check_file(str(path), 'train')
+    assert {f.level for f in found} == {'warning'}
+    keys = ['datasets:train:dataroot_gt', 'datasets:val:dataroot_gt', 'train:ema_dacay', 'train:pixel_opt:type']
+    assert [f.key for f in found] == keys
+
+
+def test_a_fault_of_the_check_does_not_stop_a_run(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    def look(check: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr('facesr_ext.check.data.CHECKS', (look,))
+    (found,) = check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train')
+    assert found.level == 'warning' and 'ZeroDivisionError' in found.message
+
+
+# ---- the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('entry', 'key', 'says'),
+    [
+        ('train:optim:lr=1', 'train:optim:lr', 'no section train:optim'),
+        ('train', '', 'is no override'),
+        ('train:total_itr=5', 'train:total_itr', 'did you mean total_iter?'),
+        ('train:scheduler:periods=[1, ', 'train:scheduler:periods', 'is no value'),
+        ('datasets:train:dataroot_gt=nowhere', 'datasets:train:dataroot_gt', 'there is no folder nowhere'),
+        ('train:optim_g:lr=fast', 'train:optim_g:lr', 'must be'),
+    ],
+)
+def test_overrides_are_checked(entry: str, key: str, says: str, place: Path) -> None:
+    found = [f for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [entry]) if f.where == '--force_yml']
+    assert [(f.key, says in f.message) for f in found] == [(key, True)], found
+
+
+def test_good_overrides_have_no_findings(place: Path) -> None:
+    entries = ['train:optim_g:lr=1e-4', 'train:micro_batch=2', 'datasets:train:dataroot_gt=photos']
+    assert check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', entries) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('1e-4', 1e-4), ('!!float 1e-4', 1e-4), ('!!float1e-4', 1e-4), ('-1', -1), ('010', 10), ('1.5', 1.5),
+        ('~', None), ('None', None), ('true', True), ('False', False), ('no', False),
+        ('[1, 2e-3, None]', [1, 2e-3, None]), ('{a: 1}', {'a': 1}),
+        ('2020-01-01', '2020-01-01'), ('12:30', '12:30'), ('"5"', '5'), ('a b', 'a b'),
+        ('*.png', '*.png'), ('a: b', 'a: b'), ('C:\\x', 'C:\\x'), ('nan', 'nan'), ('1_0', '1_0'),
+    ],
+)  # fmt: skip
+def test_override_values(text: str, value: Any) -> None:
+    assert override_value(text) == value and isinstance(override_value(text), type(value))
+
+
+def test_several_gpus_get_the_torchrun_line(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    path = str(edited(place, 'fsrnet_noprior.yml', ('num_gpu: auto', 'num_gpu: 2')))
+    (found,) = check_file(path, 'train')
+    assert found.key == 'num_gpu' and f'torchrun --nproc_per_node=2 -m basicsr.train -opt {path}' in found.message
+    assert check_file(path, 'train', launcher='pytorch') == []
+
+
+def test_missing_file_and_wrong_command(place: Path) -> None:
+    (found,) = check_file('no.yml', 'train')
+    assert (found.level, found.where) == ('error', 'no.yml') and 'no such file' in found.message
+    found_too = check_file(str(OPTIONS / 'fsrgan.yml'), 'test')
+    assert any('use facesr train' in f.message for f in found_too)
+
+
+def test_tensorboard_that_is_not_there(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    (found,) = check_file(str(OPTIONS / 'fsrgan.yml'), 'train')
+    assert found.key == 'logger:use_tb_logger' and 'pip install tensorboard' in found.message
+
+
+def test_in_process_runs_are_checked(place: Path) -> None:
+    path = edited(place, 'quickstart.yml', ('total_iter', 'total_itr'))
+    with pytest.raises(OptionError, match=r'bad\.yml:\d+: train:total_itr: .*did you mean total_iter'):
+        run_pipeline('train', ['-opt', str(path)])
+    assert not (place / 'experiments').exists()
+
+
+def test_warnings_are_in_the_log_file(run_python: RunPython, place: Path) -> None:
+    path = foreign('SRModel', place)
+    path.write_text(path.read_text().replace('ema_decay', 'ema_dacay'))
+    # Four LQ of other names: BasicSR's own data set stops, after its log has been opened.
+    done = run_python(['-m', 'basicsr.train', '-opt', path.name], cwd=place, check=False)
+    (log,) = (place / 'experiments' / 'SRModel').glob('train_*.log')
+    assert 'train:ema_dacay: unknown key' in log.read_text() and 'did you mean ema_decay' in done.stderr
+
+
+# ---- nothing is executed ------------------------------------------------------------------------------------------
+
+
+MARK = '__import__("os").mkdir("marker")'
+CODE = {
+    'tag': ("!!python/object/apply:os.mkdir ['marker']", []),
+    'value': ('SRModel', ['--force_yml', f'name=[{MARK}]']),
+    'key': ('SRModel', ['--force_yml', f'name"]+{MARK}#=1']),
+    'tagged value': ('SRModel', ['--force_yml', 'name=!!python/object/apply:os.mkdir ["marker"]']),
+}
+
+
+@pytest.mark.parametrize('kind', CODE)
+def test_code_does_not_run(kind: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither through our runner nor where others (Real-ESRGAN) call BasicSR's parser by themselves."""
+    name, arguments = CODE[kind]
+    path = foreign('SRModel', place)
+    path.write_text(path.read_text().replace('name: SRModel', f'name: {name}'))
+    argv = ['-opt', path.name, *arguments]
+    monkeypatch.setattr(sys, 'argv', ['train.py', *argv])
+    with contextlib.suppress(OptionError, TypeError):  # TypeError: a list is no name
+        sys.modules['basicsr.utils.options'].parse_options('.')
+    if kind in ('tag', 'tagged value'):  # the others are data, of no use
+        with pytest.raises(OptionError, match='code|executed'):
+            run_pipeline('train', argv)
+    assert not (place / 'marker').exists()
+    if kind != 'tagged value':  # stock BasicSR takes that one for text
+        with contextlib.suppress(Exception):
+            stock_copy('utils.options').parse_options('.')
+        assert (place / 'marker').exists(), 'stock BasicSR has been mended: the repair is of no use any more'
+
+
+def test_runner_refuses_code_with_status_2(run_python: RunPython, place: Path) -> None:
+    path = foreign('SRModel', place)
+    path.write_text(path.read_text().replace('name: SRModel', f'name: {CODE["tag"][0]}'))
+    done = run_python(['-m', 'facesr_ext', 'train', '-opt', path.name], cwd=place, check=False)
+    assert done.returncode == 2 and 'could run code' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_overrides_reach_the_run_as_values(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced = ['train:optim_g:lr=1e-4', 'manual_seed=5', 'train:extra={a: [1, ~]}', 'name=a=b']
+    argv = ['train.py', '-opt', str(foreign('SRModel', place)), '--force_yml', *forced]
+    monkeypatch.setattr(sys, 'argv', argv)
+    opt, args = sys.modules['basicsr.utils.options'].parse_options('.')
+    assert (opt['train']['optim_g']['lr'], opt['name'], opt['train']['extra']) == (1e-4, 'a=b', {'a': [1, None]})
+    drawn = torch.rand(())
+    torch.manual_seed(5)
+    assert drawn == torch.rand(()) and opt['manual_seed'] == 5
+    assert args.force_yml == forced and sys.argv == argv  # what the copy of the file in the run is headed by
+    assert isinstance(opt, OrderedDict) and isinstance(opt['train'], OrderedDict)
+
+
+def test_registries_are_read_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    """Registry.get prints where it takes BasicSR's class for a plain name."""
+    from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+
+    assert examine.registered(MODEL_REGISTRY, 'RealESRGANModel') is not None
+    assert examine.registered(ARCH_REGISTRY, 'Nothing') is None
+    assert capsys.readouterr().out == ''
+
+
+def test_every_option_of_keeping_validation_and_workers_is_known(tmp_path: Path) -> None:
+    opt = small_options(OPTIONS / 'quickstart.yml')
+    opt.update(compile=False, tf32=True, challenge={'max_params': 10**7})
+    opt['logger'].update(keep_last=2, keep_best=True, keep_every=4)
+    opt['val'].update(max_images=1, batch_size=2, tile={'size': 64, 'overlap': 16}, pbar=False)
+    opt['datasets']['train'].update(degrade_in_workers=True, num_worker_per_gpu=1, timeout=60)
+    assert check_file(str(write_options(opt, tmp_path / 'opt.yml')), 'train') == []

@@ -69,7 +69,7 @@ def main() -> None:
     rows, runs = [], []
     for name, part in networks().items():
         try:
-            net = build_part(f'{name}: network_g', ARCH_REGISTRY, part['network']).to(device).eval()
+            net = build_part((name, 'network_g'), ARCH_REGISTRY, part['network']).to(device).eval()
         except OptionError as err:
             parser.error(str(err))
         lq = torch.rand(1, 3, args.size // part['scale'], args.size // part['scale'], device=device)

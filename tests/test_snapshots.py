@@ -66,10 +66,10 @@ def test_network(name: str) -> None:
     torch.manual_seed(0)
     net = ARCH_REGISTRY.get(section['type'])(**{k: v for k, v in section.items() if k != 'type'}).eval()
     info, face = arch_info(net), _face()
-    side = info.fixed_size or (SIZE if info.input != 'small' or not hasattr(net, 'scale') else SIZE // 4)
+    side = info.sizes.fixed or (SIZE if info.input != 'small' or not hasattr(net, 'scale') else SIZE // 4)
     img = torch.nn.functional.adaptive_avg_pool2d(face, side)
     img = with_coordinates(img) if info.coords else img
-    more = [img] if getattr(net, 'conditional', False) else []
+    more = [img] if info.conditional else []
     with torch.no_grad():
         _compare(f'network {name}', net(img, *more), 2e-3)
 

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
 
-SCALES = (4, 8)
-NORMS = ('bn', 'instance', 'none')
-NOISES = ('plane', 'per_layer')
-FOLDS = (1, 2, 4, 8)
 _UPS = 2  # pixel-shuffles of the decoder: it begins at a quarter of the LQ's size
 _WHITEST = 0.99  # of the range [-1, 1]: where the residual's base is cut, so that its inverse tanh is finite
 
@@ -86,18 +83,18 @@ class DegradationNet(nn.Module):
 
     def __init__(
         self,
-        scale: int = 4,
+        scale: Literal[4, 8] = 4,
         num_feat: int = 64,
         z_dim: int = 64,
-        noise: str = 'plane',
+        noise: Literal['plane', 'per_layer'] = 'plane',
         noise_planes: int = 4,
-        norm: str = 'bn',
+        norm: Literal['bn', 'instance', 'none'] = 'bn',
         residual: bool = False,
-        fold: int = 1,
+        fold: Literal[1, 2, 4, 8] = 1,
         size: int | None = None,
     ) -> None:
         super().__init__()
-        _check_choices(('scale', scale, SCALES), ('noise', noise, NOISES), ('norm', norm, NORMS), ('fold', fold, FOLDS))
+        check_literals(DegradationNet, scale=scale, noise=noise, norm=norm, fold=fold)
         size, multiple = size or 16 * scale, scale * 2**_UPS
         if fold > scale:
             raise ValueError(f'DegradationNet: fold is at most the scale {scale}, not {fold}')
@@ -106,7 +103,7 @@ class DegradationNet(nn.Module):
         self.scale, self.z_dim, self.residual, self.fold = scale, z_dim, residual, fold
         self.noise_planes = noise_planes if noise == 'per_layer' else 0
         camera = z_dim if noise == 'per_layer' else 0
-        self.info = ArchInfo(scale, 'hr', multiple, fixed_size=None if camera else size)
+        self.info = ArchInfo(scale, 'hr', Sizes(multiple, None if camera else size))
         self.plane = None if camera else nn.Linear(z_dim, size * size)
         self.conv_first = nn.Conv2d((3 if camera else 4) * fold**2, num_feat, 3, 1, 1)
         downs = int(math.log2(scale // fold)) + _UPS
@@ -235,7 +232,7 @@ class DegradationDiscriminator(nn.Module):
                 f'num_block {num_block}, num_down {num_down}, packed {packed}'
             )
         self.packed = packed
-        self.info = ArchInfo(multiple_of=2**num_down)
+        self.info = ArchInfo(sizes=Sizes(2**num_down))
         widths = [num_in_ch * packed, *[num_feat] * num_block]
         self.body = nn.Sequential(
             *(_JudgeBlock(widths[i], widths[i + 1], i < num_down, i == 0) for i in range(num_block))
@@ -257,9 +254,3 @@ class DegradationDiscriminator(nn.Module):
             img = img[torch.arange(whole, device=img.device) % len(img)]
         x = img.reshape(whole // self.packed, -1, *img.shape[-2:]) * 2 - 1
         return self.linear(F.relu(self.body(x)).mean((2, 3)))
-
-
-def _check_choices(*choices: tuple[str, object, tuple[object, ...]]) -> None:
-    for name, value, allowed in choices:
-        if value not in allowed:
-            raise ValueError(f'DegradationNet: {name} is one of {", ".join(map(str, allowed))}, not {value!r}')

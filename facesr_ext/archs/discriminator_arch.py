@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
 
 Norm = Callable[[int], nn.Module]
 
@@ -50,8 +51,7 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, num_in_ch: int = 3, num_feat: int = 64, conditional: bool = False) -> None:
         super().__init__()
-        self.conditional = conditional
-        self.info = ArchInfo(input='enlarged', multiple_of=16)
+        self.info = ArchInfo(input='enlarged', sizes=Sizes(16), conditional=conditional)
         layers = _conv_pairs(num_in_ch * (2 if conditional else 1), num_feat, nn.BatchNorm2d)
         self.body = nn.Sequential(*layers, nn.Conv2d(num_feat * 8, 1, 3, 1, 1))
 
@@ -68,10 +68,10 @@ class PatchDiscriminator(nn.Module):
         Raises:
             ValueError: if a condition is missing, or given to a discriminator that takes none.
         """
-        if self.conditional != (condition is not None):
+        if self.info.conditional != (condition is not None):
             raise ValueError(
-                f'PatchDiscriminator(conditional={self.conditional}): condition is '
-                f'{"missing" if self.conditional else "not taken"}'
+                f'PatchDiscriminator(conditional={self.info.conditional}): condition is '
+                f'{"missing" if self.info.conditional else "not taken"}'
             )
         return self.body(img if condition is None else torch.cat([img, condition], 1))
 
@@ -83,7 +83,7 @@ class _OneNumber(nn.Module):
         super().__init__()
         if input_size < 16 or input_size % 16:
             raise ValueError(f'{type(self).__name__}: input_size is a multiple of 16, not {input_size}')
-        self.info = ArchInfo(input='enlarged', multiple_of=16, fixed_size=input_size)
+        self.info = ArchInfo(input='enlarged', sizes=Sizes(16, input_size))
         self.body = nn.Sequential(*_conv_pairs(num_in_ch, num_feat, norm))
         self.head = nn.Sequential(
             nn.Flatten(),
@@ -104,7 +104,7 @@ class _OneNumber(nn.Module):
         Raises:
             ValueError: for images of another size.
         """
-        size = self.info.fixed_size
+        size = self.info.sizes.fixed
         if img.shape[-2:] != (size, size):
             raise ValueError(
                 f'{type(self).__name__}(input_size={size}) takes {size}x{size} px, '
@@ -153,8 +153,12 @@ class WGANCritic(_OneNumber):
         ValueError: for another input_size or norm.
     """
 
-    def __init__(self, num_in_ch: int = 3, num_feat: int = 64, input_size: int = 128, norm: str = 'none') -> None:
-        if norm not in CRITIC_NORMS:
-            reason = '; a gradient penalty is per picture, and BatchNorm mixes them' if 'batch' in norm else ''
-            raise ValueError(f'WGANCritic: norm is one of {", ".join(CRITIC_NORMS)}, not {norm!r}{reason}')
+    def __init__(
+        self,
+        num_in_ch: int = 3,
+        num_feat: int = 64,
+        input_size: int = 128,
+        norm: Literal['none', 'layer', 'instance'] = 'none',
+    ) -> None:
+        check_literals(WGANCritic, norm=norm)
         super().__init__(num_in_ch, num_feat, input_size, CRITIC_NORMS[norm])

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, check_literals
 from facesr_ext.imaging import exchange_luma, imresize, luma
 
-SCALES = (2, 3, 4, 8)
 ACTIVATIONS: dict[str, type[nn.Module]] = {'tanh': nn.Tanh, 'relu': nn.ReLU}
 
 
@@ -28,10 +29,15 @@ class ESPCN(nn.Module):
         ValueError: for another scale or activation.
     """
 
-    def __init__(self, scale: int = 4, num_feat: int = 64, activation: str = 'tanh', luma: bool = False) -> None:
+    def __init__(
+        self,
+        scale: Literal[2, 3, 4, 8] = 4,
+        num_feat: int = 64,
+        activation: Literal['tanh', 'relu'] = 'tanh',
+        luma: bool = False,
+    ) -> None:
         super().__init__()
-        check_choice('ESPCN', 'scale', scale, SCALES)
-        check_choice('ESPCN', 'activation', activation, ACTIVATIONS)
+        check_literals(ESPCN, scale=scale, activation=activation)
         self.info = ArchInfo(scale)
         self.luma = luma
         channels = 1 if luma else 3

@@ -1,23 +1,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, Priors, Sizes, check_literals
 from facesr_ext.imaging import imresize
-
-CHOICES: dict[str, tuple[object, ...]] = {
-    'prior_fusion': ('maps', 'features', 'both'),
-    'prior_input': ('coarse', 'input'),
-    'norm': ('bn', 'none'),
-    'fold': (1, 2, 4),
-}
-
 
 FEATURE_SCALE = 0.1
 """Of hourglass features that join the encoder's: without BatchNorm they are about ten times as large, and at a usual
@@ -210,19 +202,19 @@ class FSRNet(nn.Module):
         hg_depth: int = 4,
         hg_feat: int = 128,
         intermediate: bool = True,
-        prior_fusion: str = 'maps',
-        prior_input: str = 'coarse',
+        prior_fusion: Literal['maps', 'features', 'both'] = 'maps',
+        prior_input: Literal['coarse', 'input'] = 'coarse',
         detach_prior: bool = False,
         detach_coarse: bool = False,
         parsing_logits: bool = False,
-        norm: str = 'bn',
+        norm: Literal['bn', 'none'] = 'bn',
         out_residual: bool = False,
-        fold: int = 1,
+        fold: Literal[1, 2, 4] = 1,
         upscale_input: bool = False,
     ) -> None:
         super().__init__()
-        choices = {'prior_fusion': prior_fusion, 'prior_input': prior_input, 'norm': norm, 'fold': fold}
-        _check_arguments(choices, hg_num, hg_depth, num_landmark + num_parsing if prior else None)
+        check_literals(FSRNet, prior_fusion=prior_fusion, prior_input=prior_input, norm=norm, fold=fold)
+        _check_numbers(hg_num, hg_depth, num_landmark + num_parsing if prior else None)
         if detach_coarse and prior_input == 'input':
             raise ValueError('FSRNet: detach_coarse is for prior_input: coarse; leave it out')
         self.scale, self.fold, self.upscale_input, self.out_residual = scale, fold, upscale_input, out_residual
@@ -260,9 +252,10 @@ class FSRNet(nn.Module):
     def info(self) -> ArchInfo:
         """How the network is to be fed."""
         multiple = self.prior_stride * 2 ** (self.hg_depth if self.prior is not None else 0)
+        priors = Priors(self.num_landmark, self.num_parsing, self.prior_stride)
         if self.upscale_input:
-            return ArchInfo(self.scale, 'small', multiple // math.gcd(multiple, self.scale))
-        return ArchInfo(self.scale, 'enlarged', multiple)
+            return ArchInfo(self.scale, 'small', Sizes(multiple // math.gcd(multiple, self.scale)), priors=priors)
+        return ArchInfo(self.scale, 'enlarged', Sizes(multiple), priors=priors)
 
     @property
     def prior_stride(self) -> int:
@@ -274,7 +267,7 @@ class FSRNet(nn.Module):
 
         Args:
             lq (Tensor): (N, 3, H, W), RGB, [0, 1]: the LR image enlarged to HR size (with ``upscale_input`` the small
-                image itself). H and W are a multiple of ``info.multiple_of``.
+                image itself). H and W are a multiple of ``info.sizes.multiple_of``.
             return_priors (bool): Give all intermediate results instead of the image alone. Default: False.
 
         Returns:
@@ -326,9 +319,7 @@ def _decoder(in_ch: int, num_feat: int, out_ch: int, num_block: int, norm: str, 
     return nn.Sequential(_conv(in_ch, num_feat, norm), *up, *_blocks(num_block, num_feat, norm), tail)
 
 
-def _check_arguments(choices: dict[str, object], hg_num: int, hg_depth: int, maps: int | None) -> None:
-    for name, value in choices.items():
-        check_choice('FSRNet', name, value, CHOICES[name])
+def _check_numbers(hg_num: int, hg_depth: int, maps: int | None) -> None:
     if maps is not None and maps < 1:
         raise ValueError('FSRNet: a prior network needs num_landmark or num_parsing above 0; for none set prior: false')
     if hg_num < 1 or hg_depth < 1:

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, check_literals
 from facesr_ext.imaging import imresize, with_coordinates
-
-SCALES = (2, 4, 8)
-SKIPS = ('bicubic', 'bilinear', 'none')
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -101,18 +99,17 @@ class NAFSR(nn.Module):
 
     def __init__(
         self,
-        scale: int = 4,
+        scale: Literal[2, 4, 8] = 4,
         num_in_ch: int = 3,
         num_feat: int = 48,
         enc_blocks: Sequence[int] = (3, 3),
         mid_blocks: int = 5,
         dec_blocks: Sequence[int] = (3, 3),
-        skip: str = 'bicubic',
+        skip: Literal['bicubic', 'bilinear', 'none'] = 'bicubic',
         coords: bool = False,
     ) -> None:
         super().__init__()
-        check_choice('NAFSR', 'scale', scale, SCALES)
-        check_choice('NAFSR', 'skip', skip, SKIPS)
+        check_literals(NAFSR, scale=scale, skip=skip)
         if len(enc_blocks) != len(dec_blocks):
             raise ValueError(
                 f'NAFSR: enc_blocks and dec_blocks have one number a level, not {len(enc_blocks)} and {len(dec_blocks)}'

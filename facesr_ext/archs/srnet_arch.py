@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     'leaky_relu': lambda: nn.LeakyReLU(0.3, inplace=True),  # Keras' default slope
@@ -52,12 +53,17 @@ class SRNet(nn.Module):
         ValueError: for another activation, or a share outside of [0, 1).
     """
 
-    def __init__(self, num_feat: int = 128, activation: str = 'leaky_relu', dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        num_feat: int = 128,
+        activation: Literal['leaky_relu', 'relu', 'tanh', 'sigmoid', 'elu'] = 'leaky_relu',
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        check_choice('SRNet', 'activation', activation, ACTIVATIONS)
+        check_literals(SRNet, activation=activation)
         if not 0 <= dropout < 1:
             raise ValueError(f'SRNet: dropout is a share from 0 to below 1, not {dropout!r}')
-        self.info = ArchInfo(input='enlarged', multiple_of=32)
+        self.info = ArchInfo(input='enlarged', sizes=Sizes(32))
         act = ACTIVATIONS[activation]
         down = (3, *(num_feat * factor for factor in (1, 1, 2, 4, 4)))
         self.down = nn.ModuleList(_down(down[i], down[i + 1], norm=i >= 2, activation=act) for i in range(5))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from basicsr.archs.arch_util import default_init_weights
@@ -9,10 +9,9 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
 from facesr_ext.archs.arch_util import icnr_
 
-SCALES = (4, 8)
 WIDEST = 8
 """The critic's widest layers, as a multiple of ``num_feat``: SRGAN's 64 to 512."""
 
@@ -74,13 +73,8 @@ def _names(factor: int) -> tuple[str, str]:
     return f'x{factor}', f'x{factor // 2}'
 
 
-def growth_factors(name: str, scale: int, lr_stage: bool) -> tuple[int, ...]:
-    """The stages up to a scale.
-
-    Raises:
-        ValueError: for a scale other than 4 and 8; ``name`` is who refuses it.
-    """
-    check_choice(name, 'scale', scale, SCALES)
+def growth_factors(scale: int, lr_stage: bool) -> tuple[int, ...]:
+    """The stages up to a scale."""
     return tuple(factor for factor in (1, 2, 4, 8) if (2 - lr_stage) <= factor <= scale)
 
 
@@ -226,13 +220,14 @@ class SRPGGAN(Growing):
         num_out_ch: int = 3,
         num_feat: int = 64,
         num_block: int = 8,
-        scale: int = 4,
+        scale: Literal[4, 8] = 4,
         lr_stage: bool = False,
         icnr: bool = False,
         eql_lr: bool = False,
         pixel_norm: bool = False,
     ) -> None:
-        super().__init__(growth_factors('SRPGGAN', scale, lr_stage))
+        check_literals(SRPGGAN, scale=scale)
+        super().__init__(growth_factors(scale, lr_stage))
         self.scale = scale
         self.info = ArchInfo(scale=scale)
         layers = _Layers(eql_lr, pixel_norm, icnr)
@@ -296,12 +291,13 @@ class SRPGGANCritic(Growing):
         num_in_ch: int = 3,
         num_feat: int = 64,
         input_size: int = 128,
-        scale: int = 4,
+        scale: Literal[4, 8] = 4,
         lr_stage: bool = False,
         eql_lr: bool = False,
         mbstd: bool = False,
     ) -> None:
-        super().__init__(growth_factors('SRPGGANCritic', scale, lr_stage))
+        check_literals(SRPGGANCritic, scale=scale)
+        super().__init__(growth_factors(scale, lr_stage))
         if input_size < 8 * scale or input_size & (input_size - 1):
             raise ValueError(
                 f'SRPGGANCritic: input_size is a power of two from {8 * scale} on (an LR of 8 px), not {input_size}'
@@ -336,7 +332,7 @@ class SRPGGANCritic(Growing):
     @property
     def info(self) -> ArchInfo:
         """What its stage takes."""
-        return ArchInfo(input='enlarged', fixed_size=self.lr_size * self.factor)
+        return ArchInfo(input='enlarged', sizes=Sizes(fixed=self.lr_size * self.factor))
 
     def forward(self, img: torch.Tensor) -> torch.Tensor:
         """Scores images.

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, check_choice
+from facesr_ext.archs.arch_info import ArchInfo, check_literals
 from facesr_ext.archs.arch_util import icnr_
-
-SCALES = (2, 4, 8)
 
 
 class _ResidualBlock(nn.Module):
@@ -50,10 +49,15 @@ class SRResNet(nn.Module):
     """
 
     def __init__(
-        self, scale: int = 4, num_in_ch: int = 3, num_feat: int = 64, num_block: int = 16, icnr: bool = False
+        self,
+        scale: Literal[2, 4, 8] = 4,
+        num_in_ch: int = 3,
+        num_feat: int = 64,
+        num_block: int = 16,
+        icnr: bool = False,
     ) -> None:
         super().__init__()
-        check_choice('SRResNet', 'scale', scale, SCALES)
+        check_literals(SRResNet, scale=scale)
         self.info = ArchInfo(scale)
         self.head = nn.Sequential(nn.Conv2d(num_in_ch, num_feat, 9, 1, 4), nn.PReLU())
         self.body = nn.Sequential(

@@ -68,7 +68,7 @@ def read_task(lq_dir: Path, scale: int) -> Task:
         DatasetError: if the folder is missing or empty, or two pictures would have one result.
     """
     lq: dict[str, Path] = {}
-    for name in list_images(lq_dir, 'LQ'):
+    for name in list_images(lq_dir, ('LQ',)):
         result = f'{PurePosixPath(name).stem}.png'
         if result in lq:
             raise DatasetError(f'LQ: {lq[result]} and {lq_dir / name} would both be {result}; rename or remove one')

@@ -57,7 +57,7 @@ def score(submission: Path, gt_dir: Path) -> Scores:
         SubmissionError: with every result that is missing, damaged or of another size.
     """
     gt_dir = gt_dir / REFERENCE if (gt_dir / REFERENCE).is_dir() else gt_dir
-    names = list_images(gt_dir, 'GT')
+    names = list_images(gt_dir, ('GT',))
     faults: list[str] = []
     psnr: dict[str, float] = {}
     with open_package(submission) as package:

@@ -40,7 +40,7 @@ class Packed(NamedTuple):
 
 def layout_named(name: str) -> Format:
     """The format of a name; OptionError for another one."""
-    return FORMATS[known_name('--format', name, FORMATS)]
+    return FORMATS[known_name(('--format',), name, FORMATS)]
 
 
 def pack_checkpoint(

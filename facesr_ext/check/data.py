@@ -43,9 +43,9 @@ def _check_folder(check: Check, place: KeyPath, value: Any) -> None:
         check.error(place, f'the folder {path} is empty; put the pictures there or correct the path')
     elif path.is_dir() and check.ours and path.suffix != '.lmdb' and 'io_backend' not in check.section(*place[:-1]):
         try:
-            list_images(path, '')
+            list_images(path)
         except DatasetError as err:
-            check.error(place, str(err).removeprefix(': '))
+            check.error(place, err.message)
 
 
 def _check_file(check: Check, place: KeyPath, value: Any) -> None:
@@ -57,9 +57,9 @@ def _check_file(check: Check, place: KeyPath, value: Any) -> None:
         check.error(place, f'there is no file {path} (looked for from {Path.cwd()}); correct the path or write ~')
     elif place[-1] != 'landmark_file':
         try:
-            read_lines(path, '')
+            read_lines(path)
         except DatasetError as err:
-            check.error(place, str(err).removeprefix(': '))
+            check.error(place, err.message)
 
 
 def check_counts(check: Check) -> None:

@@ -8,46 +8,24 @@ their models' affair, so they get warnings at most.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from basicsr.utils import registry as registries
 from basicsr.utils.registry import Registry
 
-from facesr_ext.errors import FaceSRError, OptionError
-from facesr_ext.host.parts import known_name, registry_names
+from facesr_ext.errors import FaceSRError, Finding, KeyPath, Level, OptionError, closest, hint
+from facesr_ext.host.parts import registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
-from facesr_ext.host.source import KeyPath, OptionFile
+from facesr_ext.host.source import OptionFile
 
-Level = Literal['error', 'warning']
 OUR_SECTIONS = ('degradation', 'precision', 'channels_last', 'challenge')
 CHECKS = ('sections', 'parts', 'data', 'fit')
-
-
-class Finding(NamedTuple):
-    """One thing that is wrong.
-
-    Attributes:
-        level (str): 'error' (the run is refused) or 'warning'.
-        where (str): 'file.yml:LINE', or '--force_yml'.
-        key (str): 'train:optim_g:lr'; '' for the file as a whole.
-        message (str): What is wrong and what to do.
-    """
-
-    level: Level
-    where: str
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        parts = (self.where, *([self.key] if self.key else []), self.message)
-        return ': '.join(parts) if self.level == 'error' else f'{": ".join(parts)} (warning)'
 
 
 class Part(NamedTuple):
@@ -81,7 +59,10 @@ class Check:
         self.ours = any(_is_ours(part) for part in self.parts) or any(key in self.opt for key in OUR_SECTIONS)
         self.shared: dict[str, Any] = {'samples': {}}
         self.meant: set[KeyPath] = set()
-        self._found: list[tuple[int, KeyPath, Finding]] = []
+        self._found = [
+            problem if self.ours or file.is_fatal(problem) else replace(problem, level='warning')
+            for problem in file.problems
+        ]
 
     def error(self, path: KeyPath, message: str) -> None:
         """Reports what a run would fail of, or silently do wrong; a warning where the file is not ours."""
@@ -92,21 +73,15 @@ class Check:
         self._add('warning', path, message)
 
     def problem(self, path: KeyPath, err: FaceSRError) -> None:
-        """Reports what a part says of its options; the key is the one that the message begins with, if it has it."""
-        message = str(err)
-        for prefix in (': '.join(path), ':'.join(path), *path[::-1]):
-            message = message.removeprefix(f'{prefix}: ')
-        section = self.file.get(path)
-        words = re.findall(r'\w+', message)
-        key = next((w for w in words if isinstance(section, dict) and w in section and w != 'type'), None)
-        place = (*path, key) if key else path
-        self.error(place, message.removeprefix(f'{key}: '))
+        """Reports what a part says of its options, at the key that it names or else at the section."""
+        inner = err.key[len(path) :] if err.key[:1] == path[:1] else err.key
+        self.error((*path, *inner), err.message)
 
     def clean(self, *paths: KeyPath) -> bool:
         """Whether nothing has been reported at, in or around these places: what builds on them may be looked at."""
         return not any(
-            found[: len(path)] == path or path[: len(found)] == found
-            for _, found, finding in self._found
+            finding.key[: len(path)] == path or path[: len(finding.key)] == finding.key
+            for finding in self._found
             for path in paths
             if finding.level == 'error' or not self.ours
         )
@@ -123,12 +98,12 @@ class Check:
             near_only (bool): Report near misses alone: the section may have keys that cannot be known.
         """
         for key in self.section(*path):
-            hint = suggestion(key, known)
-            near = difflib.get_close_matches(key, known, 1, 0.8)
-            if hint is None or ((near_only or not self.ours) and not near):
+            if key in known or ((near_only or not self.ours) and not closest(key, known, 0.8)):
                 continue
-            self.meant.add((*path, near[0] if near else hint.removeprefix('did you mean ').removesuffix('?')))
-            self._add(level if self.ours else 'warning', (*path, key), f'unknown key, nothing reads it; {hint}')
+            if meant := closest(key, known):
+                self.meant.add((*path, meant))
+            message = f'unknown key, nothing reads it; {hint(key, known)}'
+            self._add(level if self.ours else 'warning', (*path, key), message)
 
     def missing_keys(self, path: KeyPath, required: Iterable[str], reason: str) -> None:
         """Reports keys that a section must have; not those that a misspelled one was meant to be."""
@@ -147,16 +122,12 @@ class Check:
 
     def findings(self) -> list[Finding]:
         """All findings, in the order of the file."""
-        return [finding for _, _, finding in sorted(self._found, key=lambda found: found[0])]
+        return sorted(self._found, key=lambda finding: finding.line)
 
     def _add(self, level: Level, path: KeyPath, message: str) -> None:
-        if any(found == path for _, found, _ in self._found):
+        if any(finding.key == path for finding in self._found):
             return  # what is said about a key once follows in many ways
-        self.tell(self.file.line(path), path, Finding(level, self.file.where(path), ':'.join(path), message))
-
-    def tell(self, line: int, path: KeyPath, finding: Finding) -> None:
-        """Takes a finding down as it is."""
-        self._found.append((line, path, finding))
+        self._found.append(Finding(level, message, path, self.file.where(path), self.file.line(path)))
 
 
 def check_file(
@@ -187,10 +158,6 @@ def examine(
     """The examination that :func:`check_file` reports on."""
     file = OptionFile.read(path, force_yml)
     check = Check(file, phase, launcher, auto_resume)
-    for problem in file.problems:
-        fatal = check.ours or not file.readable or problem in file.unsafe
-        level: Level = 'error' if fatal or problem.where == '--force_yml' else 'warning'
-        check.tell(problem.line, problem.key, Finding(level, problem.where, ':'.join(problem.key), problem.message))
     for module in CHECKS if file.readable else ():
         for look in importlib.import_module(f'facesr_ext.check.{module}').CHECKS:
             try:
@@ -222,13 +189,9 @@ def registered(registry: Registry, name: Any) -> Callable[..., Any] | None:
     return objects.get(str(name)) or objects.get(f'{name}_basicsr')
 
 
-def suggestion(name: Any, names: Iterable[str]) -> str | None:
+def suggestion(name: Any, names: Collection[str]) -> str | None:
     """None for a known name, else 'did you mean ...?' or the list of names."""
-    try:
-        known_name('', name, names)
-    except OptionError as err:
-        return str(err).rpartition('; ')[2]
-    return None
+    return None if name in names else hint(name, names)
 
 
 def arguments_of(section: dict[str, Any]) -> dict[str, Any]:
@@ -291,6 +254,5 @@ def _is_ours(part: Part) -> bool:
     """A part of facesr_ext, or a name that can only be meant as one."""
     target = part.target
     if target is None and isinstance(part.section.get('type'), str):
-        hint = suggestion(part.section['type'], registry_names(part.registry)) or ''
-        target = registered(part.registry, hint.removeprefix('did you mean ').removesuffix('?'))
+        target = registered(part.registry, closest(part.section['type'], registry_names(part.registry)))
     return getattr(target, '__module__', '').partition('.')[0] == 'facesr_ext'

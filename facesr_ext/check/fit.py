@@ -96,7 +96,7 @@ def check_precision(check: Check) -> None:
             if check.shared.get(label) is not None:
                 precision.check(label.replace('net_', 'network_'), check.shared[label])
     except FaceSRError as err:
-        check.error(('precision',), str(err).removeprefix('precision: '))
+        check.error(err.key, err.message)
 
 
 def check_input(check: Check) -> None:
@@ -148,12 +148,12 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
     given = tuple(side // scale for side in size) if info.input == 'small' else size
     factor = scale if info.input == 'small' else 1
     check.shared.setdefault('input', given)
-    if any(side % info.multiple_of for side in given):
-        multiple = info.multiple_of * factor
+    if any(side % info.sizes.multiple_of for side in given):
+        multiple = info.sizes.multiple_of * factor
         remedy = f'take a multiple of {multiple} (or for FSRNet a smaller hg_depth)'
         check.error(place, f'{shown} px do not suit network_g; {remedy}')
-    elif info.fixed_size and set(given) != {info.fixed_size}:
-        check.error(place, f'{shown} px do not suit network_g, which takes {info.fixed_size * factor} px alone')
+    elif info.sizes.fixed and set(given) != {info.sizes.fixed}:
+        check.error(place, f'{shown} px do not suit network_g, which takes {info.sizes.fixed * factor} px alone')
 
 
 def check_priors(check: Check) -> None:
@@ -167,8 +167,7 @@ def check_priors(check: Check) -> None:
         if check.train and check.clean(('datasets', 'train')):
             priors.check_supervised(train, check.section('datasets', 'train'))
     except FaceSRError as err:
-        place = ('train', 'prior_targets') if str(err).startswith('train') else ('network_g',)
-        check.problem(place, err)
+        check.error(err.key, err.message)
         return
     except (TypeError, ValueError) as err:
         check.error(('train', 'prior_targets'), f'cannot be used: {err}; correct its values')
@@ -194,7 +193,7 @@ def check_critic(check: Check) -> None:
         if 'gt' in sample and check.clean(('datasets', 'train')):
             refuse_size(net, tuple(sample['gt'].shape[-2:]))
     except OptionError as err:
-        check.error(('network_d', 'type'), str(err).removeprefix('network_d: '))
+        check.error(err.key, err.message)
 
 
 def check_stages(check: Check) -> None:

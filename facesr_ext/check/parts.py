@@ -160,9 +160,9 @@ def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any], own: 
     if 'type' not in section:
         return
     try:
-        target = optimizer_class(section['type'])
+        target = optimizer_class(section['type'], (*path, 'type'))
     except OptionError as err:
-        check.error((*path, 'type'), str(err).partition(': ')[2])
+        check.problem(path, err)
         return
     compare(check, path, target, ('type', 'params', *own))
     check.missing_keys(path, ('lr',), 'state the learning rate')

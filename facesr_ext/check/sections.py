@@ -71,7 +71,7 @@ def check_text_numbers(check: Check) -> None:
             try:
                 refuse_text_numbers('', {path[-1]: value})
             except OptionError as err:
-                check.error(path, str(err).partition(': ')[2])
+                check.error(path, err.message)
 
 
 def check_scalars(check: Check) -> None:

@@ -20,7 +20,7 @@ def add_command(app: typer.Typer) -> None:
         from facesr_ext.host.parts import known_name
 
         register()
-        for name in KINDS if not kind else [known_name('facesr list', kind, KINDS)]:
+        for name in KINDS if not kind else [known_name(('facesr list',), kind, KINDS)]:
             typer.echo(f'{name}:')
             for row in _presets() if name == 'presets' else _parts(name):
                 typer.echo(f'  {row}')

@@ -15,7 +15,7 @@ from facesr_ext.data.image_io import read_lines
 from facesr_ext.data.stores import LmdbStore, Store, open_store
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
-from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.errors import DatasetError, KeyPath, OptionError
 from facesr_ext.faces.drawn.face import ProceduralFaces
 from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks, landmark_flip
 from facesr_ext.host.samplers import EpochIndex
@@ -92,14 +92,16 @@ class FaceDataset(Dataset[dict[str, Any]]):
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__()
         self.opt = opt
-        self.where = f'datasets, {opt.get("name", type(self).__name__)}'
+        self.place = ('datasets', str(opt.get('phase') or opt.get('name') or type(self).__name__))
         self._check_keys()
         self.train = opt.get('phase') == 'train'
         self.manual_seed = int(opt.get('manual_seed') or 0)
         self.image_size: int | None = opt.get('image_size')
         low, high = np.broadcast_to(np.asarray(opt.get('crop_scale', 1.0), dtype=float), 2)
         if not 0 < low <= high <= 1:
-            raise OptionError(f'{self.where}: crop_scale is a number or [low, high] in (0, 1], not {opt["crop_scale"]}')
+            raise OptionError(
+                f'is a number or [low, high] in (0, 1], not {opt["crop_scale"]}', (*self.place, 'crop_scale')
+            )
         self.crop_scale = (float(low), float(high))
         self.builtin: ProceduralFaces | None = None
         self.landmarks: dict[str, np.ndarray] | None = None
@@ -117,30 +119,32 @@ class FaceDataset(Dataset[dict[str, Any]]):
         unknown = sorted(set(self.opt) - RUNNER_KEYS - self.KEYS)
         if unknown:
             raise OptionError(
-                f'{self.where}: {type(self).__name__} has no option {", ".join(unknown)}; '
-                f'it has {", ".join(sorted(self.KEYS))}'
+                f'{type(self).__name__} has no option {", ".join(unknown)}; it has {", ".join(sorted(self.KEYS))}',
+                self.place,
             )
         if not self.opt.get('dataroot_gt'):
-            raise OptionError(f'{self.where}: dataroot_gt is missing; name a folder of faces, or builtin')
+            raise OptionError('is missing; name a folder of faces, or builtin', (*self.place, 'dataroot_gt'))
 
     def _build_degradation(self) -> Degradation | None:
         if not self.opt.get('degrade_in_workers'):
             return None
         if not self.train:
             raise OptionError(
-                f'{self.where}: degrade_in_workers is for training; the model degrades validation sets, by the names '
-                'of their pictures'
+                'is for training; the model degrades validation sets, by the names of their pictures',
+                (*self.place, 'degrade_in_workers'),
             )
         if not self.opt.get('degradation'):
-            raise OptionError(f'{self.where}: degrade_in_workers needs the degradation section of the option file')
+            raise OptionError('needs the degradation section of the option file', (*self.place, 'degrade_in_workers'))
         return build_degradation(self.opt['degradation'], self.opt['scale'])
 
     def _open_builtin(self) -> None:
         if self.image_size is None:
-            raise OptionError(f'{self.where}: dataroot_gt: builtin needs image_size, the size that faces are drawn for')
+            raise OptionError(
+                'builtin needs image_size, the size that faces are drawn for', (*self.place, 'dataroot_gt')
+            )
         if self.opt.get('num_landmark', 68) not in (5, 68):
             raise OptionError(
-                f'{self.where}: drawn faces have 68 or 5 landmarks, not num_landmark: {self.opt["num_landmark"]}'
+                f'drawn faces have 68 or 5 landmarks, not num_landmark: {self.opt["num_landmark"]}', self.place
             )
         num = int(self.opt.get('num_faces') or (2000 if self.train else 32))
         seed = int(self.opt.get('seed', 0 if self.train else 1))  # validation sees other faces than training
@@ -153,11 +157,11 @@ class FaceDataset(Dataset[dict[str, Any]]):
         )
 
     def _open_folder(self) -> None:
-        key = f'{self.where}: dataroot_gt'
+        key = (*self.place, 'dataroot_gt')
         self.images = self._open_images('dataroot_gt')
         self.root = self.images.root
         meta = self.opt.get('meta_info_file')
-        self.paths = read_lines(meta, f'{self.where}: meta_info_file') if meta else self.images.names(key)
+        self.paths = read_lines(meta, (*self.place, 'meta_info_file')) if meta else self.images.names(key)
         if self.opt.get('dataroot_parsing'):
             self._open_masks(open_store(self.opt['dataroot_parsing']))
         if self.opt.get('landmark_file'):
@@ -167,12 +171,13 @@ class FaceDataset(Dataset[dict[str, Any]]):
         """The folder or LMDB of an option, of the kind that ``io_backend`` says."""
         kind = (self.opt.get('io_backend') or {}).get('type', 'disk')
         if kind not in ('disk', 'lmdb'):
-            raise OptionError(f'{self.where}: io_backend: type is disk or lmdb, not {kind!r}')
+            raise OptionError(f'type is disk or lmdb, not {kind!r}', (*self.place, 'io_backend'))
         store = open_store(self.opt[key])
         if isinstance(store, LmdbStore) != (kind == 'lmdb'):
             raise OptionError(
-                f'{self.where}: {key}: {store.root} does not fit io_backend: {{type: {kind}}}; an LMDB ends in .lmdb '
-                'and needs {type: lmdb}'
+                f'{store.root} does not fit io_backend: {{type: {kind}}}; an LMDB ends in .lmdb '
+                'and needs {type: lmdb}',
+                (*self.place, key),
             )
         return store
 
@@ -180,27 +185,30 @@ class FaceDataset(Dataset[dict[str, Any]]):
         self.masks = store
         name = self.opt.get('parsing_labels', CELEBAMASK19.name)
         if name not in LABEL_SETS:
-            raise OptionError(f'{self.where}: parsing_labels is one of {", ".join(LABEL_SETS)}, not {name!r}')
+            raise OptionError(f'is one of {", ".join(LABEL_SETS)}, not {name!r}', (*self.place, 'parsing_labels'))
         self.parsing_table = LABEL_SETS[name].table_to(CELEBAMASK19)
         if not any(store.has_mask(p) for p in self.paths):
             raise DatasetError(
-                f'{self.where}: dataroot_parsing: no picture of {self.root} has a mask in {store.root}; '
-                f'{self.paths[0]} would have {store.mask_place(self.paths[0])}'
+                f'no picture of {self.root} has a mask in {store.root}; '
+                f'{self.paths[0]} would have {store.mask_place(self.paths[0])}',
+                (*self.place, 'dataroot_parsing'),
             )
 
     def _open_landmarks(self, store: Store) -> None:
         num = self._num_landmark()
         if not isinstance(store, LmdbStore):
-            self.landmarks = _read_landmarks(self.opt['landmark_file'], num, self.where)
+            self.landmarks = _read_landmarks(self.opt['landmark_file'], num, self.place)
             return
         self.landmark_store = store
         if all(store.landmarks(p) is None for p in self.paths):
-            raise DatasetError(f'{self.where}: landmark_file: no picture of {self.root} has landmarks in {store.root}')
+            raise DatasetError(
+                f'no picture of {self.root} has landmarks in {store.root}', (*self.place, 'landmark_file')
+            )
 
     def _num_landmark(self) -> int:
         num = self.opt.get('num_landmark')
         if not num:
-            raise OptionError(f'{self.where}: landmark_file needs num_landmark, the number of landmarks a face')
+            raise OptionError('needs num_landmark, the number of landmarks a face', (*self.place, 'landmark_file'))
         return int(num)
 
     def __len__(self) -> int:
@@ -234,7 +242,7 @@ class FaceDataset(Dataset[dict[str, Any]]):
                 if not self.opt.get('skip_bad_files'):
                     raise
                 self._list_skipped(self.paths[position], err)
-        raise DatasetError(f'{self.where}: none of the {len(self)} pictures below {self.root} can be read')
+        raise DatasetError(f'none of the {len(self)} pictures below {self.root} can be read', self.place)
 
     def _list_skipped(self, name: str, err: DatasetError) -> None:
         """Says once a run that a file is left out: workers come and go, so the list of the run's folder remembers."""
@@ -273,7 +281,7 @@ class FaceDataset(Dataset[dict[str, Any]]):
         if self.landmark_store is not None:
             points = self.landmark_store.landmarks(name)
             if points is not None:
-                return _landmark_array(name, points, num, self.where, str(self.landmark_store.root))
+                return _landmark_array(name, points, num, self.place, str(self.landmark_store.root))
         elif self.landmarks is None:
             return None
         elif name in self.landmarks:
@@ -313,11 +321,12 @@ class FaceDataset(Dataset[dict[str, Any]]):
         if size and (height, width) != (size, size):
             if min(height, width) < size:
                 raise DatasetError(
-                    f'{self.where}: gt_size {size} is larger than a picture of {width}x{height} px below {self.root}'
+                    f'gt_size {size} is larger than a picture of {width}x{height} px below {self.root}',
+                    (*self.place, 'gt_size'),
                 )
             step = max(ratios)
             if size % step:
-                raise OptionError(f'{self.where}: gt_size {size} is not a multiple of the scale {step}')
+                raise OptionError(f'gt_size {size} is not a multiple of the scale {step}', (*self.place, 'gt_size'))
             y, x = (
                 int(v) * step for v in rng.integers((0, 0), ((height - size) // step + 1, (width - size) // step + 1))
             )
@@ -362,20 +371,20 @@ def _crop_sample(sample: FaceSample, y: int, x: int, side: int) -> FaceSample:
     )
 
 
-def _read_landmarks(path: str, num: int, where: str) -> dict[str, np.ndarray]:
+def _read_landmarks(path: str, num: int, place: KeyPath) -> dict[str, np.ndarray]:
     """Landmark file -> (num, 2) float32 for each picture."""
     try:
         raw = json.loads(Path(path).expanduser().read_text(encoding='utf-8'))
     except (OSError, json.JSONDecodeError) as err:
-        raise DatasetError(f'{where}: landmark_file: cannot read {path}: {err}') from err
-    return {name: _landmark_array(name, points, num, where, path) for name, points in raw.items()}
+        raise DatasetError(f'cannot read {path}: {err}', (*place, 'landmark_file')) from err
+    return {name: _landmark_array(name, points, num, place, path) for name, points in raw.items()}
 
 
-def _landmark_array(name: str, points: list[Any], num: int, where: str, source: str) -> np.ndarray:
+def _landmark_array(name: str, points: list[Any], num: int, place: KeyPath, source: str) -> np.ndarray:
     """[x, y] or None for each landmark -> (num, 2) float32, NaN unknown."""
     array = np.array([(np.nan, np.nan) if p is None else p for p in points], dtype=np.float32)
     if array.shape != (num, 2):
         raise DatasetError(
-            f'{where}: landmark_file: {name} has shape {array.shape}, not ({num}, 2); mend num_landmark or {source}'
+            f'{name} has shape {array.shape}, not ({num}, 2); mend num_landmark or {source}', (*place, 'landmark_file')
         )
     return array

@@ -9,7 +9,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,23 +22,23 @@ from facesr_ext.errors import DatasetError
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
 
 
-def list_images(folder: str | os.PathLike[str], key: str) -> list[str]:
+def list_images(folder: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
     """Relative paths (with '/') of the pictures below a folder, sorted.
 
     Args:
         folder (str | PathLike): The folder; hidden files and folders are passed over.
-        key (str): The option that names it, for the message.
+        key (Sequence[str]): The option that names it.
 
     Raises:
         DatasetError: if the folder is missing or holds no picture.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise DatasetError(f'{key}: there is no folder {root}; name an existing folder of pictures')
+        raise DatasetError(f'there is no folder {root}; name an existing folder of pictures', key)
     found = (p.relative_to(root) for p in root.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     names = sorted(p.as_posix() for p in found if not any(part.startswith('.') for part in p.parts))
     if not names:
-        raise DatasetError(f'{key}: no picture ({", ".join(IMAGE_SUFFIXES)}) in {root} or below it')
+        raise DatasetError(f'no picture ({", ".join(IMAGE_SUFFIXES)}) in {root} or below it', key)
     return names
 
 
@@ -211,7 +211,7 @@ def _palette() -> list[int]:
     return [int(v) for v in rgb.ravel()]
 
 
-def read_lines(path: str | os.PathLike[str], key: str) -> list[str]:
+def read_lines(path: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
     """The first word of each line of a meta_info file, empty lines left out.
 
     Raises:
@@ -220,8 +220,8 @@ def read_lines(path: str | os.PathLike[str], key: str) -> list[str]:
     try:
         lines: Iterable[str] = Path(path).read_text(encoding='utf-8').splitlines()
     except OSError as err:
-        raise DatasetError(f'{key}: cannot read {path}: {err.strerror or err}') from err
+        raise DatasetError(f'cannot read {path}: {err.strerror or err}', key) from err
     words = [line.split()[0] for line in lines if line.strip()]
     if not words:
-        raise DatasetError(f'{key}: {path} names no picture')
+        raise DatasetError(f'{path} names no picture', key)
     return words

@@ -50,7 +50,7 @@ def write_lmdb(
     entries = _Entries(
         FolderStore(Path(images).expanduser()), FolderStore(Path(masks).expanduser()) if masks else None, landmarks
     )
-    names = entries.images.names('images')
+    names = entries.images.names()
     _check_keys(names)
     try:
         with replaced_when_whole(target) as temporary:

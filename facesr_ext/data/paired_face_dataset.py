@@ -35,25 +35,25 @@ class PairedFaceDataset(FaceDataset):
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
         if not opt.get('dataroot_lq'):
-            raise OptionError(f'{self.where}: dataroot_lq is missing; name the folder of LQ pictures')
+            raise OptionError('is missing; name the folder of LQ pictures', (*self.place, 'dataroot_lq'))
         self.lq_images = self._open_images('dataroot_lq')
         self.lq_root = self.lq_images.root
         self.ratio = 1 if opt.get('lq_enlarged') else int(opt.get('scale', 1))
-        by_stem = {picture_key(n): n for n in self.lq_images.names(f'{self.where}: dataroot_lq')}
+        by_stem = {picture_key(n): n for n in self.lq_images.names((*self.place, 'dataroot_lq'))}
         template = opt.get('filename_tmpl', '{}')
         wanted = [PurePosixPath(n) for n in self.paths]
         stems = [p.with_name(template.format(p.stem)).as_posix() for p in wanted]
         missing = [s for s in stems if s not in by_stem]
         if missing:
             raise DatasetError(
-                f'{self.where}: dataroot_lq: {len(missing)} of {len(stems)} pictures have no LQ in {self.lq_root}; '
-                f'the first is {missing[0]}'
+                f'{len(missing)} of {len(stems)} pictures have no LQ in {self.lq_root}; the first is {missing[0]}',
+                (*self.place, 'dataroot_lq'),
             )
         self.lq_paths = [by_stem[s] for s in stems]
 
     def _open_builtin(self) -> None:
         raise OptionError(
-            f'{self.where}: dataroot_gt: {BUILTIN} has no stored LQ; use FaceDataset, whose LQ the model makes'
+            f'{BUILTIN} has no stored LQ; use FaceDataset, whose LQ the model makes', (*self.place, 'dataroot_gt')
         )
 
     def _read(self, position: int) -> list[FaceSample]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,7 +30,7 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def names(self, key: str) -> list[str]:
+    def names(self, key: Sequence[str] = ()) -> list[str]:
         """Relative paths of the pictures, sorted; DatasetError that names the option ``key`` where there are none."""
         return list_images(self.root, key)
 
@@ -62,18 +63,19 @@ class LmdbStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def names(self, key: str) -> list[str]:
+    def names(self, key: Sequence[str] = ()) -> list[str]:
         """The names in meta_info.txt, in its order; DatasetError that names the option ``key`` where there are none."""
         try:
             lines = (self.root / META_INFO).read_text(encoding='utf-8').splitlines()
         except OSError as err:
             raise DatasetError(
-                f'{key}: {self.root} is no LMDB with a {META_INFO} ({err.strerror or err}); write it with '
-                'facesr_ext.data.lmdb_io.write_lmdb or BasicSR'
+                f'{self.root} is no LMDB with a {META_INFO} ({err.strerror or err}); write it with '
+                'facesr_ext.data.lmdb_io.write_lmdb or BasicSR',
+                key,
             ) from err
         names = [line.rsplit(' ', 2)[0] for line in lines if line.strip()]  # a name may hold spaces
         if not names:
-            raise DatasetError(f'{key}: {self.root / META_INFO} names no picture')
+            raise DatasetError(f'{self.root / META_INFO} names no picture', key)
         return names
 
     def image(self, name: str) -> np.ndarray:

@@ -48,24 +48,24 @@ class UnpairedFaceDataset(FaceDataset):
         super().__init__(opt)
         self.lq_fit = opt.get('lq_fit', 'resize')
         if self.lq_fit not in FITS:
-            raise OptionError(f'{self.where}: lq_fit is one of {", ".join(FITS)}, not {self.lq_fit!r}')
+            raise OptionError(f'is one of {", ".join(FITS)}, not {self.lq_fit!r}', (*self.place, 'lq_fit'))
         self.lq_size = self._lq_size()
         self.lq_faces: _DegradedFaces | None = None
         if not opt.get('dataroot_lq'):
-            raise OptionError(f'{self.where}: dataroot_lq is missing; name a folder of real LR faces, or builtin')
+            raise OptionError('is missing; name a folder of real LR faces, or builtin', (*self.place, 'dataroot_lq'))
         if opt['dataroot_lq'] == BUILTIN:
             self.lq_faces = self._draw_lq_faces()
             self.lq_root, self.lq_paths = Path(BUILTIN), self.lq_faces.names
         else:
             self.lq_images = self._open_images('dataroot_lq')
-            self.lq_root, self.lq_paths = self.lq_images.root, self.lq_images.names(f'{self.where}: dataroot_lq')
+            self.lq_root, self.lq_paths = self.lq_images.root, self.lq_images.names((*self.place, 'dataroot_lq'))
 
     def _lq_size(self) -> int:
         size, scale = self.opt.get('gt_size') or self.image_size, int(self.opt.get('scale', 1))
         if not size:
-            raise OptionError(f'{self.where}: image_size or gt_size is missing; over scale it is the size of LR faces')
+            raise OptionError('image_size or gt_size is missing; over scale it is the size of LR faces', self.place)
         if size % scale:
-            raise OptionError(f'{self.where}: a face of {size} px is not a multiple of the scale {scale}')
+            raise OptionError(f'a face of {size} px is not a multiple of the scale {scale}', self.place)
         return size // scale
 
     def _draw_lq_faces(self) -> _DegradedFaces:
@@ -94,7 +94,7 @@ class UnpairedFaceDataset(FaceDataset):
                 if not self.opt.get('skip_bad_files'):
                     raise
                 self._list_skipped(self.lq_paths[position], err)
-        raise DatasetError(f'{self.where}: dataroot_lq: no picture below {self.lq_root} can be used')
+        raise DatasetError(f'no picture below {self.lq_root} can be used', (*self.place, 'dataroot_lq'))
 
     def _fit_lq(self, image: np.ndarray, name: str) -> np.ndarray:
         """The LR face at its size."""

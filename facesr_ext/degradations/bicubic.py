@@ -26,7 +26,7 @@ class BicubicDegradation(Degradation):
     def __init__(self, scale: int, enlarge: bool = False) -> None:
         super().__init__(scale, enlarged=enlarge)
         if not isinstance(scale, int) or not 1 <= scale <= 8:
-            raise OptionError(f'degradation: scale is a whole number from 1 to 8, not {scale!r}')
+            raise OptionError(f'must be a whole number from 1 to 8, not {scale!r}', ('degradation', 'scale'))
 
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), or (N, 3, H, W) where ``enlarge`` is set."""

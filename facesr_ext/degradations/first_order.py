@@ -63,7 +63,7 @@ class FirstOrderDegradation(GroupedDegradation):
             kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range
         )
         self.downscale_range, self.jpeg_range = downscale_range, jpeg_range
-        self.codec = known_name('degradation: jpeg_codec', jpeg_codec, jpeg.CODECS)
+        self.codec = known_name(('degradation', 'jpeg_codec'), jpeg_codec, jpeg.CODECS)
         self.noise = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
 
     def degrade_groups(

@@ -40,11 +40,11 @@ class KernelSpec:
 
     def __post_init__(self) -> None:
         for kind in self.kernel_list:
-            known_name('degradation: kernel_list', kind, KINDS)
+            known_name(('degradation', 'kernel_list'), kind, KINDS)
         if len(self.kernel_list) != len(self.kernel_prob):
-            raise OptionError('degradation: kernel_prob needs one weight for each kind of kernel_list')
+            raise OptionError('needs one weight for each kind of kernel_list', ('degradation', 'kernel_prob'))
         if any(size % 2 == 0 for size in self.sizes):
-            raise OptionError(f'degradation: kernel sizes are odd, not {list(self.sizes)}')
+            raise OptionError(f'must be odd, not {list(self.sizes)}', ('degradation', 'kernel_sizes'))
 
 
 def draw_kernels(spec: KernelSpec, num: int, draws: Draws) -> torch.Tensor:

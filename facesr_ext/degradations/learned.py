@@ -40,12 +40,13 @@ class LearnedDegradation(Degradation):
         path = Path(checkpoint).expanduser()
         if not path.is_file():
             looked = f'there is no file {path} (looked for from {Path.cwd()})'
-            raise OptionError(f'degradation: checkpoint: {looked}; {_remedy(checkpoint)}')
+            raise OptionError(f'{looked}; {_remedy(checkpoint)}', ('degradation', 'checkpoint'))
         self.path, self.net = path, _rebuild(path)
         if self.net.scale != scale:
             raise OptionError(
-                f'degradation: checkpoint: {path} reduces by {self.net.scale}, but scale is {scale}; take one that was '
-                f'trained with scale: {scale}'
+                f'{path} reduces by {self.net.scale}, but scale is {scale}; take one that was '
+                f'trained with scale: {scale}',
+                ('degradation', 'checkpoint'),
             )
         self.info: ArchInfo = self.net.info
 
@@ -60,7 +61,7 @@ class LearnedDegradation(Degradation):
         return quantize(imresize(lq, (height, width))) if self.enlarged else lq
 
     def _check_size(self, height: int, width: int) -> None:
-        fixed, multiple = self.info.fixed_size, self.info.multiple_of
+        fixed, multiple = self.info.sizes.fixed, self.info.sizes.multiple_of
         if fixed and (height, width) != (fixed, fixed):
             raise DatasetError(
                 f'{self.path} degrades pictures of {fixed}x{fixed} px alone, not of {width}x{height}; set image_size: '
@@ -79,11 +80,12 @@ def _rebuild(path: Path) -> DegradationNet:
     arch: dict[str, Any] = (content.get(META_KEY) or {}).get('arch') or {}
     if arch.get('type') != DegradationNet.__name__:
         raise OptionError(
-            f'degradation: checkpoint: {path} holds {arch.get("type") or "nothing that names its network"}, not a '
-            'DegradationNet that DegradationModel has trained'
+            f'{path} holds {arch.get("type") or "nothing that names its network"}, not a '
+            'DegradationNet that DegradationModel has trained',
+            ('degradation', 'checkpoint'),
         )
     with torch.random.fork_rng(devices=[]):  # what it is initialised with is replaced: nobody else's draws change
-        net: DegradationNet = build_part(f'degradation: checkpoint: {path}', ARCH_REGISTRY, arch)
+        net: DegradationNet = build_part(('degradation', 'checkpoint', str(path)), ARCH_REGISTRY, arch)
     state, _ = select_params(content, None, str(path))
     load_weights(net, state, str(path), strict=True)
     return net.requires_grad_(False).eval()

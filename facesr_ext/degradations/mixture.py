@@ -30,15 +30,17 @@ class MixtureDegradation(Degradation):
 
     def __init__(self, scale: int, parts: Sequence[dict[str, Any]]) -> None:
         if not parts:
-            raise OptionError('degradation: parts: a mixture needs at least one part (preset or type, and probability)')
+            raise OptionError(
+                'a mixture needs at least one part (preset or type, and probability)', ('degradation', 'parts')
+            )
         self.weights = [float(part.get('probability', 1.0)) for part in parts]
         if min(self.weights) <= 0:
-            raise OptionError(f'degradation: parts: probability is above 0, not {min(self.weights):g}')
+            raise OptionError(f'probability is above 0, not {min(self.weights):g}', ('degradation', 'parts'))
         settings = [{key: value for key, value in part.items() if key != 'probability'} for part in parts]
         self.parts = [build_degradation(part, scale) for part in settings]
         super().__init__(scale, enlarged=self.parts[0].enlarged)
         if any(part.enlarged != self.enlarged for part in self.parts):
-            raise OptionError('degradation: parts: all enlarge the LQ, or none does; set enlarge alike')
+            raise OptionError('all enlarge the LQ, or none does; set enlarge alike', ('degradation', 'parts'))
 
     @torch.no_grad()
     def pair(self, gt: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:

@@ -47,8 +47,8 @@ def build_degradation(opt: dict[str, Any], scale: int) -> Degradation:
     settings = dict(opt)
     preset = settings.pop('preset', None)
     if preset is not None:
-        settings = {**PRESETS[known_name('degradation: preset', preset, PRESETS)], **settings}
-    degradation: Degradation = build_part('degradation', DEGRADATION_REGISTRY, {'scale': scale, **settings})
+        settings = {**PRESETS[known_name(('degradation', 'preset'), preset, PRESETS)], **settings}
+    degradation: Degradation = build_part(('degradation',), DEGRADATION_REGISTRY, {'scale': scale, **settings})
     if degradation.scale != scale:
-        raise OptionError(f'degradation: reduces by {degradation.scale}, but scale is {scale}; make them agree')
+        raise OptionError(f'reduces by {degradation.scale}, but scale is {scale}; make them agree', ('degradation',))
     return degradation

@@ -90,7 +90,7 @@ class SecondOrderDegradation(GroupedDegradation):
         self.noise1 = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
         self.noise2 = NoiseSpec(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2)
         self.jpeg1, self.jpeg2 = jpeg_range, jpeg_range2
-        self.codec = known_name('degradation: jpeg_codec', jpeg_codec, jpeg.CODECS)
+        self.codec = known_name(('degradation', 'jpeg_codec'), jpeg_codec, jpeg.CODECS)
 
     def degrade_groups(
         self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws

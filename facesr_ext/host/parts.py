@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
 from basicsr.utils.registry import Registry
 
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import OptionError, hint
 
 
-def known_name(what: str, name: Any, names: Iterable[str]) -> str:
+def known_name(key: Sequence[str], name: Any, names: Iterable[str]) -> str:
     """The name, if it is one of the names.
+
+    Args:
+        key (Sequence[str]): The option that gives it.
+        name (Any): What it says.
+        names (Iterable[str]): What it may say.
 
     Raises:
         OptionError: with the closest known name otherwise.
     """
     names = sorted(names)
-    if name in names:
-        return str(name)
-    same = [known for known in names if known.lower() == str(name).lower()]
-    close = same or difflib.get_close_matches(str(name), names, 1)
-    hint = f'did you mean {close[0]}?' if close else f'there are {", ".join(names)}'
-    raise OptionError(f'{what}: {name!r} is unknown; {hint}')
+    if name not in names:
+        raise OptionError(f'{name!r} is unknown; {hint(name, names)}', key)
+    return str(name)
 
 
-def build_part(section: str, registry: Registry, opt: dict[str, Any] | None) -> Any:
+def build_part(key: Sequence[str], registry: Registry, opt: dict[str, Any] | None) -> Any:
     """Builds what a section (``type`` and arguments) describes; the section itself stays as it is.
 
     Args:
-        section (str): The section's name in the option file, for messages.
+        key (Sequence[str]): Where the section stands in the option file, for messages.
         registry (Registry): Where its ``type`` is registered.
         opt (dict | None): The section.
 
@@ -41,18 +42,19 @@ def build_part(section: str, registry: Registry, opt: dict[str, Any] | None) -> 
         OptionError: for a missing section, an unknown type or argument, or a value that the part refuses.
     """
     if not opt:
-        raise OptionError(f'{section}: the section is missing or empty; it needs a type and its arguments')
+        raise OptionError('the section is missing or empty; it needs a type and its arguments', key)
     arguments = deepcopy(dict(opt))
     kind = arguments.pop('type', None)
-    build: Callable[..., Any] = registry.get(known_name(f'{section}: type', kind, registry_names(registry)))
+    build: Callable[..., Any] = registry.get(known_name((*key, 'type'), kind, registry_names(registry)))
     parameters = inspect.signature(build).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        for key in arguments:
-            known_name(f'{section}: option of {kind}', key, parameters)
+        for name in arguments:
+            if name not in parameters:
+                raise OptionError(f'{kind} has no such option; {hint(name, parameters)}', (*key, name))
     try:
         return build(**arguments)
     except (TypeError, ValueError, AssertionError, NotImplementedError) as err:  # BasicSR's parts raise the latter two
-        raise OptionError(f'{section}: {err}') from err
+        raise OptionError(str(err), key) from err
 
 
 def registry_names(registry: Registry) -> list[str]:
@@ -60,20 +62,21 @@ def registry_names(registry: Registry) -> list[str]:
     return [name for key, _ in registry for name in {key, key.removesuffix('_basicsr')}]
 
 
-def require_keys(section: str, opt: dict[str, Any], required: Iterable[str], optional: Iterable[str]) -> None:
+def require_keys(key: Sequence[str], opt: dict[str, Any], required: Iterable[str], optional: Iterable[str]) -> None:
     """Checks the keys of a section.
 
     Raises:
         OptionError: for a key that is missing or unknown.
     """
     required = set(required)
-    for key in sorted(required - set(opt)):
-        raise OptionError(f'{section}: {key} is missing')
-    for key in opt:
-        known_name(f'{section}: option', key, required | set(optional))
+    for name in sorted(required - set(opt)):
+        raise OptionError('is missing', (*key, name))
+    for name in opt:
+        if name not in required | set(optional):
+            raise OptionError(f'unknown key; {hint(name, required | set(optional))}', (*key, name))
 
 
-def whole_number(key: str, value: Any, least: int = 1) -> int | None:
+def whole_number(key: Sequence[str], value: Any, least: int = 1) -> int | None:
     """A whole number of an option file (YAML 1.1 reads ``1e3`` with a tag as a float); None where it is not set.
 
     Raises:
@@ -82,7 +85,7 @@ def whole_number(key: str, value: Any, least: int = 1) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < least:
-        raise OptionError(f'{key} is a whole number from {least} on, not {value!r}; remove it for the default')
+        raise OptionError(f'is a whole number from {least} on, not {value!r}; remove it for the default', key)
     return int(value)
 
 
@@ -95,8 +98,9 @@ def refuse_text_numbers(section: str, opt: dict[str, Any]) -> None:
     for key, value in leaves(section, opt):
         if isinstance(value, str) and any(c.isdigit() for c in value) and _is_number(value):
             raise OptionError(
-                f'{key}: {value!r} is text to YAML, not a number; write {float(value)!r} with a dot '
-                f'(as 1.0e-3) or !!float {value}'
+                f'{value!r} is text to YAML, not a number; write {float(value)!r} with a dot (as 1.0e-3) or '
+                f'!!float {value}',
+                key.split(':'),
             )
 
 
@@ -120,8 +124,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
-    """Looks an optimiser up in torch.optim.
+def optimizer_class(name: str, key: Sequence[str] = ()) -> Callable[..., torch.optim.Optimizer]:
+    """Looks an optimiser up in torch.optim, by its name; ``key`` is the option that gives it.
 
     Raises:
         OptionError: There is none of that name.
@@ -131,4 +135,4 @@ def optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
         for key, value in vars(torch.optim).items()
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
     }
-    return classes[known_name('train:optim_*:type, an optimiser of torch.optim', name, classes)]
+    return classes[known_name(key, name, classes)]

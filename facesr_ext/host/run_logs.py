@@ -49,7 +49,7 @@ def init_tb_loggers(opt: dict[str, Any]) -> Any:
         return None
     if (logger_opt.get('wandb') or {}).get('project'):
         if not logger_opt.get('use_tb_logger'):
-            raise OptionError('logger: wandb takes its figures from TensorBoard; set use_tb_logger: true')
+            raise OptionError('wandb takes its figures from TensorBoard; set use_tb_logger: true', ('logger',))
         _init_wandb(opt)  # before TensorBoard's writer, which it listens to
     return _open_writer(opt) if logger_opt.get('use_tb_logger') else None
 

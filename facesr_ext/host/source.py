@@ -10,24 +10,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import Finding, KeyPath, OptionError
 
-KeyPath = tuple[str, ...]
 FORCED = '--force_yml'
 _NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
-
-
-class Problem(NamedTuple):
-    """What is wrong with the file as such: its place ('file.yml:LINE' or '--force_yml'), line, key and message."""
-
-    where: str
-    line: int
-    key: KeyPath
-    message: str
 
 
 class OptionFile:
@@ -36,16 +26,16 @@ class OptionFile:
     Attributes:
         name (str): The path as the user gave it.
         options (OrderedDict): What it says; empty where it cannot be read at all.
-        problems (list[Problem]): What is wrong with it as YAML, and with the overrides.
-        unsafe (list[Problem]): Those of them that would have run code.
+        problems (list[Finding]): What is wrong with it as YAML, and with the overrides.
+        unsafe (list[Finding]): Those of them that would have run code.
         readable (bool): Whether there are options.
     """
 
     def __init__(self, name: str, text: str, overrides: Iterable[str] = ()) -> None:
         self.name = name
         self.options: OrderedDict[str, Any] = OrderedDict()
-        self.problems: list[Problem] = []
-        self.unsafe: list[Problem] = []
+        self.problems: list[Finding] = []
+        self.unsafe: list[Finding] = []
         self.readable = False
         self._lines: dict[KeyPath, int] = {}
         self._forced: set[KeyPath] = set()
@@ -66,7 +56,7 @@ class OptionFile:
         else:
             return cls(path, text, overrides)
         file = cls(path, '')
-        file.problems = [Problem(path, 0, (), error)]
+        file.problems = [Finding('error', error, where=path)]
         return file
 
     def line(self, path: KeyPath) -> int:
@@ -86,6 +76,10 @@ class OptionFile:
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         return value
+
+    def is_fatal(self, problem: Finding) -> bool:
+        """Whether nobody can use the file, be its parts ours or not."""
+        return not self.readable or problem in self.unsafe or problem.where == FORCED
 
     # ---- the file -----------------------------------------------------------------------------------------------
 
@@ -153,9 +147,9 @@ class OptionFile:
         if tag.startswith('!!python/'):
             self.unsafe.append(problem)
 
-    def _problem(self, line: int, path: KeyPath, message: str) -> Problem:
+    def _problem(self, line: int, path: KeyPath, message: str) -> Finding:
         where = FORCED if line == 10**9 else f'{self.name}:{line}'
-        self.problems.append(Problem(where, line, path, message))
+        self.problems.append(Finding('error', message, path, where, line))
         return self.problems[-1]
 
     # ---- --force_yml --------------------------------------------------------------------------------------------
@@ -212,9 +206,9 @@ class OptionLoader:
             OptionError: naming everything that is wrong with the file as YAML.
         """
         file = self.file
-        fatal = [p for p in file.problems if not file.readable or p in file.unsafe or p.where == FORCED]
+        fatal = [problem for problem in file.problems if file.is_fatal(problem)]
         if fatal:
-            raise OptionError('\n'.join(f'{p.where}: {":".join(p.key)}: {p.message}' for p in fatal))
+            raise OptionError('\n'.join(map(str, fatal)))
         return file.options
 
     def dispose(self) -> None:

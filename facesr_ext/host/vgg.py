@@ -38,7 +38,7 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     """
     from torchvision import models
 
-    known_name('vgg_type', vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
+    known_name(('vgg_type',), vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
     net = models.get_model(vgg_type, weights=None, init_weights=not pretrained)
     if pretrained:
         url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url

@@ -53,9 +53,11 @@ def prepare_loader(loader: DataLoader[Any], dataset_opt: dict[str, Any]) -> None
     """
     timeout = dataset_opt.get('timeout') or 0
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
-        raise OptionError(f'datasets: train: timeout is a number of seconds, not {timeout!r}')
+        raise OptionError(f'must be a number of seconds, not {timeout!r}', ('datasets', 'train', 'timeout'))
     if timeout and not loader.num_workers:
-        raise OptionError('datasets: train: timeout needs workers: set num_worker_per_gpu above 0, or remove it')
+        raise OptionError(
+            'needs workers: set num_worker_per_gpu above 0, or remove it', ('datasets', 'train', 'timeout')
+        )
     loader.timeout = timeout
     if loader.num_workers:
         loader.worker_init_fn = WorkerInit(loader.worker_init_fn)

@@ -36,9 +36,11 @@ def degrade_folder(source: Path, output: Path, preset: str, scale: int, seed: in
         OptionError: for an unknown preset.
         DatasetError: for a missing folder, or a picture that cannot be read or is too small.
     """
-    scale = PRESETS[known_name('--preset', preset, PRESETS)].get('scale', scale)
+    scale = PRESETS[known_name(('--preset',), preset, PRESETS)].get('scale', scale)
     degradation = build_degradation({'preset': preset}, scale)
-    folder, names = (source.parent, [source.name]) if source.is_file() else (source, list_images(source, 'the source'))
+    folder, names = (
+        (source.parent, [source.name]) if source.is_file() else (source, list_images(source, ('the source',)))
+    )
     rows: list[list[np.ndarray]] = []
     for name in tqdm(names, unit='image'):
         image = read_image(folder / name)

@@ -56,10 +56,10 @@ def interpolate_files(
         CheckpointError: if a file cannot be read or written, or the two are not of one network.
     """
     if not 0 <= alpha <= 1:
-        raise OptionError(f'--alpha: must be from 0 (the first network) to 1 (the second), not {alpha}')
+        raise OptionError(f'must be from 0 (the first network) to 1 (the second), not {alpha}', ('--alpha',))
     paths, target = [Path(first), Path(second)], Path(output)
     if target.resolve() in [path.resolve() for path in paths]:
-        raise OptionError(f'--output: {target} is one of the two networks; name another file')
+        raise OptionError(f'{target} is one of the two networks; name another file', ('--output',))
     contents = [load_checkpoint(path) for path in paths]
     metadata = [_metadata(content) for content in contents]
     _refuse_other_networks(paths, metadata)

@@ -81,7 +81,7 @@ class Restorer:
         channels_last: bool = False,
     ) -> None:
         if batch_size < 1:
-            raise OptionError(f'batch_size is a number from 1 on, not {batch_size}')
+            raise OptionError(f'must be a number from 1 on, not {batch_size}', ('batch_size',))
         self.device = _device(device)
         self.files = find_checkpoints(checkpoint, average_last)
         weights = read_weights(self.files, param_key)
@@ -93,11 +93,11 @@ class Restorer:
         self.scale = _choose_scale(scale or stated, self.info.scale)
         self.tiling = Tiling(tile, tile // 4) if isinstance(tile, int) else tile
         if self.tiling is not None:
-            self.tiling.check('tile', self.info.multiple_of)
+            self.tiling.check(('tile',), self.info.sizes.multiple_of)
         self.self_ensemble, self.batch_size = self_ensemble, batch_size
 
     def _build(self, section: dict[str, Any], weights: Weights) -> nn.Module:
-        net: nn.Module = build_part('network_g', ARCH_REGISTRY, section)
+        net: nn.Module = build_part(('network_g',), ARCH_REGISTRY, section)
         self.precision.check('network_g', net)
         load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
         return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
@@ -149,14 +149,14 @@ class Restorer:
         """
         height, width = lq.shape[-2] * self.scale, lq.shape[-1] * self.scale
         given = enlarge(lq, self.scale) if self.info.input == 'enlarged' else lq
-        size = self.info.fixed_size
+        size = self.info.sizes.fixed
         if size and given.shape[-2:] != (size, size):
             raise DatasetError(
                 f'{type(self.net).__name__} takes {size}x{size} px alone, not {given.shape[-1]}x{given.shape[-2]} px'
             )
         if self.info.coords:
             given = with_coordinates(given)
-        down, right = (-length % self.info.multiple_of for length in given.shape[-2:])
+        down, right = (-length % self.info.sizes.multiple_of for length in given.shape[-2:])
         padded = F.pad(given, (0, right, 0, down), mode='replicate') if down or right else given
         with self.precision.autocast():
             sr = upscale(
@@ -202,7 +202,7 @@ def _device(device: str | torch.device | None) -> torch.device:
     try:
         return torch.device(device)
     except RuntimeError as err:
-        raise OptionError(f'device: {device!r} is none; say cpu, cuda, cuda:1 or mps') from err
+        raise OptionError(f'{device!r} is none; say cpu, cuda, cuda:1 or mps', ('device',)) from err
 
 
 def _network_section(
@@ -224,10 +224,10 @@ def _network_section(
 
 def _read_section(path: PathLike) -> tuple[dict[str, Any], int | None]:
     if Path(path).suffix not in OPTION_SUFFIXES:
-        raise OptionError(f'arch: {path} is no option file (*.yml)')
+        raise OptionError(f'{path} is no option file (*.yml)', ('arch',))
     file = OptionFile.read(str(Path(path).expanduser()))
     if file.problems:
-        raise OptionError('\n'.join(f'{p.where}: {p.message}' for p in file.problems))
+        raise OptionError('\n'.join(map(str, file.problems)))
     if not isinstance(file.options.get('network_g'), dict):
         raise OptionError(f'{path} has no section network_g, which says what network the checkpoint holds')
     return dict(file.options['network_g']), file.options.get('scale')
@@ -236,9 +236,11 @@ def _read_section(path: PathLike) -> tuple[dict[str, Any], int | None]:
 def _choose_scale(stated: int | None, own: int) -> int:
     """A network that does not change the size leaves its scale to the file or the user."""
     if stated is None and own == 1:
-        raise OptionError('scale: the network does not change the size, and nothing states by what its LQ is enlarged')
+        raise OptionError(
+            'the network does not change the size, and nothing states by what its LQ is enlarged', ('scale',)
+        )
     if stated is not None and own not in (1, stated):
-        raise OptionError(f'scale: {stated}, but the network is built for {own}')
+        raise OptionError(f'{stated}, but the network is built for {own}', ('scale',))
     return stated or own
 
 

@@ -25,9 +25,10 @@ def check_budget(net: nn.Module, challenge: dict[str, Any]) -> None:
     Raises:
         OptionError: with how many parameters are too many.
     """
-    limit = whole_number('challenge: max_params', challenge.get('max_params'))
+    limit = whole_number(('challenge', 'max_params'), challenge.get('max_params'))
     num = count_parameters(net)
     if limit is not None and num > limit:
         raise OptionError(
-            f'challenge: max_params: network_g has {num:,d} parameters, {num - limit:,d} too many; make it smaller'
+            f'network_g has {num:,d} parameters, {num - limit:,d} too many; make it smaller',
+            ('challenge', 'max_params'),
         )

@@ -42,34 +42,37 @@ class DegradationModel(FaceGANModel):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         if opt.get('degradation'):
-            raise OptionError('degradation: is what DegradationModel is to learn; remove the section')
+            raise OptionError('is what DegradationModel is to learn; remove the section', ('degradation',))
         super().__init__(opt)
 
     def _build_net(self, label: str) -> nn.Module:
         net = super()._build_net(label)
         kind = type(self.get_bare_model(net))
         if label == 'g' and kind is not DegradationNet:
-            raise OptionError(f'network_g: DegradationModel trains a DegradationNet, not {kind.__name__}')
+            raise OptionError(f'DegradationModel trains a DegradationNet, not {kind.__name__}', ('network_g',))
         return net
 
     def init_training_settings(self) -> None:
         diversity_opt = self.opt['train'].get('diversity_opt')
-        self.cri_diversity = build_part('train: diversity_opt', LOSS_REGISTRY, diversity_opt) if diversity_opt else None
+        self.cri_diversity = (
+            build_part(('train', 'diversity_opt'), LOSS_REGISTRY, diversity_opt) if diversity_opt else None
+        )
         super().init_training_settings()
 
     def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool, train: bool = False) -> Batch:
         """HR faces, the target of the pixel loss, real LR faces and z."""
         if 'gt' not in data or train and 'lq' not in data:
-            raise OptionError('datasets: DegradationModel needs HR and real LR faces; take UnpairedFaceDataset')
+            raise OptionError('DegradationModel needs HR and real LR faces; take UnpairedFaceDataset', ('datasets',))
         hr = self.precision.lay_out(data['gt'].to(self.device))
         self._check_size(hr)
         target = F.avg_pool2d(hr, self.scale)
         real = data['lq'].to(self.device) if 'lq' in data else None
         if real is not None and real.shape[-2:] != target.shape[-2:]:
             raise OptionError(
-                f'datasets: LR faces have {real.shape[-1]}x{real.shape[-2]} px, expected '
+                f'LR faces have {real.shape[-1]}x{real.shape[-2]} px, expected '
                 f'{target.shape[-1]}x{target.shape[-2]} px: HR faces have {hr.shape[-1]}x{hr.shape[-2]}, scale is '
-                f'{self.scale}; take UnpairedFaceDataset, which makes them fit'
+                f'{self.scale}; take UnpairedFaceDataset, which makes them fit',
+                ('datasets',),
             )
         z, other_z = (self.draw_z(hr, generator) for _ in range(2))
         camera = self._camera_size()
@@ -78,11 +81,12 @@ class DegradationModel(FaceGANModel):
 
     def _check_size(self, lq: torch.Tensor) -> None:
         super()._check_size(lq)
-        fixed = self.info.fixed_size
+        fixed = self.info.sizes.fixed
         if fixed and tuple(lq.shape[-2:]) != (fixed, fixed):
             raise OptionError(
-                f'network_g: takes HR faces of {fixed}x{fixed} px, not {lq.shape[-1]}x{lq.shape[-2]}; set its size, or '
-                'image_size in the data sets'
+                f'takes HR faces of {fixed}x{fixed} px, not {lq.shape[-1]}x{lq.shape[-2]}; set its size, or '
+                'image_size in the data sets',
+                ('network_g',),
             )
 
     def draw_z(self, hr: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

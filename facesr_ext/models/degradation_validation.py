@@ -43,7 +43,7 @@ class DegradationValidation(Validation):
             ('tile', 'a high-to-low network takes whole faces'),
         ):
             if model.opt['val'].get(key):
-                raise OptionError(f'val: {key}: {reason}; remove it')
+                raise OptionError(f'{reason}; remove it', ('val', key))
         super().__init__(model, dataloader, current_iter)
 
     def _path(self, data: dict[str, Any]) -> str:

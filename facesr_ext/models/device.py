@@ -31,8 +31,9 @@ def choose_device(opt: dict[str, Any]) -> torch.device:
     if wanted == 0:
         if several and distributed.is_initialized() and distributed.get_backend() == 'nccl':
             raise OptionError(
-                'num_gpu: 0, but several processes on a machine with GPUs use them; set num_gpu: auto, or hide the '
-                'GPUs: CUDA_VISIBLE_DEVICES= torchrun ...'
+                'is 0, but several processes on a machine with GPUs use them; set num_gpu: auto, or hide the '
+                'GPUs: CUDA_VISIBLE_DEVICES= torchrun ...',
+                ('num_gpu',),
             )
         return torch.device('cpu')
     if torch.cuda.is_available():
@@ -42,8 +43,9 @@ def choose_device(opt: dict[str, Any]) -> torch.device:
         return torch.device('mps')
     build = f'was built for CUDA {torch.version.cuda}' if torch.version.cuda else 'is a build without CUDA'
     raise OptionError(
-        f'num_gpu: {wanted}, but torch {torch.__version__} finds no GPU (it {build}). Set num_gpu: 0 or auto to run on '
-        'the CPU; for a GPU see nvidia-smi, and install the torch build of https://pytorch.org for it'
+        f'is {wanted}, but torch {torch.__version__} finds no GPU (it {build}). Set num_gpu: 0 or auto to run on '
+        'the CPU; for a GPU see nvidia-smi, and install the torch build of https://pytorch.org for it',
+        ('num_gpu',),
     )
 
 

@@ -7,6 +7,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
@@ -40,7 +41,7 @@ class FaceGANModel(FaceSRModel):
         train_opt = self.opt['train']
         self.net_d = self._build_net('d')
         self.net_d.train()
-        self.cri_gan = build_part('train: gan_opt', LOSS_REGISTRY, train_opt.get('gan_opt')).to(self.device)
+        self.cri_gan = build_part(('train', 'gan_opt'), LOSS_REGISTRY, train_opt.get('gan_opt')).to(self.device)
         self.cri_gp = self._build_gradient_penalty()
         self.net_d_iters: int = train_opt.get('net_d_iters', 1)
         self.net_d_init_iters: int = train_opt.get('net_d_init_iters', 0)
@@ -53,10 +54,10 @@ class FaceGANModel(FaceSRModel):
         if not section:
             return None
         refuse_batch_norm(self.get_bare_model(self.net_d))
-        penalty = build_part('train: gradient_penalty_opt', LOSS_REGISTRY, section)
+        penalty = build_part(('train', 'gradient_penalty_opt'), LOSS_REGISTRY, section)
         if not isinstance(penalty, GradientPenaltyLoss):
             raise OptionError(
-                f'train: gradient_penalty_opt: type is GradientPenaltyLoss, and not {type(penalty).__name__}'
+                f'type is GradientPenaltyLoss, and not {type(penalty).__name__}', ('train', 'gradient_penalty_opt')
             )
         return penalty
 
@@ -148,7 +149,7 @@ class FaceGANModel(FaceSRModel):
     def _verdict(self, net: nn.Module, img: Any, batch: Batch) -> torch.Tensor:
         """The discriminator's verdict, in the precision of the moment."""
         bare = self.get_bare_model(net)
-        condition = (batch.enlarged,) if getattr(bare, 'conditional', False) else ()
+        condition = (batch.enlarged,) if arch_info(bare).conditional else ()
         return net(self.precision.lay_out(img, bare), *condition)
 
     @torch.no_grad()

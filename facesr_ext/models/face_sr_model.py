@@ -78,7 +78,7 @@ class FaceSRModel(ModelFiles):
         self.device = choose_device(opt)
         get_root_logger().info(f'Machine: {describe_device(self.device)}')
         if not isinstance(opt.get('scale'), int):
-            raise OptionError('scale: the LR-to-HR factor is missing at the top of the option file')
+            raise OptionError('the LR-to-HR factor is missing at the top of the option file', ('scale',))
         self.scale: int = opt['scale']
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
@@ -92,7 +92,7 @@ class FaceSRModel(ModelFiles):
         self.targets = PriorTargets(self.get_bare_model(self.net_g), train_opt.get('prior_targets') or {})
         if self.info.scale not in (1, self.scale):
             raise OptionError(
-                f'network_g: built for scale {self.info.scale}, but scale is {self.scale}; make them agree'
+                f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree', ('network_g', 'scale')
             )
         if self.is_train:
             self.init_training_settings()
@@ -105,7 +105,7 @@ class FaceSRModel(ModelFiles):
     def _build_net(self, label: str) -> nn.Module:
         """Builds ``network_<label>``, brings it to the device and loads its ``pretrain_network_<label>``."""
         section = f'network_{label}'
-        net = build_part(section, ARCH_REGISTRY, self.opt.get(section))
+        net = build_part((section,), ARCH_REGISTRY, self.opt.get(section))
         self.precision.check(section, net)
         if label == 'g':
             check_budget(net, self.opt.get('challenge') or {})
@@ -138,7 +138,7 @@ class FaceSRModel(ModelFiles):
     def init_training_settings(self) -> None:
         """Losses, EMA, optimisers and schedulers."""
         train_opt = self.opt['train']
-        require_keys('train', train_opt, ('optim_g', 'scheduler', 'total_iter'), self.TRAIN_KEYS)
+        require_keys(('train',), train_opt, ('optim_g', 'scheduler', 'total_iter'), self.TRAIN_KEYS)
         self.targets.check_supervised(train_opt, self.opt['datasets'].get('train', {}))
         self.net_g.train()
         self.ema_decay = train_opt.get('ema_decay', 0)
@@ -146,7 +146,7 @@ class FaceSRModel(ModelFiles):
             self._init_ema()
         self.losses = build_losses(train_opt, self.device)
         if not self.losses:
-            raise OptionError(f'train: there is no loss; add one of {", ".join(LOSS_TABLE)}')
+            raise OptionError(f'there is no loss; add one of {", ".join(LOSS_TABLE)}', ('train',))
         self.micro_batch: int | None = train_opt.get('micro_batch')
         self.keeping = Keeping(self.opt)
         self.bad_steps = {'g': 0, 'd': 0}
@@ -167,17 +167,17 @@ class FaceSRModel(ModelFiles):
         settings = dict(self.opt['train'].get(section) or {})
         bare = self.get_bare_model(net)
         if not settings.get('type') or 'lr' not in settings:
-            raise OptionError(f'train: {section} needs a type and a lr')
+            raise OptionError('needs a type and a lr', ('train', section))
         try:
             groups = parameter_groups(bare, settings['lr'], settings.pop('lr_scales', None))
         except OptionError as err:
-            raise OptionError(f'train: {section}: {err}') from err
+            raise OptionError(err.message, ('train', section, *err.key)) from err
         if not groups:
-            raise OptionError(f'train: {section}: {type(bare).__name__} has no parameters to train')
+            raise OptionError(f'{type(bare).__name__} has no parameters to train', ('train', section))
         try:
             optimizer = self.get_optimizer(settings.pop('type'), groups, **settings)
         except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
-            raise OptionError(f'train: {section}: {err}') from err
+            raise OptionError(str(err), ('train', section)) from err
         self.optimizers.append(optimizer)
         return optimizer
 
@@ -187,7 +187,7 @@ class FaceSRModel(ModelFiles):
         try:
             super().setup_schedulers()
         except (KeyError, TypeError, NotImplementedError, AssertionError) as err:
-            raise OptionError(f'train: scheduler: {err}') from err
+            raise OptionError(str(err), ('train', 'scheduler')) from err
         finally:
             self.opt = kept
 
@@ -266,8 +266,9 @@ class FaceSRModel(ModelFiles):
             gt = target if train else gt
         if enlarged and self.info.input == 'small':
             raise OptionError(
-                f'network_g: {type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
-                'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false'
+                f'{type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
+                'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false',
+                ('network_g',),
             )
         big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
@@ -278,12 +279,13 @@ class FaceSRModel(ModelFiles):
         return Batch(lq=self.precision.lay_out(given), enlarged=big, gt=gt, **priors)
 
     def _check_size(self, lq: torch.Tensor) -> None:
-        multiple = self.info.multiple_of
+        multiple = self.info.sizes.multiple_of
         if lq.shape[-2] % multiple or lq.shape[-1] % multiple:
             raise OptionError(
-                f'network_g: its input is {lq.shape[-1]}x{lq.shape[-2]} px, but must be a multiple of {multiple}; '
+                f'its input is {lq.shape[-1]}x{lq.shape[-2]} px, but must be a multiple of {multiple}; '
                 'change '
-                'image_size / gt_size, or for FSRNet hg_depth'
+                'image_size / gt_size, or for FSRNet hg_depth',
+                ('network_g',),
             )
 
     def optimize_parameters(self, current_iter: int) -> None:
@@ -309,7 +311,7 @@ class FaceSRModel(ModelFiles):
 
     def _forward(self, net: nn.Module, batch: Batch) -> FSRNetOutput:
         """The network's result, with its intermediate ones where it has any."""
-        if hasattr(self.get_bare_model(net), 'prior_stride'):
+        if arch_info(self.get_bare_model(net)).priors is not None:
             return net(batch.lq, return_priors=True)
         sr = net(batch.lq)
         return FSRNetOutput(sr, sr, (), ())

@@ -59,4 +59,4 @@ def upscale(
     forward = mirrored(net) if self_ensemble else net
     if tiling is None or not tiling.needed(lq):
         return forward(lq)
-    return tiled(forward, lq, tiling, 1 if info.input == 'enlarged' else scale, info.multiple_of)
+    return tiled(forward, lq, tiling, 1 if info.input == 'enlarged' else scale, info.sizes.multiple_of)

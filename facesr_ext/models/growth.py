@@ -66,7 +66,7 @@ def read_stages(train_opt: dict[str, Any], net_g: nn.Module, net_d: nn.Module) -
         OptionError: naming the first fault.
     """
     for place, message in stage_faults(train_opt, net_g, net_d):
-        raise OptionError(': '.join((*place, message)))
+        raise OptionError(message, place)
     stages: list[Stage] = []
     for factor, entry in zip(net_g.factors, train_opt['stages'], strict=True):  # type: ignore[arg-type]
         start = stages[-1].end if stages else 0

@@ -48,7 +48,7 @@ def build_losses(train_opt: dict[str, Any], device: torch.device) -> nn.ModuleDi
         OptionError: for a section that cannot be built.
     """
     wanted = [key for key in LOSS_TABLE if train_opt.get(key)]
-    return nn.ModuleDict({key: build_part(f'train: {key}', LOSS_REGISTRY, train_opt[key]) for key in wanted}).to(device)
+    return nn.ModuleDict({key: build_part(('train', key), LOSS_REGISTRY, train_opt[key]) for key in wanted}).to(device)
 
 
 def compute_losses(losses: nn.ModuleDict, out: FSRNetOutput, batch: Batch) -> dict[str, torch.Tensor]:

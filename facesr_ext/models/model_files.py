@@ -50,7 +50,7 @@ class ModelFiles(SRModel):
     def _weight_files(self, label: str, path: str) -> list[str]:
         """The files of ``pretrain_network_<label>``: several of the generator in a test with ``val: average_last``."""
         count = None if self.is_train else (self.opt.get('val') or {}).get('average_last')
-        count = whole_number('val: average_last', count) if label == 'g' else None
+        count = whole_number(('val', 'average_last'), count) if label == 'g' else None
         return [path] if count is None else late_checkpoints(path, count)
 
     def load_network(

@@ -25,11 +25,11 @@ def parameter_groups(net: nn.Module, lr: float, scales: dict[str, float] | None)
     """
     scales = scales or {}
     if not isinstance(scales, dict):
-        raise OptionError(f'lr_scales: part of the network -> factor, as {{tail: 0.1}}, not {scales!r}')
+        raise OptionError(f'part of the network -> factor, as {{tail: 0.1}}, not {scales!r}', ('lr_scales',))
     groups: dict[str, dict[str, Any]] = {'': {'params': [], 'lr': lr}}
     for part, factor in scales.items():
         if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor < 0:
-            raise OptionError(f'lr_scales: {part}: a factor is 0 or more, not {factor!r}')
+            raise OptionError(f'a factor is 0 or more, not {factor!r}', ('lr_scales', part))
         groups[part] = {'params': [], 'lr': lr * factor}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
@@ -38,5 +38,7 @@ def parameter_groups(net: nn.Module, lr: float, scales: dict[str, float] | None)
     for part in scales:
         if not groups[part]['params']:
             known = ', '.join(name for name, _ in net.named_children())
-            raise OptionError(f'lr_scales: {type(net).__name__} has no part {part!r} to train; its parts are {known}')
+            raise OptionError(
+                f'{type(net).__name__} has no part {part!r} to train; its parts are {known}', ('lr_scales', part)
+            )
     return [group for group in groups.values() if group['params']]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from basicsr.archs.discriminator_arch import VGGStyleDiscriminator
 from torch import nn
 
 from facesr_ext.archs.arch_info import arch_info
@@ -13,8 +12,6 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import known_name
 
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-PLAIN_LAYOUT = (VGGStyleDiscriminator,)
-"""Networks that flatten by ``view``, which fails on what is not stored channel by channel."""
 
 
 class Precision:
@@ -32,9 +29,9 @@ class Precision:
     """
 
     def __init__(self, opt: dict[str, Any], device: torch.device) -> None:
-        name = known_name('precision', opt.get('precision', 'fp32'), PRECISIONS)
+        name = known_name(('precision',), opt.get('precision', 'fp32'), PRECISIONS)
         if name == 'fp16' and device.type != 'cuda':
-            raise OptionError(f'precision: fp16 needs a CUDA device, this is {device.type}; use bf16 (or fp32)')
+            raise OptionError(f'fp16 needs a CUDA device, this is {device.type}; use bf16 (or fp32)', ('precision',))
         self.dtype, self.device_type = PRECISIONS[name], device.type
         self.layout = torch.channels_last if _switch(opt, 'channels_last') else torch.contiguous_format
         self.compiles = _switch(opt, 'compile')
@@ -47,7 +44,7 @@ class Precision:
     def check(self, section: str, net: nn.Module) -> None:
         """Raises OptionError where the network does not bear half precision."""
         if self.dtype is not None and not arch_info(net).halves:
-            raise OptionError(f'{section}: {type(net).__name__} needs precision: fp32')
+            raise OptionError(f'{section} is {type(net).__name__}, which needs fp32', ('precision',))
 
     def compile(self, net: nn.Module, penalised: bool = False) -> None:
         """Compiles a network in place where ``compile`` is set; the names in its state dict stay as they are.
@@ -67,7 +64,8 @@ class Precision:
             value (Module | Tensor): What to lay out.
             net (Module | None): The bare network that a batch is for.
         """
-        plain = isinstance(value if net is None else net, PLAIN_LAYOUT)
+        laid = value if net is None else net
+        plain = isinstance(laid, nn.Module) and not arch_info(laid).channels_last
         layout = torch.contiguous_format if plain else self.layout
         if isinstance(value, torch.Tensor):
             return value.contiguous(memory_format=layout)
@@ -109,5 +107,5 @@ class Precision:
 def _switch(opt: dict[str, Any], key: str) -> bool:
     value = opt.get(key)
     if value is not None and not isinstance(value, bool):
-        raise OptionError(f'{key}: is true or false, not {value!r}')
+        raise OptionError(f'must be true or false, not {value!r}', (key,))
     return bool(value)

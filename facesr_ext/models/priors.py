@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from facesr_ext.archs.arch_info import Priors, arch_info
 from facesr_ext.data.face_dataset import BUILTIN
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.heatmaps import landmark_heatmaps
@@ -18,7 +19,7 @@ class PriorTargets:
     """Makes heatmaps and parsing planes of the size that the network predicts.
 
     Args:
-        net (nn.Module): The bare generator; without ``num_landmark`` / ``num_parsing`` there is nothing to make.
+        net (nn.Module): The bare generator; where it predicts no priors there is nothing to make.
         opt (dict): ``train: prior_targets``: ``parsing``, a channel set (helen11, csgiung11), and ``sigma``, the
             heatmaps' standard deviation in their pixels. Default: helen11, 1.5.
 
@@ -27,16 +28,16 @@ class PriorTargets:
     """
 
     def __init__(self, net: nn.Module, opt: dict[str, Any]) -> None:
-        require_keys('train: prior_targets', opt, (), ('parsing', 'sigma'))
-        self.num_landmark = int(getattr(net, 'num_landmark', 0))
-        self.num_parsing = int(getattr(net, 'num_parsing', 0))
-        self.stride = int(getattr(net, 'prior_stride', 1))
-        name = known_name('train: prior_targets: parsing', opt.get('parsing', HELEN11.name), CHANNEL_SETS)
+        require_keys(('train', 'prior_targets'), opt, (), ('parsing', 'sigma'))
+        given = arch_info(net).priors or Priors()
+        self.num_landmark, self.num_parsing, self.stride = given.landmarks, given.parsing, given.stride
+        name = known_name(('train', 'prior_targets', 'parsing'), opt.get('parsing', HELEN11.name), CHANNEL_SETS)
         self.channels, self.sigma = CHANNEL_SETS[name], float(opt.get('sigma', 1.5))
         if self.num_parsing not in (0, len(self.channels)):
             raise OptionError(
-                f'network_g: num_parsing {self.num_parsing} does not fit the {len(self.channels)} maps of '
-                f'train: prior_targets: parsing: {name}'
+                f'num_parsing {self.num_parsing} does not fit the {len(self.channels)} maps of '
+                f'train:prior_targets:parsing {name}',
+                ('network_g', 'num_parsing'),
             )
 
     def check_supervised(self, train_opt: dict[str, Any], dataset_opt: dict[str, Any]) -> None:
@@ -54,13 +55,15 @@ class PriorTargets:
                 continue
             if not (train_opt.get(loss) or {}).get('loss_weight', 1.0 if train_opt.get(loss) else 0):
                 raise OptionError(
-                    f'network_g: {head} is {num}, but train: {loss} is missing or has no weight: an untaught '
-                    f'prior would reach the decoder; add the loss or set {head}: 0 (prior: false for none)'
+                    f'{head} is {num}, but train: {loss} is missing or has no weight: an untaught '
+                    f'prior would reach the decoder; add the loss or set {head}: 0 (prior: false for none)',
+                    ('network_g', head),
                 )
             if not builtin and not dataset_opt.get(source):
                 raise OptionError(
-                    f'network_g: {head} is {num}, but datasets: train has no {source} to teach it with; name one '
-                    f'(--force_yml datasets:train:{source}=...) or train without: network_g:prior=false'
+                    f'{head} is {num}, but datasets: train has no {source} to teach it with; name one '
+                    f'(--force_yml datasets:train:{source}=...) or train without: network_g:prior=false',
+                    ('network_g', head),
                 )
 
     def make(self, data: dict[str, Any], image_size: tuple[int, int], device: torch.device) -> dict[str, torch.Tensor]:
@@ -71,8 +74,9 @@ class PriorTargets:
             landmarks = data['landmarks'].to(device)
             if landmarks.shape[1] != self.num_landmark:
                 raise OptionError(
-                    f'network_g: num_landmark is {self.num_landmark}, but the data set gives {landmarks.shape[1]} '
-                    'landmarks a face; set num_landmark alike in both'
+                    f'num_landmark is {self.num_landmark}, but the data set gives {landmarks.shape[1]} '
+                    'landmarks a face; set num_landmark alike in both',
+                    ('network_g', 'num_landmark'),
                 )
             out['heatmaps'], out['heatmap_mask'] = landmark_heatmaps(landmarks, image_size, size, self.sigma)
         if self.num_parsing and 'parsing' in data:

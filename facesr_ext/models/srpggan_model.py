@@ -68,7 +68,7 @@ class SRPGGANModel(FaceGANModel):
         super().update_learning_rate(current_iter, warmup_iter)
         before, self.stage = self.stage, self._enter_stage(current_iter)
         if self.stage is not before or not self.started:
-            side = self.get_bare_model(self.net_d).info.fixed_size
+            side = self.get_bare_model(self.net_d).info.sizes.fixed
             fades = f', fading in over the first {self.stage.fade}' if self.stage.fade else ''
             span = f'iterations {self.stage.start + 1} to {self.stage.end}'
             get_root_logger().info(f'Stage of {side} px ({self.factor}x): {span}{fades}')
@@ -90,8 +90,9 @@ class SRPGGANModel(FaceGANModel):
         side = self.get_bare_model(self.net_d).input_size
         if train and set(batch.gt.shape[-2:]) != {side}:
             raise OptionError(
-                f'datasets: train: the GT is {batch.gt.shape[-1]}x{batch.gt.shape[-2]} px, but network_d is built for '
-                f'input_size: {side}; make them agree'
+                f'the GT is {batch.gt.shape[-1]}x{batch.gt.shape[-2]} px, but network_d is built for '
+                f'input_size: {side}; make them agree',
+                ('datasets', 'train'),
             )
         gt = F.avg_pool2d(batch.gt, self.scale // self.factor)
         if train and self.get_bare_model(self.net_g).fading:

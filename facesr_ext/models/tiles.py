@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,22 +28,23 @@ class Tiling(NamedTuple):
         """Whether (N, C, h, w) is larger than one tile."""
         return max(img.shape[-2:]) > self.size
 
-    def check(self, key: str, multiple_of: int = 1) -> None:
+    def check(self, key: Sequence[str], multiple_of: int = 1) -> None:
         """Looks whether the numbers fit each other and the network.
 
         Args:
-            key (str): The option that gives them.
+            key (Sequence[str]): The option that gives them.
             multiple_of (int): What height and width of the network's input must be a multiple of.
 
         Raises:
             OptionError: naming the key.
         """
         if not 0 <= self.overlap < self.size:
-            raise OptionError(f'{key}: overlap is from 0 to below size {self.size}, not {self.overlap}')
+            raise OptionError(f'must be from 0 to below size {self.size}, not {self.overlap}', (*key, 'overlap'))
         if self.size % multiple_of or self.size - self.overlap < multiple_of:
             raise OptionError(
-                f'{key}: size must be a multiple of {multiple_of}, which the network asks for, and larger than overlap '
-                f'by {multiple_of} or more; they are {self.size} and {self.overlap}'
+                f'must be a multiple of {multiple_of}, which the network asks for, and larger than overlap by '
+                f'{multiple_of} or more; they are {self.size} and {self.overlap}',
+                (*key, 'size'),
             )
 
 

@@ -55,8 +55,8 @@ class Validation:
         self.opt, self.set_opt = model.opt, dataloader.dataset.opt
         self.name: str = self.set_opt['name']
         self.metrics: dict[str, dict[str, Any]] = self.opt['val'].get('metrics') or {}
-        self.limit = whole_number('val: max_images', self.opt['val'].get('max_images'))
-        self.batch_size = whole_number('val: batch_size', self.opt['val'].get('batch_size')) or 1
+        self.limit = whole_number(('val', 'max_images'), self.opt['val'].get('max_images'))
+        self.batch_size = whole_number(('val', 'batch_size'), self.opt['val'].get('batch_size')) or 1
         self.tiling = self._read_tiling(self.opt['val'].get('tile'))
         self.self_ensemble = bool(self.opt['val'].get('self_ensemble'))
         self.rows: list[dict[str, Any]] = []
@@ -67,10 +67,10 @@ class Validation:
     def _read_tiling(self, opt: dict[str, Any] | None) -> Tiling | None:
         if not opt:
             return None
-        require_keys('val: tile', opt, ('size', 'overlap'), ())
-        size, overlap = (whole_number(f'val: tile: {key}', opt[key], 0) or 0 for key in ('size', 'overlap'))
+        require_keys(('val', 'tile'), opt, ('size', 'overlap'), ())
+        size, overlap = (whole_number(('val', 'tile', key), opt[key], 0) or 0 for key in ('size', 'overlap'))
         tiling = Tiling(size, overlap)
-        tiling.check('val: tile', self.model.info.multiple_of)
+        tiling.check(('val', 'tile'), self.model.info.sizes.multiple_of)
         return tiling
 
     def run(self, tb_logger: Any, save_img: bool) -> None:
@@ -139,7 +139,7 @@ class Validation:
                 try:
                     out[key + suffix] = float(calculate_metric(data, metric_opt))
                 except (KeyError, TypeError) as err:
-                    raise OptionError(f'val: metrics: {key}: {err}') from err
+                    raise OptionError(str(err), ('val', 'metrics', key)) from err
         return out
 
     def _image_path(self, name: str) -> str:

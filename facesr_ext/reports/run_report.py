@@ -178,7 +178,7 @@ def _validation_curves(means: dict[int, dict[str, float]], metric: str) -> dict[
 
 def _predictions(sources: Sequence[Path], lq: Path, output: Path) -> list[str]:
     """LQ, bicubic and the results of each run or checkpoint for given pictures."""
-    names = list_images(lq, '--lq')[:SHOWN]
+    names = list_images(lq, ('--lq',))[:SHOWN]
     pictures = [read_image(lq / name) for name in names]
     results = []
     for source in sources:

@@ -37,10 +37,10 @@ class Keeping:
 
     def __init__(self, opt: dict[str, Any]) -> None:
         logger_opt = opt.get('logger') or {}
-        self.last = whole_number('logger: keep_last', logger_opt.get('keep_last'))
-        self.every = whole_number('logger: keep_every', logger_opt.get('keep_every'))
+        self.last = whole_number(('logger', 'keep_last'), logger_opt.get('keep_last'))
+        self.every = whole_number(('logger', 'keep_every'), logger_opt.get('keep_every'))
         if self.every and not self.last:
-            raise OptionError('logger: keep_every needs keep_last: without it no checkpoint is ever removed')
+            raise OptionError('needs keep_last: without it no checkpoint is ever removed', ('logger', 'keep_every'))
         self.models = Path(opt['path']['models'])
         self.states = Path(opt['path']['training_states'])
         self.record: dict[str, Any] | None = None
@@ -52,8 +52,8 @@ class Keeping:
         metrics = (opt.get('val') or {}).get('metrics') or {}
         names = [section['name'] for phase, section in opt['datasets'].items() if phase.startswith('val')]
         if not metrics or not names:
-            raise OptionError('logger: keep_best needs a validation set (datasets: val) and val: metrics')
-        self.metric = next(iter(metrics)) if wanted is True else known_name('logger: keep_best', wanted, metrics)
+            raise OptionError('needs a validation set (datasets: val) and val: metrics', ('logger', 'keep_best'))
+        self.metric = next(iter(metrics)) if wanted is True else known_name(('logger', 'keep_best'), wanted, metrics)
         self.set_name, self.better = names[0], metrics[self.metric].get('better', 'higher')
 
     # ---- before and after a save --------------------------------------------------------------------------------

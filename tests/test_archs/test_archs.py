@@ -35,7 +35,7 @@ def test_registered_network(name: str) -> None:
     assert not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())
     net = cls(**SMALL_NETS.get(name, {}))
     info = arch_info(net)
-    size = info.fixed_size or max(32, info.multiple_of)
+    size = info.sizes.fixed or max(32, info.sizes.multiple_of)
     x = torch.rand(2, 3, size, size, requires_grad=True)
     out = net(x)
     assert torch.isfinite(out).all()

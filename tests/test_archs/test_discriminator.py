@@ -35,7 +35,7 @@ def test_conditional_discriminator_wants_its_condition() -> None:
 @pytest.mark.parametrize('cls', [SRGANDiscriminator, WGANCritic])
 def test_one_number_for_each_picture_of_the_one_size(cls: type[SRGANDiscriminator]) -> None:
     net = cls(num_feat=4, input_size=48)
-    assert net.info.fixed_size == 48
+    assert net.info.sizes.fixed == 48
     assert net(torch.rand(3, 3, 48, 48)).shape == (3, 1)
     with pytest.raises(ValueError, match=rf'{cls.__name__}\(input_size=48\) takes 48x48 px, not 32x48; set input_size'):
         net(torch.rand(1, 3, 48, 32))

@@ -52,7 +52,7 @@ def test_tuning_runs(activation: str) -> None:
     assert net(x).shape == x.shape and not torch.equal(net(x), net(x))  # dropout draws
     net.eval()
     assert torch.equal(net(x), net(x))
-    assert net.info.input == 'enlarged' and net.info.multiple_of == 32
+    assert net.info.input == 'enlarged' and net.info.sizes.multiple_of == 32
 
 
 def test_refuses() -> None:

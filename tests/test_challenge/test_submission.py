@@ -308,7 +308,7 @@ def test_budget(place: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str
     content = torch.load(checkpoint, weights_only=True)
     content['facesr_ext']['challenge'] = {'max_params': 6866}
     torch.save(content, checkpoint)
-    with pytest.raises(OptionError, match='challenge: max_params: network_g has 6,867 parameters, 1 too many'):
+    with pytest.raises(OptionError, match='challenge:max_params: network_g has 6,867 parameters, 1 too many'):
         pack_checkpoint(Restorer(checkpoint, device='cpu'), place / 'lq', place / 'b.zip')
     assert not (place / 'b.zip').exists()
 

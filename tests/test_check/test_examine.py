@@ -17,12 +17,12 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.archs.arch_info import ArchInfo, Sizes
 from facesr_ext.check import examine
 from facesr_ext.check.examine import check_file
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import write_image, write_mask
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import OptionError, key_text
 from facesr_ext.host.source import override_value
 from tests.support import OPTIONS, small_options, stock_copy, write_degradation_net, write_options
 
@@ -116,9 +116,9 @@ BAD = [
     Bad('strict as text', 'strict_load_g: true', 'strict_load_g: yess', 'path:strict_load_g', 'must be true or false'),
     Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:type',
         'gives no picture', at='    type: FaceDataset'),
-    Bad('lr of no part', '{reconstruct: 0.1}', '{tail: 0.1}', 'train:optim_g:lr_scales',
+    Bad('lr of no part', '{reconstruct: 0.1}', '{tail: 0.1}', 'train:optim_g:lr_scales:tail',
         "SRCNN has no part 'tail' to train; its parts are extract, map, reconstruct", file='srcnn.yml', at='tail'),
-    Bad('lr factor', '{reconstruct: 0.1}', '{reconstruct: true}', 'train:optim_g:lr_scales', 'a factor is 0 or more',
+    Bad('lr factor', '{reconstruct: 0.1}', '{reconstruct: true}', 'train:optim_g:lr_scales:reconstruct', 'a factor is 0 or more',
         file='srcnn.yml', at='reconstruct: true'),
     Bad('scale that the network has not', '  scale: 4\n  num_in_ch', '  scale: 3\n  num_in_ch', 'network_g:type',
         'SRResNet: scale is one of 2, 4, 8, not 3', file='srresnet.yml', at='type: SRResNet'),
@@ -190,8 +190,8 @@ BAD = [
         at='type: VGGStyle', file='esrgan.yml'),
     Bad('size that a discriminator has not', 'input_size: 128', 'input_size: 192', 'network_d:type',
         'must be 128 or 256', at='type: VGGStyle', file='esrgan.yml'),
-    Bad('relative Wasserstein', 'gan_type: vanilla', 'gan_type: wgan', 'train:gan_opt:gan_type',
-        'compares the two averages already', at='gan_type: wgan', file='esrgan.yml'),
+    Bad('relative Wasserstein', 'gan_type: vanilla', 'gan_type: wgan', 'train:gan_opt',
+        'compares the two averages already', at='  gan_opt:', file='esrgan.yml'),
     Bad('published weights missing', 'strict_load_g: true', 'strict_load_g: true', 'path:pretrain_network_g',
         'get it from https://github.com/xinntao/Real-ESRGAN/releases', at='pretrain_network_g',
         file='test/esrgan_pretrained.yml'),
@@ -268,7 +268,7 @@ def test_bad_file(bad: Bad, place: Path) -> None:
     text, mark = path.read_text(encoding='utf-8'), bad.at or bad.new.strip().splitlines()[0]
     line = (text[: text.index(mark)] + mark[: len(mark) - len(mark.lstrip())]).count('\n') + 1
     assert found[0].where == f'{path}:{line}' or bad.kind == 'indentation'
-    assert found[0].key == bad.key and bad.says in found[0].message
+    assert key_text(found[0].key) == bad.key and bad.says in found[0].message
     assert found[0].level == ('warning' if bad.kind == 'path of no network' else 'error')
 
 
@@ -277,7 +277,7 @@ def weightless() -> Iterator[None]:
     """A network without weights, for one input size."""
 
     class Weightless(nn.Module):
-        info = ArchInfo(scale=8, input='enlarged', fixed_size=64)
+        info = ArchInfo(scale=8, input='enlarged', sizes=Sizes(fixed=64))
 
         def forward(self, lq: torch.Tensor) -> torch.Tensor:
             return lq
@@ -289,12 +289,12 @@ def weightless() -> Iterator[None]:
 
 def test_networks_without_weights_and_of_one_size(weightless: None, place: Path) -> None:
     network = 'network_g={type: Weightless}'
-    found = {f.key: f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
+    found = {key_text(f.key): f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
     assert set(found) == {'network_g:type', 'datasets:train:image_size', 'datasets:val:image_size'}
     assert 'nothing to train' in found['network_g:type'] and 'takes 64 px alone' in found['datasets:val:image_size']
     forced = [network, 'path:pretrain_network_g=~']
     tested = check_file(str(OPTIONS / 'test' / 'fsrnet_noprior.yml'), 'test', forced)
-    assert [f.key for f in tested] == ['datasets:test_1:image_size']  # what has no weights needs none
+    assert [key_text(f.key) for f in tested] == ['datasets:test_1:image_size']  # what has no weights needs none
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_others_files_get_warnings_at_most(place: Path) -> None:
     found = check_file(str(path), 'train')
     assert {f.level for f in found} == {'warning'}
     keys = ['datasets:train:dataroot_gt', 'datasets:val:dataroot_gt', 'train:ema_dacay', 'train:pixel_opt:type']
-    assert [f.key for f in found] == keys
+    assert [key_text(f.key) for f in found] == keys
 
 
 def test_a_fault_of_the_check_does_not_stop_a_run(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
@@ -474,7 +474,7 @@ def test_a_fault_of_the_check_does_not_stop_a_run(monkeypatch: pytest.MonkeyPatc
 )
 def test_overrides_are_checked(entry: str, key: str, says: str, place: Path) -> None:
     found = [f for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [entry]) if f.where == '--force_yml']
-    assert [(f.key, says in f.message) for f in found] == [(key, True)], found
+    assert [(key_text(f.key), says in f.message) for f in found] == [(key, True)], found
 
 
 def test_good_overrides_have_no_findings(place: Path) -> None:
@@ -500,7 +500,10 @@ def test_several_gpus_get_the_torchrun_line(monkeypatch: pytest.MonkeyPatch, pla
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     path = str(edited(place, 'fsrnet_noprior.yml', ('num_gpu: auto', 'num_gpu: 2')))
     (found,) = check_file(path, 'train')
-    assert found.key == 'num_gpu' and f'torchrun --nproc_per_node=2 -m basicsr.train -opt {path}' in found.message
+    assert (
+        key_text(found.key) == 'num_gpu'
+        and f'torchrun --nproc_per_node=2 -m basicsr.train -opt {path}' in found.message
+    )
     assert check_file(path, 'train', launcher='pytorch') == []
 
 
@@ -514,7 +517,7 @@ def test_missing_file_and_wrong_command(place: Path) -> None:
 def test_tensorboard_that_is_not_there(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     (found,) = check_file(str(OPTIONS / 'fsrgan.yml'), 'train')
-    assert found.key == 'logger:use_tb_logger' and 'pip install tensorboard' in found.message
+    assert key_text(found.key) == 'logger:use_tb_logger' and 'pip install tensorboard' in found.message
 
 
 def test_in_process_runs_are_checked(place: Path) -> None:

@@ -201,7 +201,7 @@ def test_stock_files_need_to_be_told_what_they_are(place: Path, tmp_path: Path) 
 
 def test_sizes_that_the_network_does_not_take_are_filled_up(place: Path) -> None:
     restorer = Restorer(place / 'experiments' / 'fsr', device='cpu')
-    assert restorer.info.multiple_of > 4 and restorer.info.input == 'enlarged'
+    assert restorer.info.sizes.multiple_of > 4 and restorer.info.input == 'enlarged'
     (result,) = restorer.restore([render_face(0, 0, 64).image[:23, :41]])
     assert result.shape == (92, 164, 3)
 

@@ -121,7 +121,7 @@ def test_spread_is_in_8_bit_units() -> None:
         ({'degradation': {'preset': 'bicubic_x8'}}, 'degradation: is what DegradationModel is to learn'),
         ({'network_g': {'type': 'FSRNet', 'num_feat': 4}}, 'network_g: DegradationModel trains a DegradationNet'),
         ({'train__pixel_opt': None}, 'there is no loss'),
-        ({'train__diversity_opt': {'type': 'DiversityLoss', 'tau': -1}}, 'train: diversity_opt: .*tau is above 0'),
+        ({'train__diversity_opt': {'type': 'DiversityLoss', 'tau': -1}}, 'train:diversity_opt: .*tau is above 0'),
     ],
 )
 def test_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str) -> None:

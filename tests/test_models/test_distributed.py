@@ -99,7 +99,7 @@ from torch import distributed
 import basicsr
 from basicsr.models import build_model
 from basicsr.utils.options import parse_options
-from facesr_ext.host.runner import _leave_group
+from facesr_ext.cli.run import _leave_group
 from tests.test_models.test_training import _batch, _step, _weights
 
 opt, _ = parse_options('.', is_train=True)

@@ -161,7 +161,7 @@ def test_faces_of_a_size_that_the_discriminator_does_not_take(
     train = {'coarse_opt': None, 'parsing_opt': None, 'prior_targets': None}
     changes = {'network_g': network_g, 'network_d': network_d, 'scale': 4, 'degradation': {'preset': 'bicubic_x4'}}
     model = build_model(_options(tmp_path, monkeypatch, train=train, **changes))
-    with pytest.raises(OptionError, match=f'network_d: .*{message}'):
+    with pytest.raises(OptionError, match=f'network_d:type: .*{message}'):
         _step(model, side=side)
 
 
@@ -192,7 +192,7 @@ def test_what_basicsr_s_parts_refuse_is_an_option_error(tmp_path: Path, monkeypa
     network_d = {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4, 'input_size': 64}
     with pytest.raises(OptionError, match='network_d: input size must be 128 or 256, but received 64'):
         build_model(_options(tmp_path, monkeypatch, network_d=network_d))
-    with pytest.raises(OptionError, match='train: gan_opt: GAN type wgn is not implemented'):
+    with pytest.raises(OptionError, match='train:gan_opt: GAN type wgn is not implemented'):
         build_model(_options(tmp_path, monkeypatch, train={'gan_opt': {'type': 'GANLoss', 'gan_type': 'wgn'}}))
 
 

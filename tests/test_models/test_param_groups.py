@@ -35,7 +35,7 @@ def test_without_parts_one_group_and_none_without_parameters() -> None:
     ('scales', 'message'),
     [
         ({'recon': 0.1}, "lr_scales: SRCNN has no part 'recon' to train; its parts are extract, map, reconstruct"),
-        ({'map': -1}, 'lr_scales: map: a factor is 0 or more, not -1'),
+        ({'map': -1}, 'lr_scales:map: a factor is 0 or more, not -1'),
         ([0.1], 'lr_scales: part of the network -> factor'),
     ],
 )

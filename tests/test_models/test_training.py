@@ -294,7 +294,7 @@ def test_unfit_checkpoints_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({'train': {'optim_g': {'type': 'Adm', 'lr': 0.1}}}, 'did you mean Adam'),
         ({'train': {'optim_g': {'type': 'Adam'}}}, 'optim_g needs a type and a lr'),
         ({'train': {'ema_dacay': 0.9}}, "'ema_dacay' is unknown; did you mean ema_decay"),
-        ({'train': {'scheduler': {'type': 'Cosine'}}}, 'train: scheduler'),
+        ({'train': {'scheduler': {'type': 'Cosine'}}}, 'train:scheduler'),
         ({'train': {'parsing_opt': None}}, 'num_parsing is 11, but train: parsing_opt is missing'),
         ({'train': {'parsing_opt': {'type': 'ParsingLoss', 'loss_weight': 0}}}, 'has no weight'),
         ({'train': {'parsing_opt': {'type': 'ParsingLos'}}}, 'train: parsing_opt: type.* did you mean ParsingLoss'),

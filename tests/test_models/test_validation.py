@@ -115,12 +115,12 @@ def test_large_pictures_in_tiles(mixed: Path, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ('val', 'message'),
     [
-        ({'max_images': 0}, 'val: max_images is a whole number from 1 on, not 0'),
-        ({'batch_size': 'all'}, "val: batch_size is a whole number from 1 on, not 'all'"),
-        ({'tile': {'size': 64}}, 'val: tile: overlap is missing'),
-        ({'tile': {'size': 64, 'overlap': 8, 'pad': 1}}, "val: tile: option: 'pad' is unknown"),
-        ({'tile': {'size': 60, 'overlap': 8}}, 'val: tile: size must be a multiple of 8'),
-        ({'tile': {'size': 64, 'overlap': 64}}, 'val: tile: overlap is from 0 to below size'),
+        ({'max_images': 0}, 'val:max_images is a whole number from 1 on, not 0'),
+        ({'batch_size': 'all'}, "val:batch_size is a whole number from 1 on, not 'all'"),
+        ({'tile': {'size': 64}}, 'val:tile: overlap is missing'),
+        ({'tile': {'size': 64, 'overlap': 8, 'pad': 1}}, "val:tile: option: 'pad' is unknown"),
+        ({'tile': {'size': 60, 'overlap': 8}}, 'val:tile:size must be a multiple of 8'),
+        ({'tile': {'size': 64, 'overlap': 64}}, 'val:tile: overlap is from 0 to below size'),
     ],
 )
 def test_unfit_options(

@@ -161,7 +161,7 @@ def repair_optimizers() -> None:
         optimizer = optimizer_class(optim_type)
         known = [name for name in inspect.signature(optimizer).parameters if name != 'params']
         for key in kwargs:
-            known_name(f'train:optim_*: option of {optim_type}', key, known)
+            known_name(('train', 'optim_*', key), key, known)
         return optimizer(params, lr=lr, **kwargs)
 
     base_model.BaseModel.get_optimizer = get_optimizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 
@@ -23,6 +24,7 @@ class Batch:
         planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
         unpaired (Tensor | None): (N, 3, h, w), RGB, [0, 1]: pictures that have nothing to do with the others.
         z, other_z (Tensor | None): (N, K), standard normal: the random inputs of the result, and of a second one.
+        fake (Tensor | None): (N, 3, H, W), RGB: what the generator has made of it, for the discriminator's step.
     """
 
     lq: torch.Tensor
@@ -35,6 +37,7 @@ class Batch:
     unpaired: torch.Tensor | None = None
     z: torch.Tensor | None = None
     other_z: torch.Tensor | None = None
+    fake: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lq)
@@ -66,3 +69,29 @@ class Batch:
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: t for name, t in tensors.items() if t is not None}
+
+
+class Output(NamedTuple):
+    """What a network makes of a batch.
+
+    Attributes:
+        sr (Tensor): (N, 3, H, W), RGB, not clamped.
+        coarse (Tensor | None): (N, 3, H, W), the coarse image of a network that has one.
+        landmarks, parsing (tuple[Tensor, ...]): Heatmaps (N, L, h', w') and parsing maps (N, C, h', w') of each prior
+            stage; empty where it predicts none.
+    """
+
+    sr: torch.Tensor
+    coarse: torch.Tensor | None = None
+    landmarks: tuple[torch.Tensor, ...] = ()
+    parsing: tuple[torch.Tensor, ...] = ()
+
+    def float(self) -> Output:
+        """The images in fp32, as losses take them."""
+        return self._replace(sr=self.sr.float(), coarse=None if self.coarse is None else self.coarse.float())
+
+    def sample(self, index: int) -> Output:
+        """The results of one sample, as a batch of one."""
+        one = slice(index, index + 1)
+        coarse = None if self.coarse is None else self.coarse[one]
+        return Output(self.sr[one], coarse, *(tuple(t[one] for t in maps) for maps in (self.landmarks, self.parsing)))

@@ -11,13 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from facesr_ext.archs.degradation_arch import DegradationNet
-from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.degradation_validation import DegradationValidation
 from facesr_ext.models.face_gan_model import FaceGANModel
-from facesr_ext.models.face_sr_model import Losses
+from facesr_ext.models.step import Losses
 
 
 @MODEL_REGISTRY.register()
@@ -94,19 +93,18 @@ class DegradationModel(FaceGANModel):
         size = self.get_bare_model(self.net_g).z_size(*hr.shape[-2:])
         return torch.randn(len(hr), size, generator=generator, device=generator.device).to(self.device)
 
-    def _forward(self, net: nn.Module, batch: Batch) -> FSRNetOutput:
-        sr = net(batch.lq, batch.z)
-        return FSRNetOutput(sr, sr, (), ())
+    def _forward(self, net: nn.Module, batch: Batch) -> Output:
+        return Output(net(batch.lq, batch.z))
 
-    def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
-        losses, figures = super()._generator_losses(batch)
+    def generator_losses(self, batch: Batch, out: Output) -> Losses:
+        losses = super().generator_losses(batch, out)
         if self.cri_diversity is not None:
             with self.precision.autocast():
                 other = self._forward(self.net_g, replace(batch, z=batch.other_z)).sr.float()
             camera = self._camera_size()
             cameras = (z[:, :camera] for z in (batch.z, batch.other_z) if z is not None)
-            losses['l_g_diversity'] = self.cri_diversity(self.last_sr, other, *cameras)
-        return losses, figures
+            losses['l_g_diversity'] = self.cri_diversity(out.sr, other, *cameras)
+        return losses
 
     def _camera_size(self) -> int:
         """How many values of z are not mere noise: two results that are to differ have these apart, and no others."""

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from basicsr.utils import get_root_logger
 
-from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.image_io import write_image
 from facesr_ext.errors import OptionError
 from facesr_ext.imaging import to_images
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.validation import SHEET_ROWS, Validation
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class DegradationValidation(Validation):
         path: str = data['gt_path'][0]
         return path
 
-    def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
+    def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
         draws = self.model.draws(batch.lq, path, DRAWS)
         name = osp.splitext(osp.basename(path))[0]
         self.rows.append({'name': name, STD: spread(draws)})

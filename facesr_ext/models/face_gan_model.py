@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,9 +13,10 @@ from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
-from facesr_ext.models.face_sr_model import FaceSRModel, Losses
+from facesr_ext.models.face_sr_model import FaceSRModel
+from facesr_ext.models.step import Losses, Pass, StepResult
 
 
 @MODEL_REGISTRY.register()
@@ -63,7 +66,7 @@ class FaceGANModel(FaceSRModel):
 
     def setup_optimizers(self) -> None:
         super().setup_optimizers()
-        self.optimizer_d = self._build_optimizer('optim_d', self.net_d)
+        self.optimizer_d = self._build_optimizer('d', self.net_d)
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
         """As :meth:`FaceSRModel.update_learning_rate`; that the generator's first step comes later is meant."""
@@ -83,60 +86,56 @@ class FaceGANModel(FaceSRModel):
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; the generator's last losses stay in the log where only the discriminator steps."""
+        parts = self.micro_batches()
         if current_iter % self.net_d_iters == 0 and current_iter > self.net_d_init_iters:
-            self.step_logs.update(self.generator_step())
-            self.fakes = self.outputs
+            made = self.generator_step(parts)
+            self.step_logs.update(made.logs)
+            fakes = made.outputs
         else:
-            self.fakes = self._fakes()
-        self.step_logs.update(self.critic_step())
+            fakes = self.sample(parts)
+        parts = [replace(part, fake=fake) for part, fake in zip(parts, fakes, strict=True)]
+        self.step_logs.update(self.critic_step(parts).logs)
 
-    def generator_step(self) -> Losses:
+    def generator_step(self, parts: Sequence[Batch]) -> StepResult:
         """One step of ``net_g`` against a discriminator that stays as it is."""
         self.net_d.requires_grad_(False)
-        logs = super().generator_step()
+        result = super().generator_step(parts)
         self.net_d.requires_grad_(True)
-        return logs
+        return result
 
-    def critic_step(self) -> Losses:
-        """One step of ``net_d`` on the fakes of this iteration."""
-        fakes = iter(self.fakes)
+    def critic_step(self, parts: Sequence[Batch]) -> StepResult:
+        """One step of ``net_d`` on micro-batches that have their ``fake``."""
+        return self.run_step('d', parts, self._critic_pass)
 
-        def losses(batch: Batch) -> tuple[Losses, Losses]:
-            return self._critic_losses(batch, next(fakes))
-
-        return self._step(self.net_d, self.optimizer_d, losses)
-
-    def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
-        losses, figures = super()._generator_losses(batch)
+    def generator_losses(self, batch: Batch, out: Output) -> Losses:
+        losses = super().generator_losses(batch, out)
         # The bare network: among several processes the discriminator's gradients are not what is shared here.
         net = self.get_bare_model(self.net_d)
-        fake_pred = self._judge(net, self.last_sr, batch)
+        fake_pred = self._judge(net, out.sr, batch)
         if isinstance(self.cri_gan, RelativisticGANLoss):
             with torch.no_grad():
                 real_pred = self._judge(net, batch.real, batch)
             losses['l_g_gan'] = self.cri_gan.generator(fake_pred, real_pred)
         else:
             losses['l_g_gan'] = self.cri_gan(fake_pred, True, is_disc=False)
-        return losses, figures
+        return losses
 
-    def _critic_losses(self, batch: Batch, fake: torch.Tensor) -> tuple[Losses, Losses]:
-        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.real, fake))
+    def _critic_pass(self, batch: Batch) -> Pass:
+        real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.real, batch.fake))
         if isinstance(self.cri_gan, RelativisticGANLoss):
             l_real, l_fake = self.cri_gan.critic(real_pred, fake_pred)
         else:
             l_real, l_fake = (self.cri_gan(*pair, is_disc=True) for pair in ((real_pred, True), (fake_pred, False)))
         losses = {'l_d_real': l_real, 'l_d_fake': l_fake}
         if self.cri_gp is not None:
-            losses.update(self._penalties(self.cri_gp, batch, fake, real_pred))
-        return losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()}
+            losses.update(self._penalties(self.cri_gp, batch, real_pred))
+        return Pass(losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()})
 
-    def _penalties(
-        self, penalty: GradientPenaltyLoss, batch: Batch, fake: torch.Tensor, real_pred: torch.Tensor
-    ) -> Losses:
+    def _penalties(self, penalty: GradientPenaltyLoss, batch: Batch, real_pred: torch.Tensor) -> Losses:
         """What the critic pays for its slope, and, where that has a weight, for drifting away."""
         net, real = self.get_bare_model(self.net_d), batch.real  # bare: nothing is to be sent in a double backward pass
         mix = torch.rand(len(batch), 1, 1, 1, generator=self.generator, device=self.device)
-        losses = {'l_d_gp': penalty(lambda img: self._verdict(net, img, batch), real, fake, mix)}
+        losses = {'l_d_gp': penalty(lambda img: self._verdict(net, img, batch), real, batch.fake, mix)}
         if penalty.drift_weight:
             losses['l_d_drift'] = penalty.drift(real_pred)
         return losses
@@ -153,10 +152,10 @@ class FaceGANModel(FaceSRModel):
         return net(self.precision.lay_out(img, bare), *condition)
 
     @torch.no_grad()
-    def _fakes(self) -> list[torch.Tensor]:
-        """Results for an iteration in which the generator does not step."""
+    def sample(self, parts: Sequence[Batch]) -> list[torch.Tensor]:
+        """Results for an iteration in which the generator does not step, (N, 3, H, W) each."""
         with self.precision.autocast():
-            return [self._forward(self.net_g, batch).sr.float() for batch, _ in self._micro_batches()]
+            return [self._forward(self.net_g, part).sr.float() for part in parts]
 
     def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
         return {'net_d': {'params': self.net_d}, **super().saved_networks()}

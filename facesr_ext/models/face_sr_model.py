@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from os import path as osp
@@ -17,7 +17,6 @@ from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_info import arch_info
-from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.degradations.presets import build_degradation
@@ -25,20 +24,19 @@ from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host import interrupts
 from facesr_ext.host.parts import build_part, refuse_text_numbers, require_keys
 from facesr_ext.imaging import to_images, with_coordinates
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.budget import check_budget
-from facesr_ext.models.device import choose_device, describe_device, sharing, wrap_distributed
+from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
 from facesr_ext.models.forward import enlarge, mirror_mean, upscale
-from facesr_ext.models.loss_table import LOSS_TABLE, build_losses, compute_losses
+from facesr_ext.models.loss_table import LOSS_TABLE, build_losses, compute_losses, unserved_losses
 from facesr_ext.models.model_files import ModelFiles
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
+from facesr_ext.models.step import Losses, Pass, Step, StepResult
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.models.validation import Validation
 from facesr_ext.runs.keeping import Keeping
-
-Losses = dict[str, torch.Tensor]
 
 
 @MODEL_REGISTRY.register()
@@ -139,6 +137,8 @@ class FaceSRModel(ModelFiles):
         """Losses, EMA, optimisers and schedulers."""
         train_opt = self.opt['train']
         require_keys(('train',), train_opt, ('optim_g', 'scheduler', 'total_iter'), self.TRAIN_KEYS)
+        for err in unserved_losses(train_opt, self.info):
+            raise err
         self.targets.check_supervised(train_opt, self.opt['datasets'].get('train', {}))
         self.net_g.train()
         self.ema_decay = train_opt.get('ema_decay', 0)
@@ -149,7 +149,7 @@ class FaceSRModel(ModelFiles):
             raise OptionError(f'there is no loss; add one of {", ".join(LOSS_TABLE)}', ('train',))
         self.micro_batch: int | None = train_opt.get('micro_batch')
         self.keeping = Keeping(self.opt)
-        self.bad_steps = {'g': 0, 'd': 0}
+        self.steps: dict[str, Step] = {}
         self.setup_optimizers()
         self.setup_schedulers()
 
@@ -160,10 +160,11 @@ class FaceSRModel(ModelFiles):
             self.load_network(self.net_g_ema, path, self.opt['path'].get('strict_load_g', True), 'params_ema')
 
     def setup_optimizers(self) -> None:
-        self.optimizer_g = self._build_optimizer('optim_g', self.net_g)
+        self.optimizer_g = self._build_optimizer('g', self.net_g)
 
-    def _build_optimizer(self, section: str, net: nn.Module) -> torch.optim.Optimizer:
-        """Builds an optimiser of torch.optim by its name and enrols it; ``lr_scales``: slower parts of the network."""
+    def _build_optimizer(self, label: str, net: nn.Module) -> torch.optim.Optimizer:
+        """Builds an optimiser of torch.optim by its name, and what steps with it; ``lr_scales``: slower parts."""
+        section = f'optim_{label}'
         settings = dict(self.opt['train'].get(section) or {})
         bare = self.get_bare_model(net)
         if not settings.get('type') or 'lr' not in settings:
@@ -179,6 +180,9 @@ class FaceSRModel(ModelFiles):
         except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
             raise OptionError(str(err), ('train', section)) from err
         self.optimizers.append(optimizer)
+        train_opt = self.opt['train']
+        limits = train_opt.get('grad_clip'), train_opt.get('nonfinite_patience', 10)
+        self.steps[label] = Step(label, net, optimizer, self.precision, *limits)
         return optimizer
 
     def setup_schedulers(self) -> None:
@@ -290,90 +294,55 @@ class FaceSRModel(ModelFiles):
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; BasicSR's runner calls it."""
-        self.step_logs = self.generator_step()
+        self.step_logs = self.generator_step(self.micro_batches()).logs
 
-    def generator_step(self) -> Losses:
-        """One step of ``net_g``; returns what to log."""
-        logs = self._step(self.net_g, self.optimizer_g, self._generator_losses)
-        if self.ema_decay > 0:
-            self.model_ema(self.ema_decay)
-        return logs
-
-    def _generator_losses(self, batch: Batch) -> tuple[Losses, Losses]:
-        """Forward pass of a micro-batch: its losses, and further figures for the log."""
-        with self.precision.autocast():
-            out = self._forward(self.net_g, batch)
-        out = out._replace(sr=out.sr.float(), coarse=out.coarse.float())
-        self.last_sr = out.sr
-        self.outputs.append(out.sr.detach())
-        losses = {self.LOG_PREFIX + name: value for name, value in compute_losses(self.losses, out, batch).items()}
-        return losses, {'psnr': _batch_psnr(out.sr.detach(), batch.gt)}
-
-    def _forward(self, net: nn.Module, batch: Batch) -> FSRNetOutput:
-        """The network's result, with its intermediate ones where it has any."""
-        if arch_info(self.get_bare_model(net)).priors is not None:
-            return net(batch.lq, return_priors=True)
-        sr = net(batch.lq)
-        return FSRNetOutput(sr, sr, (), ())
-
-    def _step(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, forward: Callable[[Batch], tuple[Losses, Losses]]
-    ) -> Losses:
-        """Accumulates gradients over micro-batches and steps, unless something is not finite."""
-        label = 'g' if net is self.net_g else 'd'
-        scaler = self.precision.scaler(label)
-        buffers = [b.clone() for b in net.buffers()]  # a forward pass that overflows spoils BatchNorm's statistics
-        optimizer.zero_grad(set_to_none=True)
-        self.outputs: list[torch.Tensor] = []
-        logs: Losses = {}
-        parts = list(self._micro_batches())
-        whole = torch.zeros((), device=self.device)
-        for number, (batch, share) in enumerate(parts, 1):
-            with sharing(net, last=number == len(parts)):
-                losses, figures = forward(batch)
-                total = torch.stack(list(losses.values())).sum() * share
-                scaler.scale(total).backward()
-            whole += total.detach()
-            for name, value in {**losses, **figures}.items():
-                logs[name] = logs.get(name, 0) + value.detach() * share
-        scaler.unscale_(optimizer)
-        limit = self.opt['train'].get('grad_clip') or float('inf')
-        norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
-        logs[f'grad_norm_{label}'] = norm.detach()
-        if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient, on any process
-            scaler.step(optimizer)
-            self.bad_steps[label] = 0
-        else:
-            for buffer, old in zip(net.buffers(), buffers, strict=True):
-                buffer.copy_(old)
-            if not self.precision.scaler_finds_its_scale(label, whole):
-                self._count_bad_step(label)
-        scaler.update()
-        return logs
-
-    def _micro_batches(self) -> Iterable[tuple[Batch, float]]:
+    def micro_batches(self) -> list[Batch]:
+        """The batch in parts that go through the network one after the other."""
         size = len(self.batch)
         step = self.micro_batch or size
-        for start in range(0, size, step):
-            part = self.batch.part(start, min(start + step, size))
-            yield part, len(part) / size
+        return [self.batch.part(start, min(start + step, size)) for start in range(0, size, step)]
 
-    def _count_bad_step(self, label: str) -> None:
-        """Reports a skipped step; after ``nonfinite_patience`` in a row saves the weights as they were, and stops."""
-        self.bad_steps[label] += 1
-        count, patience = self.bad_steps[label], self.opt['train'].get('nonfinite_patience', 10)
-        get_root_logger().warning(
-            f'Iteration {self.current_iter}: loss or gradient of net_{label} is not finite; step skipped '
-            f'({count} of {patience})'
-        )
-        if count >= patience:
-            good = max(0, self.current_iter - count)
+    def generator_step(self, parts: Sequence[Batch]) -> StepResult:
+        """One step of ``net_g``, and of its average."""
+        result = self.run_step('g', parts, self._generator_pass)
+        if self.ema_decay > 0:
+            self.model_ema(self.ema_decay)
+        return result
+
+    def _generator_pass(self, batch: Batch) -> Pass:
+        with self.precision.autocast():
+            out = self._forward(self.net_g, batch)
+        out = out.float()
+        made = out.sr.detach()
+        return Pass(self.generator_losses(batch, out), {'psnr': _batch_psnr(made, batch.gt)}, made)
+
+    def generator_losses(self, batch: Batch, out: Output) -> Losses:
+        """What is to fall for a micro-batch and its result, by its name in the log."""
+        return {self.LOG_PREFIX + name: value for name, value in compute_losses(self.losses, out, batch).items()}
+
+    def _forward(self, net: nn.Module, batch: Batch) -> Output:
+        """The network's result, with its intermediate ones where it has any."""
+        if arch_info(self.get_bare_model(net)).priors is not None:
+            return Output(*net(batch.lq, return_priors=True))
+        return Output(net(batch.lq))
+
+    def run_step(self, label: str, parts: Sequence[Batch], forward: Callable[[Batch], Pass]) -> StepResult:
+        """Steps a network ('g', 'd').
+
+        Raises:
+            FaceSRError: after ``nonfinite_patience`` bad steps in a row; the weights are saved as they were before.
+        """
+        step = self.steps[label]
+        result = step.run(parts, forward, self.current_iter)
+        if step.exhausted:
+            good = max(0, self.current_iter - step.bad)
             self.save(0, good)
             raise FaceSRError(
-                f'{patience} steps of net_{label} in a row were not finite. The last good state is saved as iteration '
-                f'{good} in {self.opt["path"]["models"]}. Lower train:optim_{label}:lr, set train:grad_clip, or look '
-                'for bad images.'
+                f'{step.patience} steps of net_{label} in a row were not finite. The last good state is saved as '
+                f'iteration {good} in {self.opt["path"]["models"]}. Lower train:optim_{label}:lr, set '
+                'train:grad_clip, or look for bad images.'
             )
+        return result
 
     @torch.no_grad()
     def model_ema(self, decay: float = 0.999) -> None:
@@ -400,7 +369,7 @@ class FaceSRModel(ModelFiles):
             self.validated[name] = current_iter
             self.VALIDATION(self, dataloader, current_iter).run(tb_logger, save_img)
 
-    def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, FSRNetOutput]:
+    def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, Output]:
         """One validation batch and its result."""
         batch = self.prepare_validation(data, lq_enlarged)
         return batch, self.infer(batch)
@@ -413,7 +382,7 @@ class FaceSRModel(ModelFiles):
         return self._prepare(data, generator, lq_enlarged)
 
     @torch.no_grad()
-    def infer(self, batch: Batch, tiling: Tiling | None = None, self_ensemble: bool = False) -> FSRNetOutput:
+    def infer(self, batch: Batch, tiling: Tiling | None = None, self_ensemble: bool = False) -> Output:
         """The result for a batch in fp32, by the averaged weights where there are any.
 
         Args:
@@ -432,14 +401,14 @@ class FaceSRModel(ModelFiles):
 
         if tiling is not None and tiling.needed(batch.lq):
             sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
-            out = FSRNetOutput(sr, sr, (), ())
+            out = Output(sr)
         else:
             out = self._forward(net, batch)
             out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
         net.train(training)
         return out
 
-    def validation_losses(self, out: FSRNetOutput, batch: Batch) -> dict[str, float]:
+    def validation_losses(self, out: Output, batch: Batch) -> dict[str, float]:
         """The losses of the table on a validation batch."""
         if not self.is_train or batch.gt is None:
             return {}

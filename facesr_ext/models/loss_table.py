@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,24 +10,25 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.fsrnet_arch import FSRNetOutput
+from facesr_ext.archs.arch_info import ArchInfo, Priors
+from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 
 
 @dataclass(frozen=True)
 class LossSpec:
-    """What a loss is called in the log, and what it reads; None where the batch or the network has it not."""
+    """What a loss is called in the log, and what it reads; None where the batch has no labels for it."""
 
     log: str
-    reads: Callable[[FSRNetOutput, Batch], tuple[Any, ...] | None]
+    reads: Callable[[Output, Batch], tuple[Any, ...] | None]
 
 
-def _landmarks(out: FSRNetOutput, batch: Batch) -> tuple[Any, ...] | None:
+def _landmarks(out: Output, batch: Batch) -> tuple[Any, ...] | None:
     return (out.landmarks, batch.heatmaps, batch.heatmap_mask) if out.landmarks and batch.heatmaps is not None else None
 
 
-def _parsing(out: FSRNetOutput, batch: Batch) -> tuple[Any, ...] | None:
+def _parsing(out: Output, batch: Batch) -> tuple[Any, ...] | None:
     return (out.parsing, batch.planes, batch.plane_mask) if out.parsing and batch.planes is not None else None
 
 
@@ -41,6 +42,27 @@ LOSS_TABLE: dict[str, LossSpec] = {
 }
 
 
+def unserved_losses(train: Mapping[str, Any], info: ArchInfo) -> Iterator[OptionError]:
+    """The losses of ``train`` whose input a network never gives: they would teach nothing, or the result twice.
+
+    Args:
+        train (Mapping): The section, as read or as it stands in the file.
+        info (ArchInfo): Of the generator.
+
+    Yields:
+        OptionError: One for each, with its key.
+    """
+    given = info.priors or Priors()
+    for key, what, served, remedy in (
+        ('coarse_opt', 'gives no coarse image', info.priors is not None, ''),
+        ('landmark_opt', 'predicts no landmarks', given.landmarks > 0, ', or set network_g: num_landmark'),
+        ('parsing_opt', 'predicts no parsing maps', given.parsing > 0, ', or set network_g: num_parsing'),
+    ):
+        if train.get(key) and not served:
+            remedy = remedy if info.priors is not None else ', or take a network that does, as FSRNet'
+            yield OptionError(f'network_g {what}, so there is nothing to compare; remove {key}{remedy}', ('train', key))
+
+
 def build_losses(train_opt: dict[str, Any], device: torch.device) -> nn.ModuleDict:
     """Builds every loss of the table that the ``train`` section names, keyed as there.
 
@@ -51,7 +73,7 @@ def build_losses(train_opt: dict[str, Any], device: torch.device) -> nn.ModuleDi
     return nn.ModuleDict({key: build_part(('train', key), LOSS_REGISTRY, train_opt[key]) for key in wanted}).to(device)
 
 
-def compute_losses(losses: nn.ModuleDict, out: FSRNetOutput, batch: Batch) -> dict[str, torch.Tensor]:
+def compute_losses(losses: nn.ModuleDict, out: Output, batch: Batch) -> dict[str, torch.Tensor]:
     """Every loss that can be read from the batch, each part of it by its name in the log."""
     values: dict[str, torch.Tensor] = {}
     for key, loss in losses.items():

@@ -62,7 +62,8 @@ class PriorTargets:
             if not builtin and not dataset_opt.get(source):
                 raise OptionError(
                     f'{head} is {num}, but datasets: train has no {source} to teach it with; name one '
-                    f'(--force_yml datasets:train:{source}=...) or train without: network_g:prior=false',
+                    f'(--force_yml datasets:train:{source}=...) or train without: network_g:prior=false '
+                    f'train:{loss}=null',
                     ('network_g', head),
                 )
 

@@ -9,10 +9,9 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.archs.srpggan_arch import enlarge, fade_in
 from facesr_ext.errors import OptionError
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.growth import Stage, read_stages, stage_at
 from facesr_ext.models.loss_table import build_losses
@@ -99,9 +98,8 @@ class SRPGGANModel(FaceGANModel):
             gt = fade_in(enlarge(F.avg_pool2d(gt, 2), 2), gt, self.get_bare_model(self.net_g).growth[1])
         return replace(batch, gt=gt)
 
-    def _forward(self, net: nn.Module, batch: Batch) -> FSRNetOutput:
-        sr = net(batch.lq, full_size=not self.is_train)
-        return FSRNetOutput(sr, sr, (), ())
+    def _forward(self, net: nn.Module, batch: Batch) -> Output:
+        return Output(net(batch.lq, full_size=not self.is_train))
 
     def model_ema(self, decay: float = 0.999) -> None:
         """As FaceSRModel's, but it warms up in every stage anew: what a stage adds has no past to be averaged with."""

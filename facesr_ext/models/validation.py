@@ -16,13 +16,12 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
-from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import require_keys, whole_number
 from facesr_ext.imaging import to_images
-from facesr_ext.models.batch import Batch
+from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.tiles import Tiling
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Validation:
             self.model.stop_if_asked()
             out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling, self.self_ensemble)
             for i, (path, batch) in enumerate(group):
-                self._take(path, batch, _sample(out, i), save_img)
+                self._take(path, batch, out.sample(i), save_img)
         self._write_sheet()
         if self.rows and len(self.rows[0]) > 1:  # more than names
             self._write_csv()
@@ -113,7 +112,7 @@ class Validation:
             return loader
         return tqdm(loader, unit='image', desc=self.name, total=min(len(self.loader), self.limit or len(self.loader)))
 
-    def _take(self, path: str, batch: Batch, out: FSRNetOutput, save_img: bool) -> None:
+    def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
         """Measures one picture, saves it and puts it on the sheet."""
         pictures = {'LQ': batch.small(self.model.factor), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
         images = {title: to_images(t)[0] for title, t in pictures.items() if t is not None}
@@ -189,9 +188,3 @@ class Validation:
         if tb_logger:
             for key, value in {**means, **losses}.items():
                 tb_logger.add_scalar(f'metrics/{self.name}/{key}', value, self.current_iter)
-
-
-def _sample(out: FSRNetOutput, index: int) -> FSRNetOutput:
-    """The results of one sample, as a batch of one."""
-    one = slice(index, index + 1)
-    return FSRNetOutput(out.sr[one], out.coarse[one], *(tuple(t[one] for t in maps) for maps in out[2:]))

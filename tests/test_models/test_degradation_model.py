@@ -153,7 +153,7 @@ def test_validation_refuses_what_has_no_meaning(tmp_path: Path, monkeypatch: pyt
         ('tile', {'size': 64, 'overlap': 0}, 'takes whole faces'),
     ):
         model = _model(tmp_path, monkeypatch, **{f'val__{key}': value})
-        with pytest.raises(OptionError, match=f'val: {key}: .*{message}'):
+        with pytest.raises(OptionError, match=f'val:{key}: .*{message}'):
             model.validation(loader, 0, None)
 
 

@@ -77,10 +77,13 @@ def test_a_stage_at_the_lrs_own_size(tmp_path: Path, monkeypatch: pytest.MonkeyP
     opt['network_g']['lr_stage'] = opt['network_d']['lr_stage'] = True
     model = build_model(parse(opt, tmp_path, monkeypatch))
     _train(model, 1, 1)
-    assert model.batch.gt.shape == model.fakes[0].shape == model.batch.lq.shape
+    assert model.batch.gt.shape == model.sample([model.batch])[0].shape == model.batch.lq.shape
     assert torch.equal(model.batch.small(model.factor), model.batch.lq)
     _train(model, 2, 5)
-    assert model.fakes[0].shape[-1] == 64 and model.get_bare_model(model.net_g).growth.tolist() == [4, 1]
+    assert model.sample([model.batch])[0].shape[-1] == 64 and model.get_bare_model(model.net_g).growth.tolist() == [
+        4,
+        1,
+    ]
 
 
 def test_each_stage_has_its_size_its_fade_and_its_micro_batch(model: Any) -> None:
@@ -89,11 +92,12 @@ def test_each_stage_has_its_size_its_fade_and_its_micro_batch(model: Any) -> Non
         _step(model, iteration, _batch(seed=iteration))
         growth = {tuple(net.growth.tolist()) for net in (model.net_g, model.net_d, model.net_g_ema)}
         assert len(growth) == 1, 'the networks and the average are in the same place'
-        sizes = {t.shape[-1] for t in (model.batch.gt, model.batch.enlarged, model.last_sr)}
+        parts = model.micro_batches()
+        sizes = {t.shape[-1] for t in (model.batch.gt, model.batch.enlarged, *model.sample(parts))}
         assert len(sizes) == 1
         log = model.get_current_log()
         assert all(torch.isfinite(torch.tensor(value)) for value in log.values()) and 'l_d_gp' in log
-        seen.append((*growth.pop(), sizes.pop(), len(model.fakes)))
+        seen.append((*growth.pop(), sizes.pop(), len(parts)))
     assert seen == [
         *[(2, 1, 16, 1)] * 2,
         *[(4, 0.5, 32, 1), (4, 1, 32, 1), (4, 1, 32, 1), (4, 1, 32, 1)],
@@ -167,7 +171,7 @@ def test_pggans_devices_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for iteration in (1, 3, 7, 9):
         before = _weights(model.net_g), _weights(model.net_d)
         _step(model, iteration, _batch(seed=iteration))
-        assert model.bad_steps == {'g': 0, 'd': 0}
+        assert not any(step.bad for step in model.steps.values())
         for old, net in zip(before, (model.net_g, model.net_d), strict=True):
             for key, parameter in net.named_parameters():
                 if key.endswith('weight'):  # the last bias has almost no gradient: Wasserstein's cancels
@@ -182,7 +186,7 @@ def test_vgg_features_count_in_the_last_stage_alone(tmp_path: Path, monkeypatch:
     for iteration, last in ((1, False), (3, False), (7, True)):
         _step(model, iteration, _batch())
         out, batch = model.predict({key: value[:1] for key, value in _batch().items()}, False)[::-1]
-        log = model.get_current_log() if last else model.generator_step()
+        log = model.get_current_log() if last else model.generator_step(model.micro_batches()).logs
         assert ('l_g_content_vgg' in log) == last and 'l_g_content_pix' in log
         assert set(model.validation_losses(out, batch)) == {name for name in log if name.startswith('l_g_content')}
 
@@ -284,7 +288,7 @@ FITTING = '16, 32, 64'
         ([{'size': 16, 'iters': 0}], 'train:stages:0:iters: must be a whole number from 1 on, not 0'),
         (
             [{'size': 16, 'iters': 2, 'fades': 1}],
-            'stages:0: fades: unknown key; an entry has size, iters, fade, micro_batch',
+            'stages:0:fades: unknown key; an entry has size, iters, fade, micro_batch',
         ),
         ([STAGES[0], {**STAGES[1], 'fade': 1.5}, STAGES[2]], 'stages:1:fade: is the part .* from 0 to 1, not 1.5'),
         ([{**STAGES[0], 'fade': 0.5}, *STAGES[1:]], 'stages:0:fade: the first stage, 16 px, has none before it'),
@@ -292,7 +296,7 @@ FITTING = '16, 32, 64'
         ([STAGES[0], STAGES[2]], f'the sizes are 16, 64, but the networks grow through {FITTING}; give each an entry'),
         ([{'size': 24, 'iters': 2}], f'the sizes are 24, but the networks grow through {FITTING}'),
         ([*STAGES, {'size': 128, 'iters': 2}], 'the sizes are 16, 32, 64, 128, but the networks grow through'),
-        ([{**STAGES[0], 'iters': 3}, *STAGES[1:]], 'train: total_iter: is 10, but .* sum to 11; write total_iter: 11'),
+        ([{**STAGES[0], 'iters': 3}, *STAGES[1:]], 'train:total_iter: is 10, but .* sum to 11; write total_iter: 11'),
     ],
 )
 def test_unfit_stages_are_named(stages: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,8 +309,8 @@ def test_unfit_stages_are_named(stages: Any, message: str, tmp_path: Path, monke
 @pytest.mark.parametrize(
     ('section', 'net', 'message'),
     [
-        ('network_g', {'type': 'FSRNet', 'prior': False}, 'network_g: type: FSRNet does not grow.* a SRPGGAN'),
-        ('network_d', {'type': 'WGANCritic', 'input_size': 64}, 'network_d: type: WGANCritic .* needs a SRPGGANCritic'),
+        ('network_g', {'type': 'FSRNet', 'prior': False}, 'network_g:type: FSRNet does not grow.* a SRPGGAN'),
+        ('network_d', {'type': 'WGANCritic', 'input_size': 64}, 'network_d:type: WGANCritic .* needs a SRPGGANCritic'),
         (
             'network_d',
             {'type': 'SRPGGANCritic', 'input_size': 64},

@@ -20,6 +20,10 @@ from facesr_ext.runs.checkpoints import load_checkpoint, save_atomic
 from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, with_landmarks, write_options
 from tests.training import assert_same_after_kill, parse
 
+L1 = {'type': 'L1Loss', 'loss_weight': 1.0}
+PARSING = {'type': 'ParsingLoss', 'loss_weight': 1.0}
+LANDMARK = {'type': 'LandmarkLoss', 'loss_weight': 1.0}
+
 
 def _options(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **train: Any) -> dict[str, Any]:
     """A shrunken shipped file as BasicSR's runner hands it to a model."""
@@ -91,10 +95,12 @@ def test_degrading_in_workers_trains_as_degrading_on_the_device(
 
 def test_log_names_and_batch_psnr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_model(with_landmarks(_options('quickstart', tmp_path, monkeypatch)))
+    made: list[torch.Tensor] = []
+    model.net_g.register_forward_hook(lambda net, inputs, out: made.append(out.sr.detach()))
     _step(model, 1, _batch())
     log = model.get_current_log()
     assert set(log) == {'l_pix', 'l_coarse', 'l_landmark', 'l_parsing', 'psnr', 'grad_norm_g'}
-    mse = (model.outputs[0].clamp(0, 1) - model.gt).square().flatten(1).mean(1)
+    mse = (made[0].clamp(0, 1) - model.gt).square().flatten(1).mean(1)
     assert log['psnr'] == pytest.approx(float((-10 * mse.log10()).mean()), abs=1e-3)
     assert (Path(model.opt['path']['visualization']) / 'first_batch.png').is_file()
 
@@ -196,7 +202,7 @@ def test_steps_that_are_not_finite_are_skipped_then_training_stops(
     _step(model, 2, bad)
     assert all(torch.equal(good[key], value) for key, value in model.net_g.state_dict().items())  # statistics, too
     _step(model, 3, _batch(seed=3))
-    assert model.bad_steps['g'] == 0
+    assert model.steps['g'].bad == 0
     good = _weights(model.net_g)
     with pytest.raises(FaceSRError, match='3 steps of net_g in a row were not finite.* saved as iteration 3'):
         for iteration in (4, 5, 6):
@@ -292,14 +298,14 @@ def test_unfit_checkpoints_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ({'train': {'optim_g': {'type': 'Adam', 'lr': '1e-3'}}}, r"train:optim_g:lr: '1e-3' is text.*0\.001"),
         ({'train': {'optim_g': {'type': 'Adm', 'lr': 0.1}}}, 'did you mean Adam'),
-        ({'train': {'optim_g': {'type': 'Adam'}}}, 'optim_g needs a type and a lr'),
-        ({'train': {'ema_dacay': 0.9}}, "'ema_dacay' is unknown; did you mean ema_decay"),
+        ({'train': {'optim_g': {'type': 'Adam'}}}, 'train:optim_g: needs a type and a lr'),
+        ({'train': {'ema_dacay': 0.9}}, 'train:ema_dacay: unknown key; did you mean ema_decay'),
         ({'train': {'scheduler': {'type': 'Cosine'}}}, 'train:scheduler'),
         ({'train': {'parsing_opt': None}}, 'num_parsing is 11, but train: parsing_opt is missing'),
         ({'train': {'parsing_opt': {'type': 'ParsingLoss', 'loss_weight': 0}}}, 'has no weight'),
-        ({'train': {'parsing_opt': {'type': 'ParsingLos'}}}, 'train: parsing_opt: type.* did you mean ParsingLoss'),
+        ({'train': {'parsing_opt': {'type': 'ParsingLos'}}}, 'train:parsing_opt:type: .* did you mean ParsingLoss'),
         ({'train': {'prior_targets': {'parsing': 'helen'}}}, 'did you mean helen11'),
-        ({'network_g': {'type': 'FSRNett'}}, 'network_g: type.* did you mean FSRNet'),
+        ({'network_g': {'type': 'FSRNett'}}, 'network_g:type: .* did you mean FSRNet'),
         ({'network_g': {'num_feats': 4}}, 'did you mean num_feat'),
         ({'network_g': {'norm': 'gn'}}, 'network_g: FSRNet: norm is one of'),
         ({'network_g': {'num_parsing': 19}}, 'num_parsing 19 does not fit the 11 maps'),
@@ -323,6 +329,26 @@ def test_unfit_options_are_named(
             opt[key] = value
     with pytest.raises(OptionError, match=message):
         build_model(opt)
+
+
+@pytest.mark.parametrize(
+    ('network', 'train', 'message'),
+    [
+        ('SRResNet', {'coarse_opt': L1}, 'train:coarse_opt: network_g gives no coarse image.*remove coarse_opt'),
+        ('SRResNet', {'parsing_opt': PARSING}, 'train:parsing_opt: network_g predicts no parsing maps.*as FSRNet'),
+        ('SRResNet', {'landmark_opt': LANDMARK}, 'train:landmark_opt: network_g predicts no landmarks.*as FSRNet'),
+        ('FSRNet', {'landmark_opt': LANDMARK}, 'train:landmark_opt: .*or set network_g: num_landmark'),
+    ],
+)
+def test_losses_that_the_network_does_not_serve_are_refused(
+    network: str, train: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would train nothing, or the result a second time, and nobody would know."""
+    opt = _options('fsrnet' if network == 'FSRNet' else 'srresnet', tmp_path, monkeypatch, **train)
+    assert opt['network_g']['type'] == network
+    with pytest.raises(OptionError, match=message) as err:
+        build_model(opt)
+    assert err.value.key == ('train', *train)
 
 
 def test_batches_that_do_not_fit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,9 +98,8 @@ def test_only_the_first_pictures(mixed: Path, tmp_path: Path, monkeypatch: pytes
 def test_large_pictures_in_tiles(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that looks 8 pixels far: 32 pixels of overlap give what the whole gives."""
     net = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 2}
-    model = _model(
-        tmp_path, monkeypatch, 'fsrnet_noprior', scale=2, network_g=net, degradation={'type': 'BicubicDegradation'}
-    )
+    degradation = {'type': 'BicubicDegradation'}
+    model = _model(tmp_path, monkeypatch, 'srresnet', scale=2, network_g=net, degradation=degradation)
     seen: list[int] = []
     model.net_g_ema.register_forward_hook(lambda net, inputs, out: seen.append(inputs[0].shape[-1]))
     whole, board = _validate(model, {'dataroot_gt': str(mixed)})
@@ -115,12 +114,12 @@ def test_large_pictures_in_tiles(mixed: Path, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ('val', 'message'),
     [
-        ({'max_images': 0}, 'val:max_images is a whole number from 1 on, not 0'),
-        ({'batch_size': 'all'}, "val:batch_size is a whole number from 1 on, not 'all'"),
-        ({'tile': {'size': 64}}, 'val:tile: overlap is missing'),
-        ({'tile': {'size': 64, 'overlap': 8, 'pad': 1}}, "val:tile: option: 'pad' is unknown"),
-        ({'tile': {'size': 60, 'overlap': 8}}, 'val:tile:size must be a multiple of 8'),
-        ({'tile': {'size': 64, 'overlap': 64}}, 'val:tile: overlap is from 0 to below size'),
+        ({'max_images': 0}, 'val:max_images: is a whole number from 1 on, not 0'),
+        ({'batch_size': 'all'}, "val:batch_size: is a whole number from 1 on, not 'all'"),
+        ({'tile': {'size': 64}}, 'val:tile:overlap: is missing'),
+        ({'tile': {'size': 64, 'overlap': 8, 'pad': 1}}, 'val:tile:pad: unknown key'),
+        ({'tile': {'size': 60, 'overlap': 8}}, 'val:tile:size: must be a multiple of 8'),
+        ({'tile': {'size': 64, 'overlap': 64}}, 'val:tile:overlap: must be from 0 to below size'),
     ],
 )
 def test_unfit_options(

@@ -79,9 +79,9 @@ def test_the_best_is_of_the_first_set_and_never_nan(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('logger', 'message'),
     [
-        ({'keep_last': 0}, 'keep_last is a whole number from 1 on, not 0'),
-        ({'keep_last': True}, 'keep_last is a whole number'),
-        ({'keep_every': 5}, 'keep_every needs keep_last'),
+        ({'keep_last': 0}, 'keep_last: is a whole number from 1 on, not 0'),
+        ({'keep_last': True}, 'keep_last: is a whole number'),
+        ({'keep_every': 5}, 'keep_every: needs keep_last'),
         ({'keep_best': 'psnr'}, 'keep_best.*did you mean psnr_y'),
     ],
 )

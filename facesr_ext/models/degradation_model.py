@@ -17,6 +17,7 @@ from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.degradation_validation import DegradationValidation
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.step import Losses
+from facesr_ext.settings.train import DegradationTrain, Train
 
 
 @MODEL_REGISTRY.register()
@@ -37,6 +38,7 @@ class DegradationModel(FaceGANModel):
     """
 
     TRAIN_KEYS = FaceGANModel.TRAIN_KEYS | {'diversity_opt'}
+    SETTINGS: type[Train] = DegradationTrain
     VALIDATION = DegradationValidation  # type: ignore[assignment]
 
     def __init__(self, opt: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel
 from facesr_ext.models.step import Losses, Pass, StepResult
+from facesr_ext.settings.train import GANTrain, Train
 
 
 @MODEL_REGISTRY.register()
@@ -36,6 +37,7 @@ class FaceGANModel(FaceSRModel):
     """
 
     LOG_PREFIX = 'l_g_'
+    SETTINGS: type[Train] = GANTrain
     TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {
         'gan_opt', 'gradient_penalty_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters',
     }  # fmt: skip

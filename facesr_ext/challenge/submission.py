@@ -70,7 +70,7 @@ def pack_checkpoint(
     """
     layout = layout_named(format_name)
     recorded = (restorer.metadata.get('challenge') or {}).get('max_params')
-    check_budget(restorer.net, {'max_params': recorded if max_params is None else max_params})
+    check_budget(restorer.net, recorded if max_params is None else max_params)
     task = read_task(lq_dir, restorer.scale)
     seconds: list[float] = []
 

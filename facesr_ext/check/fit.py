@@ -23,7 +23,8 @@ from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.settings.train import SRPGGANTrain
+from facesr_ext.settings.reading import read
+from facesr_ext.settings.train import SRPGGANTrain, Stage
 
 
 def check_networks(check: Check) -> None:
@@ -38,7 +39,7 @@ def check_networks(check: Check) -> None:
         return
     if check.clean(('challenge',)):
         try:
-            check_budget(net, check.section('challenge'))
+            check_budget(net, check.section('challenge').get('max_params'))
         except OptionError as err:
             check.problem(err)
     if check.train and not count_parameters(net):
@@ -177,7 +178,7 @@ def check_priors(check: Check) -> None:
         return
     targets = train.get('prior_targets') or {}
     try:
-        priors = PriorTargets(net, targets if isinstance(targets, dict) else {})
+        priors = PriorTargets(net, **(targets if isinstance(targets, dict) else {}))
         if check.train and check.clean(('datasets', 'train')):
             priors.check_supervised(train, check.section('datasets', 'train'))
     except FaceSRError as err:
@@ -215,8 +216,10 @@ def check_stages(check: Check) -> None:
     net_g, net_d = check.known.nets.get('network_g'), check.known.nets.get('network_d')
     grows = check.our_model and issubclass(check.model.SETTINGS, SRPGGANTrain)
     if check.train and grows and check.clean(('train', 'stages')) and net_g is not None and net_d is not None:
-        for place, message in stage_faults(check.section('train'), net_g, net_d):
-            check.error(place, message)
+        section = check.section('train')
+        stages = [read(Stage, entry) for entry in section['stages']]
+        for err in stage_faults(stages, section.get('total_iter'), net_g, net_d):
+            check.problem(err)
 
 
 def check_losses(check: Check) -> None:

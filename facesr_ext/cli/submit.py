@@ -78,7 +78,9 @@ def _archive(output: Path | None) -> Path:
 
 def _is_weights(source: Path) -> bool:
     """A file of weights or the folder of a run, not of pictures."""
-    return source.suffix in WEIGHTS or (source / 'models').is_dir() or any(source.glob('net_g_*.pth'))
+    from facesr_ext.runs.folder import is_run
+
+    return source.suffix in WEIGHTS or is_run(source)
 
 
 def _check(source: Path, lq: Path, format_name: str, scale: int) -> None:

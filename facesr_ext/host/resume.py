@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from basicsr.utils import check_resume, set_random_seed
 
 from facesr_ext.errors import CheckpointError
+from facesr_ext.host.run_files import checkpoint_name, list_states, parse_checkpoint
 
 
 @dataclasses.dataclass
@@ -73,9 +73,7 @@ def _resume_candidates(opt: Mapping[str, Any]) -> list[Path]:
     if not opt['auto_resume']:
         given = opt['path'].get('resume_state')
         return [Path(given)] if given else []
-    folder = Path(opt['path']['training_states'])
-    states = [p for p in folder.glob('*.state') if p.stem.isdecimal()]
-    return sorted(states, key=lambda p: int(p.stem), reverse=True)
+    return list(reversed(list_states(opt['path']['training_states']).values()))
 
 
 def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if missing:
         raise CheckpointError(f'{path} is no training state of BasicSR: it has no {", ".join(sorted(missing))}.')
     for network in _networks_saved(opt):
-        file = Path(opt['path']['models']) / f'net_{network}_{state["iter"]}.pth'
+        file = Path(opt['path']['models']) / checkpoint_name(f'net_{network}', state['iter'])
         if not _is_whole(file):
             raise CheckpointError(f'The training state {path} has no use without {file}, which is missing or cut off.')
     return state
@@ -106,7 +104,8 @@ def _networks_saved(opt: Mapping[str, Any]) -> list[str]:
     ignored = opt['path'].get('ignore_resume_networks') or ()
     folder = Path(opt['path']['models'])
     labels = [key[len('network_') :] for key in opt if key.startswith('network_') and key not in ignored]
-    saved = {re.sub(r'_(\d+|latest)$', '', file.stem) for file in folder.glob('net_*.pth')}
+    names = [parse_checkpoint(file) for file in folder.glob(checkpoint_name('net_*', '*'))]
+    saved = {name.label for name in names if name is not None}
     return [label for label in labels if label == 'g' or f'net_{label}' in saved]
 
 

@@ -22,7 +22,8 @@ from facesr_ext.models.device import choose_device
 from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.runs.checkpoints import Weights, described_network, late_checkpoints, load_weights, read_weights
+from facesr_ext.runs.checkpoints import Weights, described_network, load_weights, read_weights
+from facesr_ext.runs.folder import late_checkpoints, latest_checkpoint
 
 PathLike = str | os.PathLike[str]
 OPTION_SUFFIXES = ('.yml', '.yaml')
@@ -156,7 +157,7 @@ class Restorer:
             )
         if self.info.coords:
             given = with_coordinates(given)
-        down, right = (-length % self.info.sizes.multiple_of for length in given.shape[-2:])
+        down, right = self.info.sizes.padding(given.shape[-2:])
         padded = F.pad(given, (0, right, 0, down), mode='replicate') if down or right else given
         with self.precision.autocast():
             sr = upscale(
@@ -181,19 +182,8 @@ def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: in
             raise CheckpointError('name one checkpoint or several; average_last is for the run of a single one')
         return files
     path = Path(checkpoint).expanduser()
-    path = _latest(path) if path.is_dir() else path
+    path = latest_checkpoint(path) if path.is_dir() else path
     return [str(path)] if average_last is None else late_checkpoints(path, average_last)
-
-
-def _latest(folder: Path) -> Path:
-    """The newest checkpoint of a run's folder, or of its models/."""
-    for place in (folder / 'models', folder):
-        if (place / 'net_g_latest.pth').is_file():
-            return place / 'net_g_latest.pth'
-        numbered = {int(n): f for f in place.glob('net_g_*.pth') if (n := f.stem.removeprefix('net_g_')).isdecimal()}
-        if numbered:
-            return numbered[max(numbered)]
-    raise CheckpointError(f'{folder} holds no checkpoint of a run (models/net_g_*.pth); name a file or a run folder')
 
 
 def _device(device: str | torch.device | None) -> torch.device:

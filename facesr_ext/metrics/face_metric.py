@@ -1,16 +1,15 @@
 """Metrics whose names carry their convention; BasicSR's own, where it has them.
 
-All take ``img`` and ``img2``: (H, W, 3) uint8 BGR, as BasicSR hands them over, and accept ``crop_border`` and
-``better``.
+All take ``img`` and ``img2``: (H, W, 3) uint8 BGR, as BasicSR hands them over, and accept ``crop_border``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from basicsr.metrics.psnr_ssim import calculate_psnr, calculate_ssim
-from basicsr.utils.registry import METRIC_REGISTRY
 
 from facesr_ext.errors import DatasetError
+from facesr_ext.metrics.metric_info import register_metric
 
 
 def _same_size(img: np.ndarray, img2: np.ndarray) -> None:
@@ -21,36 +20,36 @@ def _same_size(img: np.ndarray, img2: np.ndarray) -> None:
         )
 
 
-@METRIC_REGISTRY.register()
-def psnr_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0, better: str = 'higher') -> float:
+@register_metric(higher_is_better=True)
+def psnr_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """PSNR (dB) over all RGB values, 8 bit."""
     _same_size(img, img2)
     return float(calculate_psnr(img, img2, crop_border=crop_border))
 
 
-@METRIC_REGISTRY.register()
-def psnr_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0, better: str = 'higher') -> float:
+@register_metric(higher_is_better=True)
+def psnr_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """PSNR (dB) of MATLAB's luma (16-235), not rounded."""
     _same_size(img, img2)
     return float(calculate_psnr(img, img2, crop_border=crop_border, test_y_channel=True))
 
 
-@METRIC_REGISTRY.register()
-def ssim_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0, better: str = 'higher') -> float:
+@register_metric(higher_is_better=True)
+def ssim_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """SSIM (Gaussian 11x11, sigma 1.5, valid region), mean of the RGB channels."""
     _same_size(img, img2)
     return float(calculate_ssim(img, img2, crop_border=crop_border))
 
 
-@METRIC_REGISTRY.register()
-def ssim_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0, better: str = 'higher') -> float:
+@register_metric(higher_is_better=True)
+def ssim_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """SSIM (Gaussian 11x11, sigma 1.5, valid region) of MATLAB's luma, FSRNet's published convention."""
     _same_size(img, img2)
     return float(calculate_ssim(img, img2, crop_border=crop_border, test_y_channel=True))
 
 
-@METRIC_REGISTRY.register()
-def psnr_y_fsrnet(img: np.ndarray, img2: np.ndarray, crop_border: int = 0, better: str = 'higher') -> float:
+@register_metric(higher_is_better=True)
+def psnr_y_fsrnet(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """PSNR-Y (dB) of FSRNet's published script: luma cut off to whole numbers, squared error at least 1 (48.13 dB)."""
     _same_size(img, img2)
     difference = _luma_floor(img) - _luma_floor(img2)

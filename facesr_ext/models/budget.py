@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host.parts import whole_number
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -15,20 +12,19 @@ def count_parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def check_budget(net: nn.Module, challenge: dict[str, Any]) -> None:
+def check_budget(net: nn.Module, max_params: int | None) -> None:
     """Looks whether a network keeps to ``challenge: max_params``.
 
     Args:
         net (Module): The generator.
-        challenge (dict): The section; the limit is the largest number that is allowed.
+        max_params (int | None): The largest number that is allowed; None for any.
 
     Raises:
         OptionError: with how many parameters are too many.
     """
-    limit = whole_number(('challenge', 'max_params'), challenge.get('max_params'))
     num = count_parameters(net)
-    if limit is not None and num > limit:
+    if max_params is not None and num > max_params:
         raise OptionError(
-            f'network_g has {num:,d} parameters, {num - limit:,d} too many; make it smaller',
+            f'network_g has {num:,d} parameters, {num - max_params:,d} too many; make it smaller',
             ('challenge', 'max_params'),
         )

@@ -13,11 +13,20 @@ from torch.nn import functional as F
 from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
+from facesr_ext.imaging import to_images
 from facesr_ext.models.batch import Batch, Output
-from facesr_ext.models.degradation_validation import DegradationValidation
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.step import Losses
+from facesr_ext.models.validation import Judged
 from facesr_ext.settings.train import DegradationTrain, Train
+
+DRAWS = 10
+STD = 'std_z'
+
+
+def spread(draws: torch.Tensor) -> float:
+    """Standard deviation over the draws (K, 3, h, w) of each value of a pixel, their mean, in 8-bit units."""
+    return float(draws.clamp(0, 1).mul(255).round().std(0).mean())
 
 
 @MODEL_REGISTRY.register()
@@ -26,28 +35,37 @@ class DegradationModel(FaceGANModel):
 
     The generator is given HR faces (``lq`` of the batch) and random z; its pixel loss compares with the HR faces
     averaged over scale x scale cells (``gt``), and the discriminator with real LR faces, which have nothing to do with
-    the HR faces. All else is :class:`FaceGANModel`'s.
+    the HR faces. ``diversity_opt`` is a loss of two results for the same HR faces, whose z differ in the first
+    ``z_dim`` values alone: the same noise by two cameras. (Different noise is no merit: any noise would do.) All else
+    is :class:`FaceGANModel`'s.
+
+    In validation there is no true LR to compare with. Its figure is ``std_z``: how far ten results for the same face
+    lie apart, the mean of the per-pixel standard deviation in 8-bit units. The contact sheet shows them beside the HR
+    face and its average over scale x scale cells; the first of them is what is saved as an image.
 
     Args:
-        opt (dict): The option file; in ``train`` besides those of :class:`FaceGANModel`: ``diversity_opt``, a loss of
-            two results for the same HR faces, whose z differ in the first ``z_dim`` values alone: the same noise by two
-            cameras. (Different noise is no merit: any noise would do.)
+        opt (dict): The option file; what its ``train`` may have,
+            :class:`~facesr_ext.settings.train.DegradationTrain` states.
 
     Raises:
-        OptionError: for another network, a degradation, or a data set that does not fit.
+        OptionError: for another network, a degradation, metrics, tiles, or a data set that does not fit.
     """
 
-    TRAIN_KEYS = FaceGANModel.TRAIN_KEYS | {'diversity_opt'}
     SETTINGS: type[Train] = DegradationTrain
-    VALIDATION = DegradationValidation  # type: ignore[assignment]
 
     def __init__(self, opt: dict[str, Any]) -> None:
         if opt.get('degradation'):
             raise OptionError('is what DegradationModel is to learn; remove the section', ('degradation',))
         super().__init__(opt)
+        for key, given, reason in (
+            ('metrics', self.val.metrics, 'there is no true LR to compare with, and std_z is always given'),
+            ('tile', self.val.tile, 'a high-to-low network takes whole faces'),
+        ):
+            if given:
+                raise OptionError(f'{reason}; remove it', ('val', key))
 
-    def _build_net(self, label: str) -> nn.Module:
-        net = super()._build_net(label)
+    def _build_net(self, label: str, penalised: bool = False) -> nn.Module:
+        net = super()._build_net(label, penalised)
         kind = type(self.get_bare_model(net))
         if label == 'g' and kind is not DegradationNet:
             raise OptionError(f'DegradationModel trains a DegradationNet, not {kind.__name__}', ('network_g',))
@@ -129,5 +147,15 @@ class DegradationModel(FaceGANModel):
         hr = hr.expand(count, -1, -1, -1)
         return self.infer(Batch(lq=hr, enlarged=hr, z=self.draw_z(hr, generator))).sr
 
-    def _first_batch_columns(self) -> dict[str, torch.Tensor | None]:
+    def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
+        """The spread of ten results for an HR face."""
+        draws = self.draws(batch.lq, path, DRAWS)
+        lqs = to_images(draws)
+        images = {'HR': to_images(batch.lq)[0]}
+        if batch.gt is not None:
+            images['HR averaged'] = to_images(batch.gt)[0]
+        images |= {f'z {i}': lq for i, lq in enumerate(lqs, 1)}
+        return Judged(images, lqs[0], {STD: spread(draws)}, {})
+
+    def first_batch_columns(self) -> dict[str, torch.Tensor | None]:
         return {'HR': self.batch.lq, 'HR averaged': self.batch.gt, 'real LR (of others)': self.batch.unpaired}

@@ -29,8 +29,7 @@ class FaceGANModel(FaceSRModel):
     ``net_d_init_iters``. A discriminator that states ``conditional`` is given the enlarged LQ too.
 
     Args:
-        opt (dict): The option file; in ``train`` besides those of :class:`FaceSRModel`: ``gan_opt``, ``optim_d``,
-            ``net_d_iters`` (default 1), ``net_d_init_iters`` (default 0), ``gradient_penalty_opt``.
+        opt (dict): The option file; what its ``train`` may have, :class:`~facesr_ext.settings.train.GANTrain` states.
 
     Raises:
         OptionError: for options that do not fit.
@@ -38,19 +37,16 @@ class FaceGANModel(FaceSRModel):
 
     LOG_PREFIX = 'l_g_'
     SETTINGS: type[Train] = GANTrain
-    TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {
-        'gan_opt', 'gradient_penalty_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters',
-    }  # fmt: skip
 
     def init_training_settings(self) -> None:
         train_opt = self.opt['train']
-        self.net_d = self._build_net('d')
+        settings = self.train_settings
+        self.net_d = self._build_net('d', bool(settings.gradient_penalty_opt))
         self.net_d.train()
-        self.cri_gan = build_part(('train', 'gan_opt'), LOSS_REGISTRY, train_opt.get('gan_opt')).to(self.device)
+        self.cri_gan = build_part(('train', 'gan_opt'), LOSS_REGISTRY, train_opt['gan_opt']).to(self.device)
         self.cri_gp = self._build_gradient_penalty()
-        self.net_d_iters: int = train_opt.get('net_d_iters', 1)
-        self.net_d_init_iters: int = train_opt.get('net_d_init_iters', 0)
-        self.step_logs: Losses = {}
+        self.net_d_iters: int = settings.net_d_iters
+        self.net_d_init_iters: int = settings.net_d_init_iters
         super().init_training_settings()
 
     def _build_gradient_penalty(self) -> GradientPenaltyLoss | None:
@@ -88,6 +84,7 @@ class FaceGANModel(FaceSRModel):
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; the generator's last losses stay in the log where only the discriminator steps."""
+        self.current_iter = current_iter
         parts = self.micro_batches()
         if current_iter % self.net_d_iters == 0 and current_iter > self.net_d_init_iters:
             made = self.generator_step(parts)
@@ -160,4 +157,4 @@ class FaceGANModel(FaceSRModel):
             return [self._forward(self.net_g, part).sr.float() for part in parts]
 
     def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
-        return {'net_d': {'params': self.net_d}, **super().saved_networks()}
+        return {'net_d': {'params': self.get_bare_model(self.net_d)}, **super().saved_networks()}

@@ -1,189 +1,132 @@
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
-from os import path as osp
 from typing import Any
 
 import numpy as np
 import torch
-from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
-from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import arch_info
-from facesr_ext.data.contact_sheet import contact_sheet
-from facesr_ext.data.image_io import write_image
-from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host import interrupts
-from facesr_ext.host.parts import build_part, refuse_text_numbers, require_keys
-from facesr_ext.imaging import to_images, with_coordinates
+from facesr_ext.models.base import FaceModel
 from facesr_ext.models.batch import Batch, Output
-from facesr_ext.models.budget import check_budget
-from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
-from facesr_ext.models.forward import enlarge, mirror_mean, upscale
-from facesr_ext.models.loss_table import LOSS_TABLE, build_losses, compute_losses, unserved_losses
-from facesr_ext.models.model_files import ModelFiles
+from facesr_ext.models.loss_table import LOSS_TABLE, batch_psnr, build_losses, compute_losses, unserved_losses
 from facesr_ext.models.param_groups import parameter_groups
-from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
+from facesr_ext.models.sheets import batch_columns, write_sheet
 from facesr_ext.models.step import Losses, Pass, Step, StepResult
-from facesr_ext.models.tiles import Tiling
-from facesr_ext.models.validation import Validation
-from facesr_ext.runs.keeping import Keeping
+from facesr_ext.models.validation import Judged
+from facesr_ext.runs.files import RunFiles
+from facesr_ext.runs.keeping import BestOf, Keeping, is_better
+from facesr_ext.settings.logger import Logger
+from facesr_ext.settings.reading import read
+from facesr_ext.settings.top import FaceTestFile, FaceTrainFile
 from facesr_ext.settings.train import Train
 
 
 @MODEL_REGISTRY.register()
-class FaceSRModel(ModelFiles):
+class FaceSRModel(FaceModel):
     """Trains and tests one super-resolution network: the one training loop, driven by the loss table.
 
-    On top of BasicSR's ``SRModel``: degradation on the device, prior targets, micro-batches, half precision, gradient
-    clipping, EMA with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an iteration
-    draws is a function of (manual_seed, rank, iteration) alone, so there is no random state to store.
+    On top of what BasicSR's ``SRModel`` does: degradation on the device, prior targets, micro-batches, half precision,
+    gradient clipping, EMA with buffers, a guard against non-finite steps, and checkpoints that resume exactly. What an
+    iteration draws is a function of (manual_seed, rank, iteration) alone, so there is no random state to store.
 
     Args:
-        opt (dict): The option file. Beside BasicSR's sections: ``degradation``, what
-            :class:`~facesr_ext.models.precision.Precision` reads, in ``logger`` what
-            :class:`~facesr_ext.runs.keeping.Keeping` reads, and in ``train``: ``micro_batch`` (samples a backward
-            pass; default: all), ``grad_clip`` (largest gradient norm), ``nonfinite_patience`` (skipped steps in a row
-            before training stops; default 10), ``prior_targets``, in ``optim_g`` also ``lr_scales`` (part of the
-            network -> factor of ``lr``), and the losses of :data:`~facesr_ext.models.loss_table.LOSS_TABLE`.
+        opt (dict): The option file; what its ``train`` may have, SETTINGS states.
 
     Raises:
         OptionError: for options that do not fit.
+        CheckpointError: for weights that do not.
     """
 
     LOG_PREFIX = 'l_'
     SETTINGS: type[Train] = Train
-    VALIDATION: type[Validation] = Validation
-    TRAIN_KEYS = frozenset((
-        *LOSS_TABLE, 'ema_decay', 'optim_g', 'scheduler', 'total_iter', 'warmup_iter', 'micro_batch', 'grad_clip',
-        'nonfinite_patience', 'prior_targets',
-    ))  # fmt: skip
 
-    opt: dict[str, Any]
+    train_settings: Any  # of the type SETTINGS; None in a test
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        opt = deepcopy(opt)
-        refuse_text_numbers('network_g', opt.get('network_g', {}))
-        refuse_text_numbers('train', opt.get('train', {}))
-        super(SRModel, self).__init__(opt)  # SRModel's own would build everything its way
-        self.device = choose_device(opt)
-        get_root_logger().info(f'Machine: {describe_device(self.device)}')
-        if not isinstance(opt.get('scale'), int):
-            raise OptionError('the LR-to-HR factor is missing at the top of the option file', ('scale',))
-        self.scale: int = opt['scale']
-        self.precision = Precision(opt, self.device)
-        self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
-        self.current_iter = 0
-        self.last_saved = 0
+        super().__init__(opt)
         self.started = False
-        self.validated: dict[str, int | str] = {}
-        self.net_g = self._build_net('g')
-        self.info = arch_info(self.get_bare_model(self.net_g))
-        train_opt = opt.get('train') or {}
-        self.targets = PriorTargets(self.get_bare_model(self.net_g), train_opt.get('prior_targets') or {})
-        if self.info.scale not in (1, self.scale):
-            raise OptionError(
-                f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree', ('network_g', 'scale')
-            )
+        self._generator: torch.Generator | None = None
         if self.is_train:
             self.init_training_settings()
 
-    @property
-    def factor(self) -> int:
-        """LR-to-result factor of what is computed now: ``scale``, unless the network is still to grow to it."""
-        return self.scale
+    def _read_options(self) -> FaceTrainFile | FaceTestFile:
+        settings = super()._read_options()
+        self.train_settings = None
+        if self.is_train:
+            self.train_settings = read(self.SETTINGS, self.opt['train'], ('train',))
+            self.logger = read(Logger, self.opt.get('logger'), ('logger',))
+        return settings
 
-    def _build_net(self, label: str) -> nn.Module:
-        """Builds ``network_<label>``, brings it to the device and loads its ``pretrain_network_<label>``."""
-        section = f'network_{label}'
-        net = build_part((section,), ARCH_REGISTRY, self.opt.get(section))
-        self.precision.check(section, net)
-        if label == 'g':
-            check_budget(net, self.opt.get('challenge') or {})
-        penalised = label == 'd' and bool((self.opt.get('train') or {}).get('gradient_penalty_opt'))
-        self.precision.compile(net, penalised)
-        net = self.model_to_device(self.precision.lay_out(net))
-        self.print_network(net)
-        path = self.opt['path'].get(f'pretrain_network_{label}')
-        if path:
-            files = self._weight_files(label, path)
-            self.load_network(net, files, self.opt['path'].get(f'strict_load_{label}', True), self._param_key(label))
-        return net
-
-    def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Brings a network to the device, and among several processes shares its gradients."""
-        if not self.opt['dist']:
-            return super().model_to_device(net)
-        return wrap_distributed(net.to(self.device), self.device, self.opt.get('find_unused_parameters', False))
-
-    @master_only
-    def print_network(self, net: nn.Module) -> None:
-        """One line for each network; BasicSR prints every layer."""
-        bare = self.get_bare_model(net)
-        get_root_logger().info(
-            f'Network: {type(bare).__name__}, {sum(p.numel() for p in bare.parameters()):,d} parameters'
-        )
+    def _build_targets(self, net: nn.Module) -> PriorTargets:
+        if not self.is_train:
+            return super()._build_targets(net)
+        wanted = self.train_settings.prior_targets
+        return PriorTargets(net, wanted.parsing, wanted.sigma)
 
     # ---- training: settings -------------------------------------------------------------------------------------
 
     def init_training_settings(self) -> None:
-        """Losses, EMA, optimisers and schedulers."""
-        train_opt = self.opt['train']
-        require_keys(('train',), train_opt, ('optim_g', 'scheduler', 'total_iter'), self.TRAIN_KEYS)
+        """Losses, EMA, optimisers, schedulers and files."""
+        train_opt, settings = self.opt['train'], self.train_settings
         for err in unserved_losses(train_opt, self.info):
             raise err
         self.targets.check_supervised(train_opt, self.opt['datasets'].get('train', {}))
         self.net_g.train()
-        self.ema_decay = train_opt.get('ema_decay', 0)
+        self.ema_decay: float = settings.ema_decay
         if self.ema_decay > 0:
             self._init_ema()
         self.losses = build_losses(train_opt, self.device)
         if not self.losses:
             raise OptionError(f'there is no loss; add one of {", ".join(LOSS_TABLE)}', ('train',))
-        self.micro_batch: int | None = train_opt.get('micro_batch')
-        self.keeping = Keeping(self.opt)
+        self.micro_batch: int | None = settings.micro_batch
+        self.files = RunFiles(self.opt, self.info, self.folder, self._build_keeping())
+        self.best_metric_results: dict[str, dict[str, dict[str, Any]]] = {}
+        self.step_logs: Losses = {}
         self.steps: dict[str, Step] = {}
         self.setup_optimizers()
         self.setup_schedulers()
+
+    def _build_keeping(self) -> Keeping:
+        sets = [section['name'] for phase, section in self.opt['datasets'].items() if phase.startswith('val')]
+        metric = self.logger.best_metric(list(self.metrics), bool(sets))
+        best = BestOf(sets[0], metric, self.metrics.higher_is_better(metric)) if metric is not None else None
+        return Keeping(self.folder, self.logger.keep_last, self.logger.keep_every, best)
 
     def _init_ema(self) -> None:
         self.net_g_ema = deepcopy(self.get_bare_model(self.net_g)).requires_grad_(False).eval()
         path = self.opt['path'].get('pretrain_network_g')
         if path and self.opt['path'].get('resume_state'):
-            self.load_network(self.net_g_ema, path, self.opt['path'].get('strict_load_g', True), 'params_ema')
+            self._load(self.net_g_ema, 'g', [path], 'params_ema')
 
     def setup_optimizers(self) -> None:
         self.optimizer_g = self._build_optimizer('g', self.net_g)
 
     def _build_optimizer(self, label: str, net: nn.Module) -> torch.optim.Optimizer:
         """Builds an optimiser of torch.optim by its name, and what steps with it; ``lr_scales``: slower parts."""
-        section = f'optim_{label}'
-        settings = dict(self.opt['train'].get(section) or {})
+        key = ('train', f'optim_{label}')
+        section = dict(self.opt['train'][key[1]])
         bare = self.get_bare_model(net)
-        if not settings.get('type') or 'lr' not in settings:
-            raise OptionError('needs a type and a lr', ('train', section))
         try:
-            groups = parameter_groups(bare, settings['lr'], settings.pop('lr_scales', None))
+            groups = parameter_groups(bare, section['lr'], section.pop('lr_scales', None))
         except OptionError as err:
-            raise OptionError(err.message, ('train', section, *err.key)) from err
+            raise OptionError(err.message, (*key, *err.key)) from err
         if not groups:
-            raise OptionError(f'{type(bare).__name__} has no parameters to train', ('train', section))
+            raise OptionError(f'{type(bare).__name__} has no parameters to train', key)
         try:
-            optimizer = self.get_optimizer(settings.pop('type'), groups, **settings)
+            optimizer = self.get_optimizer(section.pop('type'), groups, **section)
         except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
-            raise OptionError(str(err), ('train', section)) from err
+            raise OptionError(str(err), key) from err
         self.optimizers.append(optimizer)
-        train_opt = self.opt['train']
-        limits = train_opt.get('grad_clip'), train_opt.get('nonfinite_patience', 10)
+        limits = self.train_settings.grad_clip, self.train_settings.nonfinite_patience
         self.steps[label] = Step(label, net, optimizer, self.precision, *limits)
         return optimizer
 
@@ -209,9 +152,20 @@ class FaceSRModel(ModelFiles):
         self.stop_if_asked(current_iter)
         super().update_learning_rate(current_iter, warmup_iter)
         self.current_iter = current_iter
-        seeds = np.random.SeedSequence([self.opt['manual_seed'] or 0, self.opt['rank'], current_iter]).generate_state(2)
-        torch.manual_seed(int(seeds[0]))  # dropout and the like
-        self.generator = torch.Generator(self.device).manual_seed(int(seeds[1]))
+        torch.manual_seed(self._seeds()[0])  # dropout and the like
+        self._generator = torch.Generator(self.device).manual_seed(self._seeds()[1])
+
+    def _seeds(self) -> list[int]:
+        """Two seeds of this iteration and process: of torch's own generator, and of ours."""
+        entropy = [self.opt.get('manual_seed') or 0, self.opt.get('rank', 0), self.current_iter]
+        return [int(seed) for seed in np.random.SeedSequence(entropy).generate_state(2)]
+
+    @property
+    def generator(self) -> torch.Generator:
+        """What training draws from; a loop that never calls `update_learning_rate` goes on with the first one."""
+        if self._generator is None:
+            self._generator = torch.Generator(self.device).manual_seed(self._seeds()[1])
+        return self._generator
 
     def stop_if_asked(self, next_iter: int | None = None) -> None:
         """Saves what is finished and ends the run, where Ctrl-C or SIGTERM has asked for it.
@@ -223,20 +177,25 @@ class FaceSRModel(ModelFiles):
         Raises:
             RunInterrupted: if so.
         """
+        if not self.is_train:
+            return
         if not self.opt['dist']:
             signum = interrupts.requested()
-        elif next_iter is not None and next_iter % self.opt['logger']['print_freq'] == 0:
+        elif next_iter is not None and next_iter % self.logger.print_freq == 0:
             signum = interrupts.requested_anywhere(self.device)
         else:
             return
         if signum:
-            if self.current_iter > self.last_saved:
+            if self.current_iter > self.files.last_saved:
                 self.save(0, self.current_iter)
             get_root_logger().info(f'Stopped and saved at iteration {self.current_iter}; --auto_resume goes on there.')
             raise interrupts.RunInterrupted(signum)
 
     def feed_data(self, data: dict[str, Any]) -> None:
-        """Takes a training batch: moves it, degrades it, makes the prior targets."""
+        """Takes a batch: moves it, degrades it, makes the prior targets; outside of a training as validation does."""
+        if not self.is_train:
+            super().feed_data(data)
+            return
         train_set = self.opt['datasets']['train']
         enlarged = bool(train_set.get('lq_enlarged'))
         if train_set.get('degrade_in_workers') and self.degradation is not None:
@@ -247,55 +206,9 @@ class FaceSRModel(ModelFiles):
             self.started = True
             self._write_first_batch()
 
-    def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool, train: bool = False) -> Batch:
-        """A batch as the network takes it.
-
-        Args:
-            data (dict): What the dataset gave, collated.
-            generator (Generator): What the degradation draws from.
-            enlarged (bool): Whether a stored LQ is at HR size.
-            train (bool): The GT is what the degradation has the network trained towards. Default: False.
-
-        Raises:
-            OptionError: if LQ, degradation and network do not fit each other.
-        """
-        gt = data['gt'].to(self.device) if 'gt' in data else None
-        if 'lq' in data:
-            lq = data['lq'].to(self.device)
-        elif self.degradation is None or gt is None:
-            raise OptionError(
-                'the data set gives no LQ: add a degradation section (such as preset: fsrnet_x8), or use a '
-                'paired data set (PairedFaceDataset with dataroot_lq)'
-            )
-        else:
-            (lq, target), enlarged = self.degradation.pair(gt, generator), self.degradation.enlarged
-            gt = target if train else gt
-        if enlarged and self.info.input == 'small':
-            raise OptionError(
-                f'{type(self.get_bare_model(self.net_g)).__name__} takes the small image, but the LQ is '
-                'enlarged; unset lq_enlarged / enlarge, or set upscale_input: false',
-                ('network_g',),
-            )
-        big = lq if enlarged else enlarge(lq, self.factor)
-        given = big if self.info.input == 'enlarged' else lq
-        self._check_size(given)
-        if self.info.coords:
-            given = with_coordinates(given, data.get('position'))
-        priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
-        return Batch(lq=self.precision.lay_out(given), enlarged=big, gt=gt, **priors)
-
-    def _check_size(self, lq: torch.Tensor) -> None:
-        multiple = self.info.sizes.multiple_of
-        if lq.shape[-2] % multiple or lq.shape[-1] % multiple:
-            raise OptionError(
-                f'its input is {lq.shape[-1]}x{lq.shape[-2]} px, but must be a multiple of {multiple}; '
-                'change '
-                'image_size / gt_size, or for FSRNet hg_depth',
-                ('network_g',),
-            )
-
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; BasicSR's runner calls it."""
+        self.current_iter = current_iter
         self.step_logs = self.generator_step(self.micro_batches()).logs
 
     def micro_batches(self) -> list[Batch]:
@@ -316,17 +229,11 @@ class FaceSRModel(ModelFiles):
             out = self._forward(self.net_g, batch)
         out = out.float()
         made = out.sr.detach()
-        return Pass(self.generator_losses(batch, out), {'psnr': _batch_psnr(made, batch.gt)}, made)
+        return Pass(self.generator_losses(batch, out), {'psnr': batch_psnr(made, batch.gt)}, made)
 
     def generator_losses(self, batch: Batch, out: Output) -> Losses:
         """What is to fall for a micro-batch and its result, by its name in the log."""
         return {self.LOG_PREFIX + name: value for name, value in compute_losses(self.losses, out, batch).items()}
-
-    def _forward(self, net: nn.Module, batch: Batch) -> Output:
-        """The network's result, with its intermediate ones where it has any."""
-        if arch_info(self.get_bare_model(net)).priors is not None:
-            return Output(*net(batch.lq, return_priors=True))
-        return Output(net(batch.lq))
 
     def run_step(self, label: str, parts: Sequence[Batch], forward: Callable[[Batch], Pass]) -> StepResult:
         """Steps a network ('g', 'd').
@@ -360,55 +267,22 @@ class FaceSRModel(ModelFiles):
         """Losses of the last step, gathered and averaged over the processes; the runner asks every ``print_freq``."""
         return self.reduce_loss_dict(self.step_logs)
 
+    @master_only
+    def _write_first_batch(self) -> None:
+        """What the network is really given, once."""
+        write_sheet(self.first_batch_columns(), self.folder.first_batch)
+        get_root_logger().info(f'First batch as the network sees it: {self.folder.first_batch}')
+
+    def first_batch_columns(self) -> dict[str, torch.Tensor | None]:
+        """What is worth seeing of the batch, (N, 3, H, W) each, by headline."""
+        return batch_columns(self.batch)
+
     # ---- validation ---------------------------------------------------------------------------------------------
 
-    def validation(self, dataloader: Any, current_iter: int | str, tb_logger: Any, save_img: bool = False) -> None:
-        """Metrics, losses, images, per-image CSV and contact sheet of one set, by the first process."""
-        if self.is_train:
-            current_iter = self.current_iter  # the runner has counted on past the end when it validates last
-        name = dataloader.dataset.opt['name']
-        if self.opt['rank'] == 0 and self.validated.get(name) != current_iter:
-            self.validated[name] = current_iter
-            self.VALIDATION(self, dataloader, current_iter).run(tb_logger, save_img)
-
-    def predict(self, data: dict[str, Any], lq_enlarged: bool) -> tuple[Batch, Output]:
-        """One validation batch and its result."""
-        batch = self.prepare_validation(data, lq_enlarged)
-        return batch, self.infer(batch)
-
-    @torch.no_grad()
-    def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
-        """A validation batch, degraded by a seed from its first picture's name; the CPU draws for every device."""
-        name = osp.splitext(osp.basename((data.get('gt_path') or data['lq_path'])[0]))[0]
-        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-        return self._prepare(data, generator, lq_enlarged)
-
-    @torch.no_grad()
-    def infer(self, batch: Batch, tiling: Tiling | None = None, self_ensemble: bool = False) -> Output:
-        """The result for a batch in fp32, by the averaged weights where there are any.
-
-        Args:
-            batch (Batch): What the network takes.
-            tiling (Tiling | None): Cut pictures larger than a tile; their result has no intermediate ones.
-            self_ensemble (bool): Take the mean with the mirrored picture's result; intermediate ones are the picture's
-                own. Default: False.
-        """
-        # The bare network: the first process validates alone, and must not wait for the others.
-        net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
-        training = net.training
-        net.eval()
-
-        def forward(lq: torch.Tensor) -> torch.Tensor:
-            return self._forward(net, replace(batch, lq=lq)).sr
-
-        if tiling is not None and tiling.needed(batch.lq):
-            sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
-            out = Output(sr)
-        else:
-            out = self._forward(net, batch)
-            out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
-        net.train(training)
-        return out
+    def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
+        """As FaceModel's, with the losses in a training."""
+        judged = super().judge(path, batch, out, whole)
+        return judged._replace(losses=self.validation_losses(out, batch)) if whole else judged
 
     def validation_losses(self, out: Output, batch: Batch) -> dict[str, float]:
         """The losses of the table on a validation batch."""
@@ -417,37 +291,57 @@ class FaceSRModel(ModelFiles):
         with torch.no_grad():
             return {self.LOG_PREFIX + name: float(v) for name, v in compute_losses(self.losses, out, batch).items()}
 
-    @master_only
-    def _write_first_batch(self) -> None:
-        """LQ | GT of the first batch, with the priors drawn: what the network is really given."""
-        columns, count = self._first_batch_columns(), min(8, len(self.batch))
-        pictures = {title: to_images(t[:count]) for title, t in columns.items() if t is not None}
-        rows = [[pictures[title][i] for title in pictures] for i in range(count)]
-        path = osp.join(self.opt['path']['visualization'], 'first_batch.png')
-        write_image(path, contact_sheet(rows, list(pictures)))
-        get_root_logger().info(f'First batch as the network sees it: {path}')
+    def best_figures(self, set_name: str, means: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """Takes note of a set's means of the metrics.
 
-    def _first_batch_columns(self) -> dict[str, torch.Tensor | None]:
-        """What is worth seeing of a batch, (N, 3, H, W) each, by its headline."""
-        batch = self.batch
-        columns = {'LQ': batch.enlarged, 'GT': batch.gt}
-        if batch.planes is not None:
-            columns['parsing'] = _paint(batch.planes)
-        if batch.heatmaps is not None:
-            columns['landmarks'] = batch.heatmaps.amax(1, keepdim=True).expand(-1, 3, -1, -1)
-        return columns
+        Returns:
+            dict: The best so far of each metric, as BasicSR keeps it: better, val, iter; empty in a test.
+        """
+        if not self.is_train:
+            return {}
+        records = self.best_metric_results.setdefault(set_name, {})
+        for key in self.metrics:
+            old, higher = records.get(key), self.metrics.higher_is_better(key)
+            best = old['val'] if old and old['iter'] >= 0 else None
+            if is_better(means[key], best, higher):
+                better = 'higher' if higher else 'lower'
+                records[key] = {'better': better, 'val': means[key], 'iter': self.current_iter}
+        return records
 
+    def keep_best(self, set_name: str, means: Mapping[str, float]) -> None:
+        """Keeps the generator apart (``logger: keep_best``) where a validation has brought the best value so far."""
+        if self.is_train:
+            self.files.save_best(self.saved_networks(), set_name, means, self.current_iter)
 
-def _batch_psnr(sr: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
-    """Mean PSNR-RGB (dB) of a batch, as a tensor so that nothing waits for the device."""
-    if gt is None:
-        return sr.new_zeros(())
-    mse = (sr.clamp(0, 1) - gt).square().flatten(1).mean(1)
-    return (-10 * mse.clamp(min=1e-10).log10()).mean()
+    # ---- files --------------------------------------------------------------------------------------------------
 
+    def saved_networks(self) -> dict[str, dict[str, nn.Module]]:
+        """What checkpoints hold: file label -> key in the file -> bare network."""
+        nets = {'params': self.get_bare_model(self.net_g)}
+        if hasattr(self, 'net_g_ema'):
+            nets['params_ema'] = self.net_g_ema
+        return {'net_g': nets}
 
-def _paint(planes: torch.Tensor) -> torch.Tensor:
-    """(N, C, h, w) parsing planes -> (N, 3, h, w) in one colour a plane."""
-    hues = torch.arange(planes.shape[1], device=planes.device) * 2.4
-    colours = torch.stack([hues.cos(), (hues + 2.1).cos(), (hues + 4.2).cos()], 1) * 0.4 + 0.5
-    return torch.einsum('nchw,cr->nrhw', planes, colours)
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Writes networks and training state; -1 is the end of the run, which has no state.
+
+        Raises:
+            CheckpointError: if there is no room, or a file cannot be written.
+        """
+        state = {
+            'epoch': epoch,
+            'iter': self.current_iter if current_iter == -1 else current_iter,
+            'optimizers': [o.state_dict() for o in self.optimizers],
+            'schedulers': [s.state_dict() for s in self.schedulers],
+            'scalers': self.precision.state_dict(),
+            'manual_seed': self.opt['manual_seed'],
+            'best_metric_results': self.best_metric_results,
+        }
+        self.files.save(self.saved_networks(), state, current_iter)
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        super().resume_training(resume_state)
+        self.current_iter = resume_state['iter']
+        self.files.resume(self.current_iter)
+        self.precision.load_state_dict(resume_state.get('scalers', {}))
+        self.best_metric_results = resume_state.get('best_metric_results') or {}

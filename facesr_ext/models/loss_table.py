@@ -90,3 +90,11 @@ def _parts(log: str, value: Any) -> dict[str, torch.Tensor]:
         return {f'{log}_{part}': inner for part, inner in value.items()}
     pair = value if isinstance(value, tuple) else (value,)
     return {name: inner for name, inner in zip((log, 'style'), pair, strict=False) if inner is not None}
+
+
+def batch_psnr(sr: torch.Tensor, gt: torch.Tensor | None) -> torch.Tensor:
+    """Mean PSNR-RGB (dB) of a batch, as a tensor so that nothing waits for the device."""
+    if gt is None:
+        return sr.new_zeros(())
+    mse = (sr.clamp(0, 1) - gt).square().flatten(1).mean(1)
+    return (-10 * mse.clamp(min=1e-10).log10()).mean()

@@ -21,15 +21,11 @@ def parameter_groups(net: nn.Module, lr: float, scales: dict[str, float] | None)
         list[dict]: The parameters of no part first, then one group for each part.
 
     Raises:
-        OptionError: naming the part, where the network does not have it or the factor is none.
+        OptionError: naming the part, where the network does not have it.
     """
     scales = scales or {}
-    if not isinstance(scales, dict):
-        raise OptionError(f'part of the network -> factor, as {{tail: 0.1}}, not {scales!r}', ('lr_scales',))
     groups: dict[str, dict[str, Any]] = {'': {'params': [], 'lr': lr}}
     for part, factor in scales.items():
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor < 0:
-            raise OptionError(f'a factor is 0 or more, not {factor!r}', ('lr_scales', part))
         groups[part] = {'params': [], 'lr': lr * factor}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:

@@ -25,7 +25,7 @@ class Precision:
         device (device): Where the model runs.
 
     Raises:
-        OptionError: for another precision, fp16 without CUDA, or a switch that is neither true nor false.
+        OptionError: for another precision, or fp16 without CUDA.
     """
 
     def __init__(self, opt: dict[str, Any], device: torch.device) -> None:
@@ -33,11 +33,11 @@ class Precision:
         if name == 'fp16' and device.type != 'cuda':
             raise OptionError(f'fp16 needs a CUDA device, this is {device.type}; use bf16 (or fp32)', ('precision',))
         self.dtype, self.device_type = PRECISIONS[name], device.type
-        self.layout = torch.channels_last if _switch(opt, 'channels_last') else torch.contiguous_format
-        self.compiles = _switch(opt, 'compile')
+        self.layout = torch.channels_last if opt.get('channels_last') else torch.contiguous_format
+        self.compiles = bool(opt.get('compile'))
         self.scalers: dict[str, torch.amp.GradScaler] = {}
-        allowed = _switch(opt, 'tf32')
-        if device.type == 'cuda' and opt.get('tf32') is not None:
+        allowed = opt.get('tf32')
+        if device.type == 'cuda' and allowed is not None:
             torch.set_float32_matmul_precision('high' if allowed else 'highest')
             torch.backends.cudnn.allow_tf32 = allowed
 
@@ -102,10 +102,3 @@ class Precision:
         for label, inner in state.items():
             if self.scaler(label).is_enabled():
                 self.scaler(label).load_state_dict(inner)
-
-
-def _switch(opt: dict[str, Any], key: str) -> bool:
-    value = opt.get(key)
-    if value is not None and not isinstance(value, bool):
-        raise OptionError(f'must be true or false, not {value!r}', (key,))
-    return bool(value)

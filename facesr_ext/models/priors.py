@@ -12,7 +12,7 @@ from facesr_ext.data.face_dataset import BUILTIN
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.heatmaps import landmark_heatmaps
 from facesr_ext.faces.labels import CHANNEL_SETS, HELEN11, parsing_planes
-from facesr_ext.host.parts import known_name, require_keys
+from facesr_ext.host.parts import known_name
 
 
 class PriorTargets:
@@ -20,19 +20,18 @@ class PriorTargets:
 
     Args:
         net (nn.Module): The bare generator; where it predicts no priors there is nothing to make.
-        opt (dict): ``train: prior_targets``: ``parsing``, a channel set (helen11, csgiung11), and ``sigma``, the
-            heatmaps' standard deviation in their pixels. Default: helen11, 1.5.
+        parsing (str): The channel set: helen11 or csgiung11. Default: helen11.
+        sigma (float): The heatmaps' standard deviation in their pixels. Default: 1.5.
 
     Raises:
         OptionError: if the channel set is unknown or does not have ``num_parsing`` maps.
     """
 
-    def __init__(self, net: nn.Module, opt: dict[str, Any]) -> None:
-        require_keys(('train', 'prior_targets'), opt, (), ('parsing', 'sigma'))
+    def __init__(self, net: nn.Module, parsing: str = HELEN11.name, sigma: float = 1.5) -> None:
         given = arch_info(net).priors or Priors()
         self.num_landmark, self.num_parsing, self.stride = given.landmarks, given.parsing, given.stride
-        name = known_name(('train', 'prior_targets', 'parsing'), opt.get('parsing', HELEN11.name), CHANNEL_SETS)
-        self.channels, self.sigma = CHANNEL_SETS[name], float(opt.get('sigma', 1.5))
+        name = known_name(('train', 'prior_targets', 'parsing'), parsing, CHANNEL_SETS)
+        self.channels, self.sigma = CHANNEL_SETS[name], sigma
         if self.num_parsing not in (0, len(self.channels)):
             raise OptionError(
                 f'num_parsing {self.num_parsing} does not fit the {len(self.channels)} maps of '
@@ -68,7 +67,7 @@ class PriorTargets:
                 )
 
     def make(self, data: dict[str, Any], image_size: tuple[int, int], device: torch.device) -> dict[str, torch.Tensor]:
-        """The fields of a :class:`~facesr_ext.models.loss_table.Batch` that the data has labels for."""
+        """The fields of a :class:`~facesr_ext.models.batch.Batch` that the data has labels for."""
         size = (image_size[0] // self.stride, image_size[1] // self.stride)
         out: dict[str, torch.Tensor] = {}
         if self.num_landmark and 'landmarks' in data:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from facesr_ext.archs.srpggan_arch import enlarge, fade_in
 from facesr_ext.errors import OptionError
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.face_gan_model import FaceGANModel
-from facesr_ext.models.growth import Stage, read_stages, stage_at
+from facesr_ext.models.growth import Stage, plan_stages, stage_at
 from facesr_ext.models.loss_table import build_losses
 from facesr_ext.settings.train import SRPGGANTrain, Train
 
@@ -29,15 +30,14 @@ class SRPGGANModel(FaceGANModel):
     figures of another size do not count as its best.
 
     Args:
-        opt (dict): The option file; in ``train`` besides those of :class:`FaceGANModel`: ``stages``, see
-            :func:`~facesr_ext.models.growth.read_stages`.
+        opt (dict): The option file; what its ``train`` may have, :class:`~facesr_ext.settings.train.SRPGGANTrain`
+            states.
 
     Raises:
         OptionError: for options that do not fit.
     """
 
     SETTINGS: type[Train] = SRPGGANTrain
-    TRAIN_KEYS = FaceGANModel.TRAIN_KEYS | {'stages'}
 
     def __init__(self, opt: dict[str, Any]) -> None:
         if opt.get('dist') and opt.get('is_train'):
@@ -46,8 +46,8 @@ class SRPGGANModel(FaceGANModel):
 
     def init_training_settings(self) -> None:
         super().init_training_settings()
-        train_opt = self.opt['train']
-        self.stages = read_stages(train_opt, *(self.get_bare_model(net) for net in (self.net_g, self.net_d)))
+        nets = (self.get_bare_model(net) for net in (self.net_g, self.net_d))
+        self.stages = plan_stages(self.train_settings.stages, self.train_settings.total_iter, *nets)
         self.usual_micro_batch = self.micro_batch
         self.last_losses, self.early_losses = self.losses, self._early_losses()
         self.stage = self._enter_stage(1)
@@ -110,13 +110,14 @@ class SRPGGANModel(FaceGANModel):
 
     # ---- the best is that of a stage ----------------------------------------------------------------------------
 
-    def _initialize_best_metric_results(self, dataset_name: str) -> None:
-        results = getattr(self, 'best_metric_results', {})
-        if any(0 <= record['iter'] <= self.stage.start for record in results.get(dataset_name, {}).values()):
-            del results[dataset_name]
-        super()._initialize_best_metric_results(dataset_name)
+    def best_figures(self, set_name: str, means: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """As FaceSRModel's, of this stage alone."""
+        records = self.best_metric_results.get(set_name, {}) if self.is_train else {}
+        if any(0 <= record['iter'] <= self.stage.start for record in records.values()):
+            del self.best_metric_results[set_name]
+        return super().best_figures(set_name, means)
 
-    def keep_best(self, set_name: str, means: dict[str, float]) -> None:
+    def keep_best(self, set_name: str, means: Mapping[str, float]) -> None:
         """As FaceSRModel's, in the last stage alone."""
-        if self.stage is self.stages[-1]:
+        if self.is_train and self.stage is self.stages[-1]:
             super().keep_best(set_name, means)

@@ -1,4 +1,4 @@
-"""Validation and test of one data set: metrics beside bicubic's, losses, images, per-image CSV, contact sheet."""
+"""Validation and test of one data set: figures beside bicubic's, losses, images, per-image CSV, contact sheet."""
 
 from __future__ import annotations
 
@@ -6,185 +6,182 @@ import csv
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from os import path as osp
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
-from facesr_ext.errors import OptionError
-from facesr_ext.host.parts import require_keys, whole_number
-from facesr_ext.imaging import to_images
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.tiles import Tiling
-
-if TYPE_CHECKING:
-    from facesr_ext.models.face_sr_model import FaceSRModel
+from facesr_ext.runs.folder import RunFolder
+from facesr_ext.settings.val import Val
 
 SHEET_ROWS = 8
 BASELINE = 'bicubic'
+
+
+class Judged(NamedTuple):
+    """What there is to say of one image.
+
+    Attributes:
+        images (dict): What to show of it, (H, W, 3) uint8 RGB by headline.
+        result (ndarray): The one to save.
+        figures (dict): What is measured of it, a column of the CSV each; a key with ``_bicubic`` is the baseline's.
+        losses (dict): Its losses, by their names in the log.
+    """
+
+    images: dict[str, np.ndarray]
+    result: np.ndarray
+    figures: dict[str, float]
+    losses: dict[str, float]
+
+
+class Judge(Protocol):
+    """What a model does for a validation."""
+
+    def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
+        """One image as the network takes it."""
+
+    def infer(self, batch: Batch, tiling: Tiling | None, self_ensemble: bool) -> Output:
+        """The result for a batch."""
+
+    def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
+        """What there is to say of one image; ``whole`` where it was not cut into tiles."""
+
+    def best_figures(self, set_name: str, means: Mapping[str, float]) -> Mapping[str, Mapping[str, Any]]:
+        """Takes note of a set's means; the best of each figure so far."""
+
+    def stop_if_asked(self) -> None:
+        """Raises RunInterrupted where a signal has asked for the end."""
 
 
 class Validation:
     """One pass over one data set.
 
     The file says bicubic's figures beside the model's for every metric: a model below them has learnt nothing.
-    ``val:`` may have ``max_images`` (only the first so many), ``batch_size`` (so many of one size at a time; each is
-    degraded and measured by itself all the same), ``self_ensemble`` (the mean with the mirrored picture's result) and
-    ``tile`` (``{size, overlap}`` in pixels of the network's input: larger pictures are cut; they have no losses, since
-    their intermediate results are not put together).
 
     Args:
-        model (FaceSRModel): The model.
-        dataloader (DataLoader): BasicSR's: one picture at a time.
-        current_iter (int | str): The iteration, or in a test the run's name.
-
-    Raises:
-        OptionError: for a value of ``val:`` that does not fit.
+        model (Judge): The model.
+        loader (DataLoader): BasicSR's: one image at a time.
+        val (Val): ``val:`` of the option file. A batch of several images is degraded and measured one by one all the
+            same; images in tiles have no losses, since their intermediate results are not put together.
+        folder (RunFolder): Where the files go.
+        iteration (int | None): Of a training; None in a test.
+        run_name (str): What a test's images end in where ``val`` has no suffix. Default: ''.
     """
 
-    def __init__(self, model: FaceSRModel, dataloader: Any, current_iter: int | str) -> None:
-        self.model, self.loader, self.current_iter = model, dataloader, current_iter
-        self.opt, self.set_opt = model.opt, dataloader.dataset.opt
-        self.name: str = self.set_opt['name']
-        self.metrics: dict[str, dict[str, Any]] = self.opt['val'].get('metrics') or {}
-        self.limit = whole_number(('val', 'max_images'), self.opt['val'].get('max_images'))
-        self.batch_size = whole_number(('val', 'batch_size'), self.opt['val'].get('batch_size')) or 1
-        self.tiling = self._read_tiling(self.opt['val'].get('tile'))
-        self.self_ensemble = bool(self.opt['val'].get('self_ensemble'))
+    def __init__(
+        self, model: Judge, loader: Any, val: Val, folder: RunFolder, iteration: int | None, run_name: str = ''
+    ) -> None:
+        self.model, self.loader, self.val, self.folder, self.iteration = model, loader, val, folder, iteration
+        self.suffix = val.suffix or run_name
+        self.enlarged = bool(loader.dataset.opt.get('lq_enlarged'))
+        self.name: str = loader.dataset.opt['name']
+        self.tiling = Tiling(val.tile.size, val.tile.overlap) if val.tile else None
         self.rows: list[dict[str, Any]] = []
         self.losses: dict[str, list[float]] = defaultdict(list)
         self.sheet: list[list[np.ndarray]] = []
         self.titles: list[str] = []
 
-    def _read_tiling(self, opt: dict[str, Any] | None) -> Tiling | None:
-        if not opt:
-            return None
-        require_keys(('val', 'tile'), opt, ('size', 'overlap'), ())
-        size, overlap = (whole_number(('val', 'tile', key), opt[key], 0) or 0 for key in ('size', 'overlap'))
-        tiling = Tiling(size, overlap)
-        tiling.check(('val', 'tile'), self.model.info.sizes.multiple_of)
-        return tiling
+    def run(self, tb_logger: Any, save_img: bool) -> dict[str, float]:
+        """Goes over the set, then writes and logs what was found.
 
-    def run(self, tb_logger: Any, save_img: bool) -> None:
-        """Goes over the set, then writes and logs what was found."""
+        Args:
+            tb_logger (SummaryWriter | None): TensorBoard.
+            save_img (bool): Save the results.
+
+        Returns:
+            dict: The mean of each figure; empty where there is nothing to measure.
+        """
         for group in self._groups():
             self.model.stop_if_asked()
-            out = self.model.infer(Batch.join([batch for _, batch in group]), self.tiling, self.self_ensemble)
-            for i, (path, batch) in enumerate(group):
-                self._take(path, batch, out.sample(i), save_img)
-        self._write_sheet()
-        if self.rows and len(self.rows[0]) > 1:  # more than names
-            self._write_csv()
-            means = self._means()
-            self._log(means, tb_logger)
-            if self.opt['is_train']:
-                self.model.keep_best(self.name, means)
-        elif self.sheet:
-            get_root_logger().info(f'{self.name}: nothing to measure; sheet: {self._report_path(".png")}')
+            batch = Batch.join([batch for _, batch in group])
+            out = self.model.infer(batch, self.tiling, self.val.self_ensemble)
+            for i, (path, one) in enumerate(group):
+                self._take(path, one, out.sample(i), save_img)
+        sheet = self.folder.sheet(self.name, self.iteration)
+        if self.sheet:
+            write_image(sheet, contact_sheet(self.sheet, self.titles))
+        if not self.rows:
+            get_root_logger().info(f'{self.name}: nothing to measure; sheet: {sheet}')
+            return {}
+        self._write_table()
+        means = {key: _mean([row[key] for row in self.rows]) for key in self.rows[0] if key != 'name'}
+        self._log(means, tb_logger)
+        return means
 
     def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
-        """Path and batch of one of the pictures that go through the network together."""
-        enlarged = bool(self.set_opt.get('lq_enlarged'))
+        """Path and batch of the images that go through the network together."""
         group: list[tuple[str, Batch]] = []
-        for data in self._progress(itertools.islice(self.loader, self.limit)):
-            batch = self.model.prepare_validation(data, enlarged)
-            if group and (len(group) == self.batch_size or not batch.fits(group[0][1])):
+        for data in self._progress(itertools.islice(self.loader, self.val.max_images)):
+            batch = self.model.prepare_validation(data, self.enlarged)
+            if group and (len(group) == self.val.batch_size or not batch.fits(group[0][1])):
                 yield group
                 group = []
-            group.append((self._path(data), batch))
+            group.append((_named_after(data, batch), batch))
         if group:
             yield group
 
-    def _path(self, data: dict[str, Any]) -> str:
-        """What the result is named after."""
-        path: str = (data.get('lq_path') or data['gt_path'])[0]
-        return path
-
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
-        if not self.opt['val'].get('pbar', False):
+        if not self.val.pbar:
             return loader
-        return tqdm(loader, unit='image', desc=self.name, total=min(len(self.loader), self.limit or len(self.loader)))
+        total = min(len(self.loader), self.val.max_images or len(self.loader))
+        return tqdm(loader, unit='image', desc=self.name, total=total)
 
     def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
-        """Measures one picture, saves it and puts it on the sheet."""
-        pictures = {'LQ': batch.small(self.model.factor), BASELINE: batch.enlarged, 'SR': out.sr, 'GT': batch.gt}
-        images = {title: to_images(t)[0] for title, t in pictures.items() if t is not None}
+        """Measures one image, saves its result and puts it on the sheet."""
         name = osp.splitext(osp.basename(path))[0]
+        whole = self.tiling is None or not self.tiling.needed(batch.lq)
+        judged = self.model.judge(path, batch, out, whole)
         if save_img:
-            write_image(self._image_path(name), images['SR'])
-        if batch.gt is not None:
-            self.rows.append({'name': name, **self._measure(images)})
-            whole = self.tiling is None or not self.tiling.needed(batch.lq)
-            for key, value in (self.model.validation_losses(out, batch) if whole else {}).items():
-                self.losses[key].append(value)
+            write_image(self.folder.image(self.name, name, self.iteration, self.suffix), judged.result)
+        if judged.figures:
+            self.rows.append({'name': name, **judged.figures})
+        for key, value in judged.losses.items():
+            self.losses[key].append(value)
         if len(self.sheet) < SHEET_ROWS:
-            self.titles = list(images)
-            self.sheet.append(list(images.values()))
+            self.titles = list(judged.images)
+            self.sheet.append(list(judged.images.values()))
 
-    def _measure(self, images: dict[str, np.ndarray]) -> dict[str, float]:
-        """Each metric of the result, and of the enlarged LQ."""
-        out = {}
-        gt = images['GT'][..., ::-1]
-        for key, metric_opt in self.metrics.items():
-            for suffix, title in (('', 'SR'), (f'_{BASELINE}', BASELINE)):
-                data = {'img': np.ascontiguousarray(images[title][..., ::-1]), 'img2': np.ascontiguousarray(gt)}
-                try:
-                    out[key + suffix] = float(calculate_metric(data, metric_opt))
-                except (KeyError, TypeError) as err:
-                    raise OptionError(str(err), ('val', 'metrics', key)) from err
-        return out
-
-    def _image_path(self, name: str) -> str:
-        root = self.opt['path']['visualization']
-        if self.opt['is_train']:
-            return osp.join(root, name, f'{name}_{self.current_iter}.png')
-        return osp.join(root, self.name, f'{name}_{self.opt["val"].get("suffix") or self.opt["name"]}.png')
-
-    def _report_path(self, suffix: str) -> Path:
-        """Training keeps a file for each iteration, a test one for the set."""
-        name = f'{self.name}_{self.current_iter}' if self.opt['is_train'] else self.name
-        return Path(self.opt['path']['visualization']) / f'{name}{suffix}'
-
-    def _write_sheet(self) -> None:
-        if self.sheet:
-            write_image(self._report_path('.png'), contact_sheet(self.sheet, self.titles))
-
-    def _write_csv(self) -> None:
-        path = self._report_path('.csv')
+    def _write_table(self) -> None:
+        path = self.folder.table(self.name, self.iteration)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, list(self.rows[0]))
             writer.writeheader()
             writer.writerows(self.rows)
 
-    def _means(self) -> dict[str, float]:
-        keys = [key for key in self.rows[0] if key != 'name']
-        return {key: math.fsum(row[key] for row in self.rows) / len(self.rows) for key in keys}
-
     def _log(self, means: dict[str, float], tb_logger: Any) -> None:
         """The figures on the screen, in TensorBoard and among the best ones."""
-        model = self.model
-        model.metric_results = {key: means[key] for key in self.metrics}
-        model._initialize_best_metric_results(self.name)
+        best = self.model.best_figures(self.name, means)
         capped = f' (the first of {len(self.loader)})' if len(self.rows) < len(self.loader) else ''
         lines = [f'Validation {self.name}, {len(self.rows)} images{capped}']
-        for key in self.metrics:
-            line = f'\t # {key}: {means[key]:.4f}\t{BASELINE}: {means[f"{key}_{BASELINE}"]:.4f}'
-            if self.opt['is_train']:
-                model._update_best_metric_result(self.name, key, means[key], self.current_iter)
-                best = model.best_metric_results[self.name][key]
-                line += f'\tBest: {best["val"]:.4f} @ {best["iter"]} iter'
-            lines.append(line)
-        losses = {key: math.fsum(values) / len(values) for key, values in self.losses.items()}
+        for key, value in means.items():
+            if key.removesuffix(f'_{BASELINE}') in means and key.endswith(f'_{BASELINE}'):
+                continue
+            beside = f'\t{BASELINE}: {means[f"{key}_{BASELINE}"]:.4f}' if f'{key}_{BASELINE}' in means else ''
+            record = f'\tBest: {best[key]["val"]:.4f} @ {best[key]["iter"]} iter' if key in best else ''
+            lines.append(f'\t # {key}: {value:.4f}{beside}{record}')
+        losses = {key: _mean(values) for key, values in self.losses.items()}
         lines += [f'\t # {key}: {value:.4e}' for key, value in losses.items()]
-        get_root_logger().info('\n'.join(lines) + f'\n\t # sheet: {self._report_path(".png")}')
+        lines.append(f'\t # sheet: {self.folder.sheet(self.name, self.iteration)}')
+        get_root_logger().info('\n'.join(lines))
         if tb_logger:
             for key, value in {**means, **losses}.items():
-                tb_logger.add_scalar(f'metrics/{self.name}/{key}', value, self.current_iter)
+                tb_logger.add_scalar(f'metrics/{self.name}/{key}', value, self.iteration)
+
+
+def _named_after(data: Mapping[str, Any], batch: Batch) -> str:
+    """The path of the image whose result it is; LR faces of others are nobody's."""
+    keys = ('lq_path', 'gt_path') if batch.unpaired is None else ('gt_path', 'lq_path')
+    path: str = next(data[key] for key in keys if data.get(key))[0]
+    return path
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)

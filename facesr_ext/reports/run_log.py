@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesr_ext.errors import DatasetError
+from facesr_ext.runs.folder import RunFolder
 
 _ITERATION = re.compile(r'\[epoch: *(\d+), iter: *([\d,]+), lr:\(([^,)]+)')
 _SECONDS = re.compile(r'time \(data\): ([\d.]+)')
 _FIGURE = re.compile(r'(\w+): (-?[\d.]+e[-+]\d+|nan|-?inf)')
 _NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
-_VALIDATION = re.compile(r'(.+)_(\d+)\.csv')
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 
 
@@ -58,7 +58,7 @@ def read_run(folder: Path) -> RunLog:
     Raises:
         DatasetError: if it is not the folder of a training.
     """
-    logs = sorted(folder.glob('train_*.log'), key=lambda path: path.stem[-15:])  # ends in date and time
+    logs = RunFolder(folder).logs()
     if not logs:
         raise DatasetError(f'{folder} is not the folder of a training: it has no train_*.log; name experiments/<name>')
     steps: dict[int, Step] = {}
@@ -77,7 +77,7 @@ def read_run(folder: Path) -> RunLog:
         images = next((int(line.split()[-1].replace(',', '')) for line in lines if 'train images:' in line), None)
     ordered = [steps[i] for i in sorted(steps)]
     name = options.get('name', folder.name)
-    return RunLog(name, options, networks, machine, images, ordered, read_validations(folder / 'visualization'))
+    return RunLog(name, options, networks, machine, images, ordered, read_validations(RunFolder(folder)))
 
 
 def read_options(lines: Iterable[str]) -> dict[str, str]:
@@ -110,16 +110,13 @@ def _read_step(line: str) -> Step | None:
     return Step(iteration, float(found[3]), float(seconds[1]) if seconds else math.nan, figures)
 
 
-def read_validations(folder: Path) -> dict[str, dict[int, dict[str, float]]]:
-    """Means of the CSV files that validation writes, ``<set>_<iteration>.csv``."""
+def read_validations(folder: RunFolder) -> dict[str, dict[int, dict[str, float]]]:
+    """Means of the tables that validations have written, by set and iteration."""
     found: dict[str, dict[int, dict[str, float]]] = {}
-    for path in sorted(folder.glob('*.csv')):
-        name = _VALIDATION.fullmatch(path.name)
-        if name is None:
-            continue
+    for name, iteration, path in folder.tables():
         with path.open(newline='', encoding='utf-8') as file:
             rows = list(csv.DictReader(file))
         keys = [key for key in (rows[0] if rows else ()) if key != 'name']
         means = {key: math.fsum(float(row[key]) for row in rows) / len(rows) for key in keys}
-        found.setdefault(name[1], {})[int(name[2])] = means
+        found.setdefault(name, {})[iteration] = means
     return {name: dict(sorted(means.items())) for name, means in found.items()}

@@ -14,6 +14,7 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.reports.curves import Curve, draw_curves
 from facesr_ext.reports.run_log import RunLog, read_run
+from facesr_ext.runs.folder import RunFolder
 
 SHOWN = 8
 _CELL, _WIDTH = 256, 1200
@@ -159,7 +160,7 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
             rows.append(('bicubic', *(f'{last[m + _BASELINE]:.4f}' for m in metrics)))
         lines += _table(f'Validation: {name}', ('iteration', *metrics), rows)
         lines += ['', f'![Validation curves](validation_{name}.png)']
-        sheet = run / 'visualization' / f'{name}_{max(means)}.png'
+        sheet = RunFolder(run).sheet(name, max(means))
         if sheet.is_file():
             write_image(output / f'sheet_{name}.png', _reduced(read_image(sheet)))
             lines += ['', f'![LQ, bicubic, result, ground truth](sheet_{name}.png)']

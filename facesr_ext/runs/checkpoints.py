@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -184,39 +183,6 @@ def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:
     return value if total is None or not value.is_floating_point() else total + value
 
 
-def late_checkpoints(path: str | os.PathLike[str], count: int) -> list[str]:
-    """The last numbered checkpoints of a run, oldest first.
-
-    Args:
-        path (str | PathLike): One of its files: ``net_g_latest.pth`` for the end of the run, or a numbered one, the
-            last that is taken.
-        count (int): How many.
-
-    Raises:
-        CheckpointError: if there are not so many, or the file is not of a run.
-    """
-    path = Path(path)
-    name = re.fullmatch(r'(.+_)(\d+|latest|best)', path.stem)
-    if name is None:
-        raise CheckpointError(
-            f'{path} is not named as the checkpoints of a run (net_g_5000.pth): no late ones to average'
-        )
-    last = int(name[2]) if name[2].isdecimal() else None
-    numbered = {int(n): file for file in path.parent.glob(f'*{path.suffix}') if (n := _iteration(file, name[1]))}
-    found = sorted(n for n in numbered if last is None or n <= last)
-    if len(found) < count:
-        raise CheckpointError(
-            f'average_last: {count}, but {path.parent} has {len(found)} numbered checkpoints'
-            f'{"" if last is None else f" up to {last}"}; take fewer, or save more often (logger: save_checkpoint_freq)'
-        )
-    return [str(numbered[n]) for n in found[-count:]]
-
-
-def _iteration(file: Path, prefix: str) -> str | None:
-    number = file.stem.removeprefix(prefix)
-    return number if file.stem.startswith(prefix) and number.isdecimal() else None
-
-
 def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """A state dict under the names of the bare network: tensors only, without what wrappers add to the names.
 
@@ -236,6 +202,25 @@ def described_network(metadata: Mapping[str, Any]) -> str | None:
     """The network that a checkpoint says it is of, as an option section in one line; None where it does not say."""
     arch = metadata.get('arch')
     return yaml.safe_dump(arch, default_flow_style=True, sort_keys=False, width=10**6).strip() if arch else None
+
+
+def described_options(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint says of the options that it was trained by.
+
+    Args:
+        path (str | PathLike): The file.
+
+    Returns:
+        dict: ``network_g``, ``scale``, ``degradation`` and ``challenge`` as in an option file, as far as the file says
+            them; stock BasicSR's says nothing.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+    """
+    metadata = load_checkpoint(path).get(META_KEY)
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    found = {'network_g': 'arch', 'scale': 'scale', 'degradation': 'degradation', 'challenge': 'challenge'}
+    return {option: metadata[key] for option, key in found.items() if metadata.get(key)}
 
 
 def load_weights(
@@ -273,6 +258,23 @@ def load_weights(
             f'{type(net).__name__} come from {path}; {differences}'
         )
     net.load_state_dict(fit, strict=strict)
+
+
+def load_network(net: nn.Module, paths: Sequence[str], strict: bool = True, param_key: str | None = None) -> None:
+    """Loads the weights of a checkpoint, or the mean of several; the log says which were taken.
+
+    Args:
+        net (Module): The bare network.
+        paths (Sequence[str]): The files.
+        strict (bool): Every name and shape must fit. Default: True.
+        param_key (str | None): Where in the files the weights are. Default: as `select_params` finds them.
+
+    Raises:
+        CheckpointError: if a file is missing, damaged or does not fit.
+    """
+    weights, source = read_weights(paths, param_key), ', '.join(paths)
+    load_weights(net, weights.state, source, strict, described_network(weights.metadata))
+    get_root_logger().info(f'Loaded {type(net).__name__} from {source} [{weights.used}]')
 
 
 def _shape(value: torch.Tensor | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +13,47 @@ import torch
 from basicsr.utils import get_root_logger
 from basicsr.utils.misc import sizeof_fmt
 
-from facesr_ext.errors import CheckpointError, OptionError
-from facesr_ext.host.parts import known_name, whole_number
+from facesr_ext.errors import CheckpointError
+from facesr_ext.host.run_files import BEST
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
-
-BEST = 'best'
-"""Names the checkpoint with the best metric: ``net_g_best.pth``."""
+from facesr_ext.runs.folder import RunFolder
 
 _MARGIN = 1.02  # of the tensors' bytes: names, the archive's directory
+
+
+@dataclass(frozen=True)
+class BestOf:
+    """What ``logger: keep_best`` goes by.
+
+    Attributes:
+        set_name (str): The validation set.
+        metric (str): The metric, by its name in ``val: metrics``.
+        higher (bool): A larger value of it is a better one.
+    """
+
+    set_name: str
+    metric: str
+    higher: bool = True
 
 
 class Keeping:
     """``logger: keep_last``, ``keep_every`` and ``keep_best`` of a training.
 
     Args:
-        opt (dict): The whole option file; in ``logger``: ``keep_last`` (numbered checkpoints that stay; default: all),
-            ``keep_every`` (those of every so many iterations stay besides), ``keep_best`` (a metric of ``val:
-            metrics``, or true for its first: the networks with the best value on the first validation set are kept as
-            ``net_g_best.pth``).
+        folder (RunFolder): Of the run.
+        last (int | None): Numbered checkpoints that stay. Default: all.
+        every (int | None): Those of every so many iterations stay besides. Default: none.
+        best (BestOf | None): The generator with the best value is kept as ``net_g_best.pth``. Default: none is.
 
-    Raises:
-        OptionError: for a value that does not fit.
+    Attributes:
+        record (dict | None): The best so far: set, metric, value, iteration.
     """
 
-    def __init__(self, opt: dict[str, Any]) -> None:
-        logger_opt = opt.get('logger') or {}
-        self.last = whole_number(('logger', 'keep_last'), logger_opt.get('keep_last'))
-        self.every = whole_number(('logger', 'keep_every'), logger_opt.get('keep_every'))
-        if self.every and not self.last:
-            raise OptionError('needs keep_last: without it no checkpoint is ever removed', ('logger', 'keep_every'))
-        self.models = Path(opt['path']['models'])
-        self.states = Path(opt['path']['training_states'])
+    def __init__(
+        self, folder: RunFolder, last: int | None = None, every: int | None = None, best: BestOf | None = None
+    ) -> None:
+        self.folder, self.last, self.every, self.best = folder, last, every, best
         self.record: dict[str, Any] | None = None
-        self.set_name, self.metric, self.better = '', '', 'higher'
-        if logger_opt.get('keep_best'):
-            self._choose_metric(opt, logger_opt['keep_best'])
-
-    def _choose_metric(self, opt: dict[str, Any], wanted: Any) -> None:
-        metrics = (opt.get('val') or {}).get('metrics') or {}
-        names = [section['name'] for phase, section in opt['datasets'].items() if phase.startswith('val')]
-        if not metrics or not names:
-            raise OptionError('needs a validation set (datasets: val) and val: metrics', ('logger', 'keep_best'))
-        self.metric = next(iter(metrics)) if wanted is True else known_name(('logger', 'keep_best'), wanted, metrics)
-        self.set_name, self.better = names[0], metrics[self.metric].get('better', 'higher')
 
     # ---- before and after a save --------------------------------------------------------------------------------
 
@@ -67,12 +66,12 @@ class Keeping:
         Raises:
             CheckpointError: with what is needed and what is free.
         """
-        free = shutil.disk_usage(self.models).free
+        free = shutil.disk_usage(self.folder.models).free
         if needed * _MARGIN > free:
             raise CheckpointError(
-                f'{self.models}: a checkpoint needs {sizeof_fmt(needed * _MARGIN)}, {sizeof_fmt(free)} are free. The '
-                'last one saved is whole: make room (logger: keep_last removes old ones by itself) and go on with '
-                '--auto_resume'
+                f'{self.folder.models}: a checkpoint needs {sizeof_fmt(needed * _MARGIN)}, {sizeof_fmt(free)} are '
+                'free. The last one saved is whole: make room (logger: keep_last removes old ones by itself) and go on '
+                'with --auto_resume'
             )
 
     def prune(self, newest: int) -> None:
@@ -82,34 +81,22 @@ class Keeping:
         """
         if not self.last:
             return
-        saved = sorted({i for i in self._iterations() if i <= newest}, reverse=True)
-        for iteration in saved[self.last :]:
+        saved = [iteration for iteration in self.folder.saved() if iteration <= newest]
+        for iteration in saved[: -self.last]:
             if not self.every or iteration % self.every:
-                for path in self._files(iteration):
+                for path in self.folder.files_of(iteration):
                     _remove(path)
-
-    def _iterations(self) -> Iterator[int]:
-        for path in (*self.states.glob('*.state'), *self.models.glob('net_*_*.pth')):
-            number = path.stem.rpartition('_')[2]
-            if number.isdecimal():
-                yield int(number)
-
-    def _files(self, iteration: int) -> Iterator[Path]:
-        """The state first: where a state is, its networks are."""
-        yield self.states / f'{iteration}.state'
-        yield from self.models.glob(f'net_*_{iteration}.pth')
 
     # ---- the best -----------------------------------------------------------------------------------------------
 
-    def new_best(self, set_name: str, means: dict[str, float], iteration: int) -> dict[str, Any] | None:
+    def new_best(self, set_name: str, means: Mapping[str, float], iteration: int) -> dict[str, Any] | None:
         """The record to keep, where a validation has brought the best value so far."""
-        if not self.metric or set_name != self.set_name:
+        if self.best is None or set_name != self.best.set_name:
             return None
-        value = means[self.metric]
-        old = self.record['value'] if self.record else (-math.inf if self.better == 'higher' else math.inf)
-        if not (value >= old if self.better == 'higher' else value <= old):
-            return None  # NaN neither
-        self.record = {'set': set_name, 'metric': self.metric, 'value': value, 'iteration': iteration}
+        value = means[self.best.metric]
+        if not is_better(value, self.record['value'] if self.record else None, self.best.higher):
+            return None
+        self.record = {'set': set_name, 'metric': self.best.metric, 'value': value, 'iteration': iteration}
         return self.record
 
     def recall(self, iteration: int) -> None:
@@ -118,13 +105,26 @@ class Keeping:
         The state alone does not know it: it is written before the validation of its own iteration. What comes from a
         later iteration is not counted, for the resumed run gets there again.
         """
-        path = self.models / f'net_g_{BEST}.pth'
-        if not self.metric or not path.is_file():
+        path = self.folder.best()
+        if self.best is None or path is None:
             return
         record = load_checkpoint(path).get(META_KEY, {}).get(BEST) or {}
-        same = (record.get('set'), record.get('metric')) == (self.set_name, self.metric)
+        same = (record.get('set'), record.get('metric')) == (self.best.set_name, self.best.metric)
         if same and record['iteration'] <= iteration:
             self.record = record
+
+
+def is_better(value: float, old: float | None, higher: bool) -> bool:
+    """Whether a figure is as good as the best one so far, or better; NaN never is.
+
+    Args:
+        value (float): The figure.
+        old (float | None): The best one so far, None where there is none.
+        higher (bool): A larger value is a better one.
+    """
+    if old is None:
+        return not math.isnan(value)
+    return value >= old if higher else value <= old
 
 
 def tensor_bytes(values: Iterable[Any]) -> int:

@@ -19,7 +19,8 @@ from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.imaging import with_coordinates
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.runs.checkpoints import late_checkpoints, load_checkpoint, read_weights
+from facesr_ext.runs.checkpoints import load_checkpoint, read_weights
+from facesr_ext.runs.folder import late_checkpoints
 from tests.support import OPTIONS, SMALL_NETS, small_options, write_options
 
 MSR = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from basicsr.metrics import calculate_metric, calculate_psnr, calculate_ssim
+from basicsr.utils.registry import METRIC_REGISTRY
 
 from facesr_ext.data.image_io import read_image
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.metrics.metric_info import Metrics, higher_is_better
 from tests.support import PHOTOS, needs_photos
 
 
@@ -42,6 +44,43 @@ def test_different_sizes_are_named() -> None:
     pair = _pair()
     with pytest.raises(DatasetError, match='result is 40x48 px, its GT 20x48'):
         _metric({'img': pair['img'], 'img2': pair['img2'][:, :20]}, 'psnr_y')
+
+
+def test_the_direction_is_the_metrics_own() -> None:
+    names = ('psnr_y', 'ssim_rgb', 'calculate_psnr', 'calculate_ssim', 'calculate_niqe', 'calculate_fid')
+    assert [higher_is_better(name) for name in names] == [True, True, True, True, False, None]  # fid: not registered
+    metrics = Metrics({'psnr': {'type': 'psnr_y', 'better': 'higher'}, 'niqe': {'type': 'calculate_niqe'}})
+    assert [metrics.higher_is_better(name) for name in metrics] == [True, False]
+    with pytest.raises(OptionError, match="calculate_niqe is better where it is lower, not 'higher'") as err:
+        Metrics({'n': {'type': 'calculate_niqe', 'crop_border': 0, 'better': 'higher'}})
+    assert err.value.key == ('val', 'metrics', 'n', 'better')
+
+
+def test_metrics_of_others_say_it_by_an_attribute_or_their_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stated(img: np.ndarray, img2: np.ndarray) -> float:
+        return 2.0
+
+    def silent(img: np.ndarray, img2: np.ndarray) -> float:
+        return 3.0
+
+    stated.higher_is_better = False  # type: ignore[attr-defined]
+    functions = {**METRIC_REGISTRY._obj_map, 'stated': stated, 'silent': silent}
+    monkeypatch.setattr(METRIC_REGISTRY, '_obj_map', functions)
+    metrics = Metrics({'a': {'type': 'stated'}, 'b': {'type': 'silent', 'better': 'lower'}, 'c': {'type': 'silent'}})
+    assert [metrics.higher_is_better(name) for name in metrics] == [False, False, True]
+    img = np.zeros((8, 8, 3), np.uint8)
+    assert metrics.measure(img, img) == {'a': 2.0, 'b': 3.0, 'c': 3.0}  # better is nobody's argument
+    with pytest.raises(OptionError, match="is higher or lower, not 'highest'"):
+        Metrics({'b': {'type': 'silent', 'better': 'highest'}})
+
+
+def test_metrics_take_rgb_and_name_what_they_do_not_take() -> None:
+    pair = _pair()
+    metrics = Metrics({'y': {'type': 'psnr_y', 'crop_border': 2}})
+    expected = calculate_psnr(**pair, crop_border=2, test_y_channel=True)
+    assert metrics.measure(pair['img'][..., ::-1], pair['img2'][..., ::-1]) == {'y': pytest.approx(expected)}
+    with pytest.raises(OptionError, match='val:metrics:y: .*crop'):
+        Metrics({'y': {'type': 'psnr_y', 'crop': 2}}).measure(pair['img'], pair['img2'])
 
 
 @needs_photos

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import OptionError
-from facesr_ext.models.degradation_validation import spread
+from facesr_ext.models.degradation_model import spread
 from tests.support import OPTIONS, small_options
 from tests.training import assert_same_after_kill, parsed_model
 
@@ -143,18 +143,12 @@ def test_data_that_do_not_fit_are_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_validation_refuses_what_has_no_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opt = {
-        'name': 'val', 'type': 'UnpairedFaceDataset', 'phase': 'val', 'scale': 8, 'dataroot_gt': 'builtin',
-        'dataroot_lq': 'builtin', 'image_size': 64, 'num_faces': 1,
-    }  # fmt: skip
-    loader = build_dataloader(build_dataset(opt), opt)
     for key, value, message in (
         ('metrics', {'psnr': {'type': 'psnr_y', 'crop_border': 0}}, 'there is no true LR to compare with'),
         ('tile', {'size': 64, 'overlap': 0}, 'takes whole faces'),
     ):
-        model = _model(tmp_path, monkeypatch, **{f'val__{key}': value})
         with pytest.raises(OptionError, match=f'val:{key}: .*{message}'):
-            model.validation(loader, 0, None)
+            _model(tmp_path, monkeypatch, **{f'val__{key}': value})
 
 
 def test_killed_and_resumed_gives_the_same_weights(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_signs_and_weights_of_basicsr_s_gan_losses(
     """The weight is the generator's alone; the critic raises real verdicts, the generator its own."""
     gan_opt = {'type': 'GANLoss', 'gan_type': gan_type, 'loss_weight': 0.25}
     opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gan_opt': gan_opt})
-    opt['train']['optim_d'].update(type='SGD', lr=0.0)
+    opt['train']['optim_d'].update(type='SGD', lr=1e-12)
     opt['train']['optim_d'].pop('betas')
     log = _step(build_model(opt))
     real, fake = log['out_d_real'], log['out_d_fake']  # the generator and the critic step saw the same verdicts

@@ -66,8 +66,6 @@ def _resume(model: Any, opt: dict[str, Any], iteration: int) -> Any:
     [
         ({'precision': 'bf'}, "precision: 'bf' is unknown; did you mean bf16"),
         ({'precision': 'fp16'}, 'fp16 needs a CUDA device, this is cpu; use bf16'),
-        ({'compile': 'yes please'}, 'compile: must be true or false'),
-        ({'channels_last': 1}, 'channels_last: must be true or false'),
     ],
 )
 def test_unfit_options(changes: dict[str, Any], message: str) -> None:

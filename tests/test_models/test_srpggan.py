@@ -15,8 +15,10 @@ from torch.nn import functional as F
 
 from facesr_ext.archs.srpggan_arch import SRPGGAN, SRPGGANCritic, enlarge
 from facesr_ext.errors import OptionError
-from facesr_ext.models.growth import Stage, read_stages, stage_at
+from facesr_ext.models.growth import Stage, plan_stages, stage_at
 from facesr_ext.runs.checkpoints import load_checkpoint
+from facesr_ext.settings import train as settings
+from facesr_ext.settings.reading import read
 from tests.support import OPTIONS, small_options, write_vgg
 from tests.test_models.test_distributed import command
 from tests.test_models.test_training import _batch, _step, _weights
@@ -54,16 +56,14 @@ def _unused(net: torch.nn.Module) -> set[str]:
 
 
 def test_stages_and_weights_of_the_shipped_schedule() -> None:
-    train_opt = {
-        'stages': [
-            {'size': 64, 'iters': 4e4},
-            {'size': 128, 'iters': 60000, 'fade': None},
-            {'size': 256, 'iters': 60000, 'fade': 1},
-        ],
-        'total_iter': 160000,
-    }
+    sections = [
+        {'size': 64, 'iters': 4e4},
+        {'size': 128, 'iters': 60000, 'fade': None},
+        {'size': 256, 'iters': 60000, 'fade': 1},
+    ]
+    entries = [read(settings.Stage, section) for section in sections]
     with torch.device('meta'):
-        stages = read_stages(train_opt, SRPGGAN(scale=8), SRPGGANCritic(scale=8, input_size=256))
+        stages = plan_stages(entries, 160000, SRPGGAN(scale=8), SRPGGANCritic(scale=8, input_size=256))
     assert stages == (Stage(2, 0, 40000), Stage(4, 40000, 60000, 30000), Stage(8, 100000, 60000, 60000))
     expected = {1: (2, 1), 40000: (2, 1), 40001: (4, 1 / 30000), 55000: (4, 0.5), 70000: (4, 1), 100000: (4, 1)}
     expected |= {130000: (8, 0.5), 160000: (8, 1), 160001: (8, 1)}
@@ -257,16 +257,11 @@ def test_validation_is_at_the_stages_size_and_its_best_is_the_stages(
             batch = model.prepare_validation({key: value[:1] for key, value in _batch().items()}, False)
             out = model.infer(batch)
             assert out.sr.shape == batch.gt.shape == batch.enlarged.shape
-            model._initialize_best_metric_results('val')
-            assert model.best_metric_results['val']['psnr_y']['iter'] == -1, 'nothing counts that was of another size'
-            model._update_best_metric_result('val', 'psnr_y', 30.0 - iteration, iteration)
-            model._initialize_best_metric_results('val')
-            assert model.best_metric_results['val']['psnr_y'] == {
-                'better': 'higher',
-                'val': 30 - iteration,
-                'iter': iteration,
-            }
-            model.keep_best('val', {'psnr_y': 30.0 - iteration})
+            means = dict.fromkeys(model.metrics, 30.0 - iteration)
+            for _ in range(2):  # nothing counts that was of another size
+                record = model.best_figures('val', means)['psnr_y']
+                assert record == {'better': 'higher', 'val': 30 - iteration, 'iter': iteration}
+            model.keep_best('val', means)
             assert best.exists() == (iteration == 10)
 
 
@@ -278,21 +273,8 @@ FITTING = '16, 32, 64'
 @pytest.mark.parametrize(
     ('stages', 'message'),
     [
-        (
-            None,
-            r'train:stages: must be a list with an entry for each size, as \[\{size: 16, iters: 50000\}, \{size: 32',
-        ),
-        ([], 'train:stages: must be a list'),
-        ([64], r'train:stages:0: must be a section as \{size: 16, iters: 50000\}, not 64'),
-        ([{'size': 16}], 'train:stages:0:iters: must be a whole number from 1 on, not None'),
-        ([{'size': 16, 'iters': 0}], 'train:stages:0:iters: must be a whole number from 1 on, not 0'),
-        (
-            [{'size': 16, 'iters': 2, 'fades': 1}],
-            'stages:0:fades: unknown key; an entry has size, iters, fade, micro_batch',
-        ),
-        ([STAGES[0], {**STAGES[1], 'fade': 1.5}, STAGES[2]], 'stages:1:fade: is the part .* from 0 to 1, not 1.5'),
+        ([{'size': 16}], 'train:stages:0:iters: is missing'),
         ([{**STAGES[0], 'fade': 0.5}, *STAGES[1:]], 'stages:0:fade: the first stage, 16 px, has none before it'),
-        ([*STAGES[:2], {**STAGES[2], 'micro_batch': 0}], 'stages:2:micro_batch: must be a whole number from 1'),
         ([STAGES[0], STAGES[2]], f'the sizes are 16, 64, but the networks grow through {FITTING}; give each an entry'),
         ([{'size': 24, 'iters': 2}], f'the sizes are 24, but the networks grow through {FITTING}'),
         ([*STAGES, {'size': 128, 'iters': 2}], 'the sizes are 16, 32, 64, 128, but the networks grow through'),

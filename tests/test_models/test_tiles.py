@@ -53,9 +53,12 @@ def test_no_pixel_lacks_weight_and_sizes_stay_whole() -> None:
 
 @pytest.mark.parametrize(
     ('tiling', 'multiple', 'message'),
-    [(Tiling(32, 32), 1, 'overlap is from 0 to below size 32'), (Tiling(40, 8), 16, 'size must be a multiple of 16')],
+    [
+        (Tiling(32, 32), 1, 'overlap: must be from 0 to below size 32'),
+        (Tiling(40, 8), 16, 'size: must be a multiple of 16'),
+    ],
 )
 def test_unfit_numbers(tiling: Tiling, multiple: int, message: str) -> None:
-    with pytest.raises(OptionError, match=f'val:tile: {message}'):
-        tiling.check('val:tile', multiple)
+    with pytest.raises(OptionError, match=f'val:tile:{message}'):
+        tiling.check(('val', 'tile'), multiple)
     assert not Tiling(32, 8).needed(torch.zeros(1, 3, 32, 32)) and Tiling(32, 8).needed(torch.zeros(1, 3, 8, 33))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import shutil
@@ -18,23 +17,21 @@ import pytest
 import torch
 
 from facesr_ext.cli.run import run_pipeline
-from facesr_ext.errors import CheckpointError, OptionError
+from facesr_ext.errors import CheckpointError
 from facesr_ext.host import interrupts
 from facesr_ext.models.validation import Validation
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
-from facesr_ext.runs.keeping import Keeping, tensor_bytes
+from facesr_ext.runs.folder import RunFolder
+from facesr_ext.runs.keeping import BestOf, Keeping, tensor_bytes
 from tests.support import OPTIONS, small_options, write_options
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def _keeping(folder: Path, better: str = 'higher', **logger: Any) -> Keeping:
-    paths = {key: folder / key for key in ('models', 'training_states')}
-    for path in paths.values():
-        path.mkdir(exist_ok=True)
-    metrics = {'psnr_y': {'type': 'psnr_y', 'better': better}, 'ssim_y': {'type': 'ssim_y'}}
-    datasets = {'train': {'name': 't'}, 'val': {'name': 'v'}, 'val_2': {'name': 'w'}}
-    return Keeping({'logger': logger, 'path': paths, 'val': {'metrics': metrics}, 'datasets': datasets})
+def _keeping(folder: Path, **arguments: Any) -> Keeping:
+    for key in ('models', 'training_states'):
+        (folder / key).mkdir(exist_ok=True)
+    return Keeping(RunFolder(folder), **arguments)
 
 
 def _fill(folder: Path, iterations: list[Any]) -> None:
@@ -48,17 +45,17 @@ def _left(folder: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ('logger', 'newest', 'stay'),
+    ('arguments', 'newest', 'stay'),
     [
         ({}, 50, [10, 20, 30, 40, 50]),
-        ({'keep_last': 2}, 50, [40, 50]),
-        ({'keep_last': 1, 'keep_every': 20}, 50, [20, 40, 50]),
-        ({'keep_last': 1}, 30, [30, 40, 50]),  # resumed from an earlier state: what it has not reached again stays
-        ({'keep_last': 9}, 50, [10, 20, 30, 40, 50]),
+        ({'last': 2}, 50, [40, 50]),
+        ({'last': 1, 'every': 20}, 50, [20, 40, 50]),
+        ({'last': 1}, 30, [30, 40, 50]),  # resumed from an earlier state: what it has not reached again stays
+        ({'last': 9}, 50, [10, 20, 30, 40, 50]),
     ],
 )
-def test_old_checkpoints_go(logger: dict[str, int], newest: int, stay: list[int], tmp_path: Path) -> None:
-    keeping = _keeping(tmp_path, **logger)
+def test_old_checkpoints_go(arguments: dict[str, int], newest: int, stay: list[int], tmp_path: Path) -> None:
+    keeping = _keeping(tmp_path, **arguments)
     _fill(tmp_path, [10, 20, 30, 40, 50])
     _fill(tmp_path, ['best', 'latest'])
     keeping.prune(newest)
@@ -67,27 +64,13 @@ def test_old_checkpoints_go(logger: dict[str, int], newest: int, stay: list[int]
 
 
 def test_the_best_is_of_the_first_set_and_never_nan(tmp_path: Path) -> None:
-    keeping = _keeping(tmp_path, keep_best=True)
+    keeping = _keeping(tmp_path, best=BestOf('v', 'psnr_y'))
     assert keeping.new_best('w', {'psnr_y': 50.0}, 1) is None
     values = [(20.0, True), (math.nan, False), (19.0, False), (21.0, True)]
     assert [bool(keeping.new_best('v', {'psnr_y': v}, i)) for i, (v, _) in enumerate(values)] == [w for _, w in values]
     assert keeping.record == {'set': 'v', 'metric': 'psnr_y', 'value': 21.0, 'iteration': 3}
-    lower = _keeping(tmp_path, better='lower', keep_best='psnr_y')
-    assert [bool(lower.new_best('v', {'psnr_y': v}, 1)) for v in (3.0, 4.0, 2.0)] == [True, False, True]
-
-
-@pytest.mark.parametrize(
-    ('logger', 'message'),
-    [
-        ({'keep_last': 0}, 'keep_last: is a whole number from 1 on, not 0'),
-        ({'keep_last': True}, 'keep_last: is a whole number'),
-        ({'keep_every': 5}, 'keep_every: needs keep_last'),
-        ({'keep_best': 'psnr'}, 'keep_best.*did you mean psnr_y'),
-    ],
-)
-def test_unfit_options(logger: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=message):
-        _keeping(tmp_path, **logger)
+    lower = _keeping(tmp_path, best=BestOf('v', 'niqe', higher=False))
+    assert [bool(lower.new_best('v', {'niqe': v}, 1)) for v in (3.0, 4.0, 2.0)] == [True, False, True]
 
 
 def test_room_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +110,8 @@ def test_a_run_keeps_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         record['metric'] == 'ssim_rgb' and record['iteration'] == best[META_KEY]['iteration'] and 'params_ema' in best
     )
 
-    again = copy.deepcopy(opt)  # a resumed run knows it, unless it comes from a later iteration
-    keeping = Keeping({**again, 'path': {'models': run / 'models', 'training_states': run / 'training_states'}})
+    # A resumed run knows it, unless it comes from a later iteration.
+    keeping = Keeping(RunFolder(run), best=BestOf('val', 'ssim_rgb'))
     keeping.recall(record['iteration'] - 1)
     assert keeping.record is None
     keeping.recall(record['iteration'])

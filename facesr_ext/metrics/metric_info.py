@@ -1,0 +1,126 @@
+"""What a metric says of itself: the direction in which it is better."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from basicsr.metrics import calculate_metric
+from basicsr.utils.registry import METRIC_REGISTRY
+
+from facesr_ext.errors import OptionError
+
+Function = TypeVar('Function', bound=Callable[..., float])
+
+LOWER = frozenset(('calculate_niqe', 'calculate_fid'))
+"""Metrics of BasicSR that fall where an image gets better; the others rise."""
+
+
+def register_metric(higher_is_better: bool) -> Callable[[Function], Function]:
+    """Registers a metric under its name, with its direction.
+
+    BasicSR's models hand on every key of a metric's section, ``better`` too, which a metric of ours need not have.
+
+    Args:
+        higher_is_better (bool): Whether a larger value is a better one.
+    """
+
+    def register(function: Function) -> Function:
+        @functools.wraps(function)
+        def called(*args: Any, better: str | None = None, **kwargs: Any) -> float:
+            return function(*args, **kwargs)
+
+        called.higher_is_better = higher_is_better  # type: ignore[attr-defined]
+        METRIC_REGISTRY.register()(called)
+        return called  # type: ignore[return-value]
+
+    return register
+
+
+def higher_is_better(type_name: str) -> bool | None:
+    """Whether a larger value of a metric is a better one.
+
+    Args:
+        type_name (str): ``type`` of its section.
+
+    Returns:
+        bool | None: None for a metric of others that does not say so by an attribute ``higher_is_better``.
+    """
+    target = dict(iter(METRIC_REGISTRY)).get(type_name)
+    stated = getattr(target, 'higher_is_better', None)
+    if stated is None and getattr(target, '__module__', '').partition('.')[0] == 'basicsr':
+        return type_name not in LOWER
+    return stated
+
+
+def direction_faults(metrics: Mapping[str, Any]) -> Iterator[OptionError]:
+    """Sections of ``val: metrics`` whose ``better`` is not the metric's own direction, or none at all.
+
+    Args:
+        metrics (Mapping): Name -> section.
+
+    Yields:
+        OptionError: One for each, with its key.
+    """
+    for name, section in metrics.items():
+        stated, own = section.get('better'), higher_is_better(str(section.get('type')))
+        wanted = {None: ('higher', 'lower'), True: ('higher',), False: ('lower',)}[own]
+        if stated is not None and stated not in wanted:
+            kind = 'is higher or lower' if own is None else f'{section.get("type")} is better where it is {wanted[0]}'
+            yield OptionError(f'{kind}, not {stated!r}; remove this key', ('val', 'metrics', name, 'better'))
+
+
+class Metrics:
+    """The metrics of ``val: metrics``, by their names in logs and files.
+
+    Args:
+        sections (Mapping): Name -> section (``type`` and arguments).
+
+    Raises:
+        OptionError: for a direction that is not the metric's own.
+    """
+
+    def __init__(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        for err in direction_faults(sections):
+            raise err
+        self._higher = {name: _higher(section) for name, section in sections.items()}
+        self._sections = {
+            name: {key: value for key, value in section.items() if key != 'better'}
+            for name, section in sections.items()
+        }
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
+
+    def higher_is_better(self, name: str) -> bool:
+        """Whether a larger value of this metric is a better one; of one that does not say so, as its section says."""
+        return self._higher[name]
+
+    def measure(self, img: np.ndarray, gt: np.ndarray) -> dict[str, float]:
+        """Each metric of a result.
+
+        Args:
+            img, gt (ndarray): Result and ground truth, (H, W, 3) RGB uint8.
+
+        Raises:
+            DatasetError: if the two differ in size.
+            OptionError: for an argument that a metric does not take.
+        """
+        images = {'img': np.ascontiguousarray(img[..., ::-1]), 'img2': np.ascontiguousarray(gt[..., ::-1])}
+        found: dict[str, float] = {}
+        for name, section in self._sections.items():
+            try:
+                found[name] = float(calculate_metric(images, section))
+            except (KeyError, TypeError) as err:
+                raise OptionError(str(err), ('val', 'metrics', name)) from err
+        return found
+
+
+def _higher(section: Mapping[str, Any]) -> bool:
+    own = higher_is_better(str(section.get('type')))
+    return section.get('better', 'higher') == 'higher' if own is None else own

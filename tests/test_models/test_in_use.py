@@ -1,0 +1,159 @@
+"""Models as other programs use them: BasicSR's own calls, tests that leave the network to the checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from basicsr.models import build_model
+from basicsr.models.base_model import BaseModel
+from basicsr.models.sr_model import SRModel
+
+from facesr_ext.cli.run import run_pipeline
+from facesr_ext.errors import CheckpointError, OptionError
+from facesr_ext.models.face_sr_model import FaceSRModel
+from facesr_ext.runs.checkpoints import META_KEY, described_options, load_checkpoint
+from tests.support import OPTIONS, small_options, write_options
+from tests.training import parse
+
+
+def _trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[dict[str, Any], Path]:
+    """Options of a training, as the runner hands them over, and its checkpoint, which is not trained."""
+    opt = parse({**small_options(OPTIONS / 'srresnet.yml'), **changes}, tmp_path, monkeypatch)
+    torch.manual_seed(0)
+    build_model(opt).save(0, -1)
+    return opt, Path(opt['path']['models']) / 'net_g_latest.pth'
+
+
+def _tested(opt: dict[str, Any], checkpoint: Path | None, *left_out: str, **changes: Any) -> dict[str, Any]:
+    """Options of a test without some of their keys."""
+    opt = copy.deepcopy(opt)
+    opt.update(is_train=False, **changes)
+    opt['path']['pretrain_network_g'] = None if checkpoint is None else str(checkpoint)
+    return {key: value for key, value in opt.items() if key not in left_out}
+
+
+def test_a_model_is_a_basemodel_and_no_srmodel() -> None:
+    assert issubclass(FaceSRModel, BaseModel) and not issubclass(FaceSRModel, SRModel)
+
+
+# ---- BasicSR's own calls -------------------------------------------------------------------------------------------
+
+
+def test_feed_data_test_and_visuals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    model = build_model(_tested(opt, checkpoint))
+    lq = torch.rand(1, 3, 8, 8)
+    for data in ({'lq': lq}, {'lq': lq, 'gt': torch.rand(1, 3, 32, 32)}):
+        model.feed_data(data)
+        model.test()
+        visuals = model.get_current_visuals()
+        assert torch.equal(visuals['lq'], lq) and visuals['result'].shape == (1, 3, 32, 32)
+        assert ('gt' in visuals) == ('gt' in data)
+        assert torch.equal(visuals['result'], model.predict({'lq': lq, 'lq_path': ['a.png']}, False)[1].sr)
+
+
+def test_a_loop_without_update_learning_rate_draws_by_seed_and_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opt = parse(small_options(OPTIONS / 'realesrfsr.yml'), tmp_path, monkeypatch)
+    lqs = []
+    for seed in (0, 0, 1):
+        model = build_model({**opt, 'manual_seed': seed})
+        data = {'gt': torch.ones(2, 3, 64, 64) / 2}
+        model.feed_data(data)
+        lqs.append(model.lq)
+        model.optimize_parameters(1)
+        model.feed_data(data)
+        assert not torch.equal(model.lq, lqs[-1])
+        model.optimize_parameters(2)
+        assert model.current_iter == 2 and np.isfinite(model.get_current_log()['psnr'])
+    assert torch.equal(lqs[0], lqs[1]) and not torch.equal(lqs[0], lqs[2])
+
+
+# ---- tests that leave something to the checkpoint ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('folder', [False, True])
+def test_network_scale_and_degradation_are_taken_from_the_checkpoint(
+    folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    assert described_options(checkpoint).keys() >= {'network_g', 'scale', 'degradation'}
+    told: list[str] = []
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'info', told.append)
+    path = checkpoint.parents[1] if folder else checkpoint
+    short = build_model(_tested(opt, path, 'network_g', 'scale', 'degradation'))
+    text = next(text for text in told if text.startswith(f'Taken from {checkpoint}'))
+    assert 'network_g: {type: SRResNet' in text and 'scale: ' in text and 'degradation: ' in text
+    del told[:]
+    whole = build_model(_tested(opt, path))
+    assert not any(text.startswith('Taken from') for text in told)
+    data = {'gt': torch.rand(1, 3, 64, 64), 'gt_path': ['a.png']}
+    assert torch.equal(short.predict(data, False)[1].sr, whole.predict(data, False)[1].sr)
+
+
+def test_a_test_with_lq_needs_no_degradation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    sets = {'test_1': {'name': 'a', 'type': 'SingleImageDataset', 'dataroot_lq': 'lq'}}
+    assert build_model(_tested(opt, checkpoint, 'network_g', 'degradation', datasets=sets)).degradation is None
+
+
+def test_the_budget_holds_that_it_was_trained_under(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    content = load_checkpoint(checkpoint)
+    content[META_KEY]['challenge'] = {'max_params': 10}
+    torch.save(content, checkpoint)
+    with pytest.raises(OptionError, match='challenge:max_params: network_g has .* too many'):
+        build_model(_tested(opt, checkpoint, 'network_g', 'challenge'))
+
+
+def test_what_nothing_says_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    stock = tmp_path / 'stock.pth'
+    torch.save({'params': load_checkpoint(checkpoint)['params']}, stock)
+    assert described_options(stock) == {}
+    for path, key, message in (
+        (stock, 'network_g', 'stock.pth does not say it, since it was not written by facesr_ext; write it'),
+        (stock, 'scale', 'stock.pth does not say it'),
+        (None, 'network_g', 'is missing; write it, or name a checkpoint .* path:pretrain_network_g'),
+    ):
+        with pytest.raises(OptionError, match=f'{key}: .*{message}') as err:
+            build_model(_tested(opt, path, key))
+        assert err.value.key == (key,)
+    with pytest.raises(CheckpointError, match='holds no checkpoint of a run'):
+        build_model(_tested(opt, Path(opt['path']['training_states']), 'network_g'))
+    with pytest.raises(OptionError, match='network_g: '):
+        build_model({key: value for key, value in opt.items() if key != 'network_g'})  # a training says it itself
+
+
+# ---- the best of a metric that falls -------------------------------------------------------------------------------
+
+
+def test_the_smallest_niqe_is_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word on its direction in the file."""
+    monkeypatch.chdir(tmp_path)
+    opt = small_options(OPTIONS / 'quickstart.yml')
+    opt['val'].update(val_freq=1, metrics={'niqe': {'type': 'calculate_niqe', 'crop_border': 0}})
+    opt['datasets']['val'].update(num_faces=1, image_size=288)
+    opt['train'].update(total_iter=4, scheduler={**opt['train']['scheduler'], 'periods': [4]})
+    opt['train']['optim_g']['lr'] = 0.03
+    opt['logger'].update(keep_best='niqe', save_checkpoint_freq=4)
+    told: list[str] = []
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'info', told.append)
+    run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
+    run = tmp_path / 'experiments' / opt['name']
+    values = {}
+    for path in (run / 'visualization').glob('*.csv'):
+        with path.open(newline='') as file:
+            values[int(path.stem.rpartition('_')[2])] = float(next(csv.DictReader(file))['niqe'])
+    assert len(values) == 4 and len(set(values.values())) > 1
+    record = load_checkpoint(run / 'models' / 'net_g_best.pth')[META_KEY]['best']
+    assert record['value'] == pytest.approx(min(values.values())) == pytest.approx(values[record['iteration']])
+    assert any(f'Best: {min(values.values()):.4f} @ {record["iteration"]} iter' in text for text in told)

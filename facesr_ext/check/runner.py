@@ -60,9 +60,9 @@ def _has_states(check: Check) -> bool:
 
 def _check_weights(check: Check, key: str, value: str) -> None:
     path = Path(value).expanduser()
-    if path.is_file():
+    if path.is_file() or path.is_dir() and not check.train:
         return
-    run = re.search(r'experiments[/\\]([^/\\]+)[/\\]', value)
+    run = re.search(r'experiments[/\\]([^/\\]+)', value)
     recipe = recipe_named(run.group(1), Path(check.file.name).parent) if run else None
     train = f'train it first: python -m basicsr.train -opt {recipe}' if recipe else None
     remedy = where_to_get(path) or train or 'correct the path, or write ~'

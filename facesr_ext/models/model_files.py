@@ -157,7 +157,8 @@ class ModelFiles(SRModel):
             'value_range': [0.0, 1.0],
             'degradation': _plain(self.opt.get('degradation') or {}),
             'challenge': _plain(self.opt.get('challenge') or {}),
-            'trained_on': {'name': train_set.get('name'), 'dataroot_gt': train_set.get('dataroot_gt')},
+            'run': self.opt['name'],
+            'trained_on': {key: train_set.get(key) for key in ('name', 'dataroot_gt', 'image_size')},
             'iteration': self.current_iter if current_iter in (-1, BEST) else current_iter,
             **({BEST: self.keeping.record} if current_iter == BEST else {}),
         }

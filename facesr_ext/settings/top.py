@@ -73,6 +73,7 @@ class FaceTestFile(_Ours, TestFile):
 
     __test__ = False
 
+    name: str | None = stock('names results/<name>; default: as the run of the checkpoint')
     network_g: Network | None = stock('the network; default: what the checkpoint says')
 
 

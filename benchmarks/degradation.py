@@ -24,6 +24,7 @@ from basicsr.utils.img_process_util import filter2D
 from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.degradations.second_order import SecondOrderDegradation
 from facesr_ext.faces.drawn.face import ProceduralFaces
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
@@ -75,9 +76,8 @@ def timed(step: Callable[[], Any], device: str) -> float:
 def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:
     """Single steps at full size: BasicSR's and ours, where BasicSR has it."""
     draws, num = Draws(generator), len(gt)
-    spec = build_degradation({'preset': 'realesrgan'}, 4).blur1  # type: ignore[attr-defined]
-    drawn, colour = kernels.draw_kernels(spec, num, draws), torch.zeros(num, dtype=torch.bool)
-    normal, shot = (noise.Noise(torch.full_like(colour, on), colour, torch.full((num,), 0.1)) for on in (True, False))
+    blur = SecondOrderDegradation(4).blur
+    (drawn,), colour, strength = blur.draw(num, draws), torch.zeros(num, dtype=torch.bool), torch.full((num,), 0.1)
     sharpen, codec = USMSharp().to(gt.device), DiffJPEG(differentiable=False).to(gt.device)
     there, grey, quality = drawn.to(gt.device), gt.new_zeros(num), torch.full((num,), 60.0)
     return {
@@ -85,14 +85,14 @@ def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:
         'blur': (lambda: filter2D(gt, there), lambda: ops.blur(gt, drawn)),
         'Gaussian noise': (
             lambda: stock.add_gaussian_noise_pt(gt, gt.new_full((num,), 25.5), gray_noise=grey),
-            lambda: noise.add_noise(gt, normal, draws),
+            lambda: noise.add_noise(gt, ~colour, colour, strength, draws),
         ),
         'shot noise': (
             lambda: stock.add_poisson_noise_pt(gt, gt.new_full((num,), 0.1), gray_noise=grey),
-            lambda: noise.add_noise(gt, shot, draws),
+            lambda: noise.add_noise(gt, colour, colour, strength, draws),
         ),
         'JPEG': (lambda: codec(gt, quality=quality.to(gt, copy=True)), lambda: jpeg.compress(gt, quality, 'diffjpeg')),
-        'draw kernels': (lambda: stock_batch(gt), lambda: [kernels.draw_kernels(spec, num, draws) for _ in range(3)]),
+        'draw kernels': (lambda: stock_batch(gt), lambda: [blur.draw(num, draws) for _ in range(3)]),
     }
 
 

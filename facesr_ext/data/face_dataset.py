@@ -20,6 +20,7 @@ from facesr_ext.faces.drawn.face import ProceduralFaces
 from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks, landmark_flip
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.imaging import to_tensor
+from facesr_ext.settings.datasets import FaceSet, Loader
 
 BUILTIN = 'builtin'
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -83,6 +84,7 @@ class FaceDataset(Dataset[dict[str, Any]]):
         DatasetError: for a missing or empty folder, or a file that cannot be read.
     """
 
+    SETTINGS: type[Loader] = FaceSet
     KEYS = frozenset((
         'dataroot_gt', 'meta_info_file', 'dataroot_parsing', 'parsing_labels', 'landmark_file', 'num_landmark',
         'image_size', 'crop_scale', 'gt_size', 'use_hflip', 'skip_bad_files', 'num_faces', 'seed',

@@ -9,6 +9,7 @@ from facesr_ext.data.face_dataset import BUILTIN, FaceDataset, FaceSample
 from facesr_ext.data.stores import picture_key
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
+from facesr_ext.settings.datasets import Loader, PairedFaceSet
 
 
 @DATASET_REGISTRY.register()
@@ -28,6 +29,7 @@ class PairedFaceDataset(FaceDataset):
         DatasetError: if a GT has no LQ, or the sizes do not fit ``scale``.
     """
 
+    SETTINGS: type[Loader] = PairedFaceSet
     KEYS = (FaceDataset.KEYS | {'dataroot_lq', 'lq_enlarged', 'filename_tmpl'}) - {
         'crop_scale', 'num_faces', 'seed', 'degrade_in_workers',
     }  # fmt: skip

@@ -13,6 +13,7 @@ from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import ProceduralFaces
 from facesr_ext.imaging import to_tensor
+from facesr_ext.settings.datasets import Loader, UnpairedFaceSet
 
 FITS = ('resize', 'exact')
 _LQ_SEED = 1_000_003  # drawn LR faces are of other sets than the HR ones
@@ -40,6 +41,7 @@ class UnpairedFaceDataset(FaceDataset):
         DatasetError: for a missing or empty folder, a file that cannot be read or, with 'exact', of another size.
     """
 
+    SETTINGS: type[Loader] = UnpairedFaceSet
     KEYS = (FaceDataset.KEYS | {'dataroot_lq', 'lq_fit'}) - {
         'dataroot_parsing', 'parsing_labels', 'landmark_file', 'num_landmark', 'degrade_in_workers',
     }  # fmt: skip

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from basicsr.models.realesrnet_model import RealESRNetModel
 from basicsr.utils import DiffJPEG, USMSharp
 from basicsr.utils.img_process_util import filter2D
 
+from benchmarks.common import timed
 from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
@@ -62,15 +62,6 @@ def stock_batch(gt: torch.Tensor) -> dict[str, torch.Tensor]:
     first, second = (torch.tensor(np.stack([kernel() for _ in gt]), dtype=torch.float32) for _ in range(2))
     sinc = torch.tensor(stock.circular_lowpass_kernel(2.0, 21), dtype=torch.float32).repeat(len(gt), 1, 1)
     return {'gt': gt, 'kernel1': first, 'kernel2': second, 'sinc_kernel': sinc}
-
-
-def timed(step: Callable[[], Any], device: str) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    step()
-    if device == 'cuda':
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:

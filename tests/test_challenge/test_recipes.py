@@ -76,7 +76,7 @@ def test_a_network_over_the_budget_is_not_trained(tmp_path: Path, monkeypatch: p
     path = write_options(opt, tmp_path / 'x.yml')
     message = f'network_g has {num:,d} parameters, 1 too many'
     (finding,) = check_file(str(path), 'train')
-    assert finding.level == 'error' and finding.key == 'challenge:max_params' and message in finding.message
+    assert finding.level == 'error' and finding.key == ('challenge', 'max_params') and message in finding.message
     monkeypatch.setattr('facesr_ext.check.examine.check_file', lambda *args: [])
     with pytest.raises(OptionError, match=f'challenge:max_params: {message}'):
         run_pipeline('train', ['-opt', str(path)])

@@ -38,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def main(
-    opt: Path = typer.Option(OPTIONS / 'fsrnet_fast.yml', help='Recipe on built-in faces.'),
+    opt: Path = typer.Option(OPTIONS / 'fsrnet_fast.yml', help='Recipe on drawn faces.'),
     iterations: int = typer.Option(150, min=2, help='Training steps of each.'),
     batch: int = typer.Option(8, min=1, help='Samples a step.'),
     faces: int = typer.Option(64, min=1, help='Drawn faces to train on.'),

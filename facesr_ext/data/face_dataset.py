@@ -16,7 +16,7 @@ from facesr_ext.data.stores import LmdbStore, Store, open_store
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, KeyPath, OptionError
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.faces.drawn.face import DrawnFaces
 from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks, landmark_flip
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.imaging import to_tensor
@@ -103,7 +103,7 @@ class FaceDataset(Dataset[dict[str, Any]]):
                 f'is a number or [low, high] in (0, 1], not {opt["crop_scale"]}', (*self.place, 'crop_scale')
             )
         self.crop_scale = (float(low), float(high))
-        self.builtin: ProceduralFaces | None = None
+        self.builtin: DrawnFaces | None = None
         self.landmarks: dict[str, np.ndarray] | None = None
         self.landmark_store: LmdbStore | None = None
         self.parsing_table: np.ndarray | None = None
@@ -148,11 +148,11 @@ class FaceDataset(Dataset[dict[str, Any]]):
             )
         num = int(self.opt.get('num_faces') or (2000 if self.train else 32))
         seed = int(self.opt.get('seed', 0 if self.train else 1))  # validation sees other faces than training
-        self.builtin = ProceduralFaces(num, seed, round(self.image_size / self.crop_scale[0]))
+        self.builtin = DrawnFaces(num, seed, round(self.image_size / self.crop_scale[0]))
         self.root, self.paths = Path(BUILTIN), [f'{BUILTIN}_{seed}_{i:05d}' for i in range(num)]
         phase = self.opt.get('phase', 'train')
         get_root_logger().info(
-            f'Built-in procedural faces are in use for {self.opt.get("name", phase)}: {num} drawn faces '
+            f'Drawn faces are in use for {self.opt.get("name", phase)}: {num} faces '
             f'(seed {seed}), no photographs. Your own: --force_yml datasets:{phase}:dataroot_gt=DIR'
         )
 

@@ -11,7 +11,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from facesr_ext.data.face_dataset import BUILTIN, FaceDataset
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.faces.drawn.face import DrawnFaces
 from facesr_ext.imaging import to_tensor
 
 FITS = ('resize', 'exact')
@@ -122,7 +122,7 @@ class _DegradedFaces:
     """
 
     def __init__(self, num: int, seed: int, size: int, scale: int) -> None:
-        self.faces = ProceduralFaces(num, seed, size * scale)
+        self.faces = DrawnFaces(num, seed, size * scale)
         self.seed = seed
         self.names = [f'{BUILTIN}_lq_{seed}_{i:05d}' for i in range(num)]
         self.degradation = build_degradation({'preset': 'realesrgan'}, scale)

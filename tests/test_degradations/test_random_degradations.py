@@ -17,7 +17,7 @@ from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.faces.drawn.face import DrawnFaces
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4')
@@ -29,7 +29,7 @@ def _draws(seed: int = 0) -> Draws:
 
 @pytest.fixture(scope='module')
 def faces() -> torch.Tensor:
-    drawn = ProceduralFaces(8, 3, 128)
+    drawn = DrawnFaces(8, 3, 128)
     images = np.stack([drawn[i].image for i in range(8)])
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 

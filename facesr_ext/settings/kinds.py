@@ -1,0 +1,88 @@
+"""Kinds of values that several sections have, and what marks a section as that of a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
+
+PartKind = Literal['network', 'dataset', 'loss', 'metric', 'degradation', 'optimizer', 'scheduler']
+
+
+def option(text: str, default: Any = None, **bounds: Any) -> Any:
+    """An option of ours: its line of text, default and bounds (``ge``, ``gt``, ``le``, ``lt``).
+
+    Args:
+        text (str): What it does, in one line.
+        default (Any): ``...`` where it must be given. Default: None.
+        bounds (Any): For pydantic's ``Field``.
+    """
+    return Field(default, description=text, json_schema_extra={'origin': 'facesr_ext'}, **bounds)
+
+
+def stock(text: str, default: Any = None, **bounds: Any) -> Any:
+    """As `option`, for one that BasicSR reads itself."""
+    return Field(default, description=text, json_schema_extra={'origin': 'BasicSR'}, **bounds)
+
+
+def _whole(value: Any) -> Any:
+    """YAML reads ``1e3`` with a tag as a float: one that is whole counts as a whole number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _gpus(value: Any) -> Any:
+    if value == 'auto' or isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f'must be auto, 0 (the CPU) or a number of GPUs, not {value!r}')
+
+
+def _switch_or_name(value: Any) -> Any:
+    if isinstance(value, (bool, str)):
+        return value
+    raise ValueError(f'must be true, false or a name, not {value!r}')
+
+
+def _shares(value: Any) -> Any:
+    """A number, or low and high."""
+    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in pair)
+    if len(pair) != 2 or not numbers or not 0 < pair[0] <= pair[1] <= 1:
+        raise ValueError(f'must be a number or [low, high] in (0, 1], not {value!r}')
+    return float(pair[0]), float(pair[1])
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Natural = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Gpus = Annotated[
+    int | str,
+    BeforeValidator(_gpus),
+    WithJsonSchema({'anyOf': [{'const': 'auto'}, {'type': 'integer', 'minimum': 0}]}),
+]
+SwitchOrName = Annotated[
+    bool | str, BeforeValidator(_switch_or_name), WithJsonSchema({'anyOf': [{'type': 'boolean'}, {'type': 'string'}]})
+]
+_SHARE = {'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1}
+Shares = Annotated[
+    Any,  # tuple[float, float], once it is read
+    BeforeValidator(_shares),
+    WithJsonSchema({'anyOf': [_SHARE, {'type': 'array', 'items': _SHARE, 'minItems': 2, 'maxItems': 2}]}),
+]
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Marks a section that names a class (``type``) and its arguments: whose they are is for `signatures` to say."""
+
+    kind: PartKind
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), 'x-part': self.kind}
+
+
+Network = Annotated[dict[str, Any], PartOf('network')]
+Loss = Annotated[dict[str, Any], PartOf('loss')]
+MetricPart = Annotated[dict[str, Any], PartOf('metric')]
+DegradationPart = Annotated[dict[str, Any], PartOf('degradation')]

@@ -18,7 +18,7 @@ from torch.utils.data import default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
 from facesr_ext.check.data import quietly
-from facesr_ext.check.examine import Check
+from facesr_ext.check.report import Check
 from facesr_ext.host.entry import read_options
 
 PATIENCE = 4.0
@@ -76,10 +76,9 @@ def measure(check: Check, force_yml: Sequence[str] = (), dry: bool = False) -> M
     Raises:
         FaceSRError: The model or the data refuse the file after all.
     """
-    nets = {key: net for key, net in check.shared.items() if key.startswith('net_') and net is not None}
-    parameters = {key.replace('net_', 'network_'): _count(net) for key, net in nets.items()}
-    size = tuple(check.shared.get('input', ()))
-    macs = count_macs(nets['net_g'], size) if 'net_g' in nets and size else None
+    nets, size = check.known.nets, check.known.input_size
+    parameters = {key: _count(net) for key, net in nets.items()}
+    macs = count_macs(nets['network_g'], size) if 'network_g' in nets and size else None
     batch = int(check.section('datasets', 'train').get('batch_size_per_gpu') or 1)
     step = measure_step(check.file.name, force_yml, batch) if check.train and not dry else None
     return Measurement(parameters, size, macs, batch, check.section('challenge').get('max_params'), step)

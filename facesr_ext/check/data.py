@@ -11,7 +11,7 @@ from typing import Any
 
 from basicsr.utils import logger as basicsr_logger
 
-from facesr_ext.check.examine import Check
+from facesr_ext.check.report import Check
 from facesr_ext.data.face_dataset import BUILTIN
 from facesr_ext.data.image_io import list_images, read_lines
 from facesr_ext.errors import DatasetError, FaceSRError
@@ -87,9 +87,9 @@ def check_samples(check: Check) -> None:
             opt['degradation'] = check.opt.get('degradation')
         try:
             with quietly():
-                check.shared['samples'][phase] = part.target(opt)[0]
+                check.known.samples[phase] = part.target(opt)[0]
         except FaceSRError as err:
-            check.problem(place, err)
+            check.problem(err, place)
         except (TypeError, ValueError) as err:
             check.error((*place, 'type'), f'gives no picture with these options: {err}; correct them')
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_info import ArchInfo, arch_info
-from facesr_ext.check.examine import Check, Part, arguments_of, first_line, parameters_of
+from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.host.source import KeyPath
 from facesr_ext.models.budget import check_budget, count_parameters
@@ -21,6 +22,8 @@ from facesr_ext.models.loss_table import LOSS_TABLE
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
+from facesr_ext.models.tiles import Tiling
+from facesr_ext.settings.train import SRPGGANTrain
 
 
 def check_networks(check: Check) -> None:
@@ -28,15 +31,16 @@ def check_networks(check: Check) -> None:
     for part in check.parts if check.ours else ():
         if part.path[0].startswith('network_') and part.target is not None and check.clean(part.path):
             net = _build(check, part)
-            check.shared[part.path[0].replace('network_', 'net_')] = net
-    net = check.shared.get('net_g')
+            if net is not None:
+                check.known.nets[part.path[0]] = net
+    net = check.known.nets.get('network_g')
     if net is None:
         return
     if check.clean(('challenge',)):
         try:
             check_budget(net, check.section('challenge'))
         except OptionError as err:
-            check.problem(('challenge', 'max_params'), err)
+            check.problem(err)
     if check.train and not count_parameters(net):
         check.error(('network_g', 'type'), f'{type(net).__name__} has no parameters, so there is nothing to train')
 
@@ -49,7 +53,7 @@ def _build(check: Check, part: Part) -> nn.Module | None:
                 net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
             return net.to('meta')
         except FaceSRError as err:
-            check.problem(part.path, err)
+            check.problem(err, part.path)
             return None
         except (TypeError, ValueError, AssertionError, RuntimeError) as err:
             if isinstance(err, RuntimeError) and device == 'meta':
@@ -66,17 +70,17 @@ def check_loss_values(check: Check) -> None:
     for part in check.parts if check.ours else ():
         if part.registry is not LOSS_REGISTRY or part.target is None or not check.clean(part.path):
             continue
-        if any(re.search('vgg|weights|path', name) for name in parameters_of(part.target)):
+        if any(re.search('vgg|weights|path', name) for name in inspect.signature(part.target).parameters):
             continue
         try:
             part.target(**arguments_of(part.section))
         except (TypeError, ValueError, AssertionError, NotImplementedError, FaceSRError) as err:
-            check.problem(part.path, OptionError(f'cannot be built with these options: {first_line(err)}'))
+            check.error(part.path, f'cannot be built with these options: {first_line(err)}')
 
 
 def check_weights(check: Check) -> None:
     """A test of a network with random weights."""
-    key, net = 'pretrain_network_g', check.shared.get('net_g')
+    key, net = 'pretrain_network_g', check.known.nets.get('network_g')
     trained = net is None or any(True for _ in net.parameters())
     if check.train or 'network_g' not in check.opt or not trained or check.section('path').get(key):
         return
@@ -86,23 +90,22 @@ def check_weights(check: Check) -> None:
 
 def check_precision(check: Check) -> None:
     """Precision and memory layout, of our models alone."""
-    if not _is_our_model(check) or not check.clean(('precision',), ('channels_last',), ('num_gpu',)):
+    if not check.our_model or not check.clean(('precision',), ('channels_last',), ('num_gpu',)):
         return
     cuda = check.opt.get('num_gpu') != 0 and torch.cuda.is_available()
     settings = {key: value for key, value in check.opt.items() if key != 'tf32'}  # that one takes effect at once
     try:
         precision = Precision(settings, torch.device('cuda' if cuda else 'cpu'))
-        for label in ('net_g', 'net_d'):
-            if check.shared.get(label) is not None:
-                precision.check(label.replace('net_', 'network_'), check.shared[label])
+        for key, net in check.known.nets.items():
+            precision.check(key, net)
     except FaceSRError as err:
-        check.error(err.key, err.message)
+        check.problem(err)
 
 
 def check_input(check: Check) -> None:
     """Whether each data set and the degradation give what the network takes."""
-    net, scale = check.shared.get('net_g'), check.opt.get('scale')
-    if not _is_our_model(check) or net is None:
+    net, scale = check.known.nets.get('network_g'), check.opt.get('scale')
+    if not check.our_model or net is None:
         return
     if not isinstance(scale, int):
         check.missing_keys((), ('scale',), 'the LR-to-HR factor is needed')
@@ -120,8 +123,8 @@ def check_input(check: Check) -> None:
 
 def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: ArchInfo) -> bool:
     """Whether a set gives an LQ at all; its size and kind are reported."""
-    sample = check.shared['samples'].get(place[1], {})
-    degradation = check.shared.get('degradation')
+    sample = check.known.samples.get(place[1], {})
+    degradation = check.known.degradation
     has_lq = 'lq' in sample or section.get('dataroot_lq') is not None
     if not has_lq and degradation is None:
         message = 'gives no LQ: add a degradation section (such as preset: fsrnet_x8), or take PairedFaceDataset with '
@@ -147,7 +150,7 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
         return
     given = tuple(side // scale for side in size) if info.input == 'small' else size
     factor = scale if info.input == 'small' else 1
-    check.shared.setdefault('input', given)
+    check.known.input_size = check.known.input_size or given
     if any(side % info.sizes.multiple_of for side in given):
         multiple = info.sizes.multiple_of * factor
         remedy = f'take a multiple of {multiple} (or for FSRNet a smaller hg_depth)'
@@ -156,10 +159,21 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
         check.error(place, f'{shown} px do not suit network_g, which takes {info.sizes.fixed * factor} px alone')
 
 
+def check_tiles(check: Check) -> None:
+    """Tiles that the network does not take."""
+    net, tile = check.known.nets.get('network_g'), check.section('val', 'tile')
+    if not check.our_model or net is None or not tile or not check.clean(('val', 'tile')):
+        return
+    try:
+        Tiling(tile['size'], tile['overlap']).check(('val', 'tile'), arch_info(net).sizes.multiple_of)
+    except OptionError as err:
+        check.problem(err)
+
+
 def check_priors(check: Check) -> None:
     """A prior head that nothing teaches, or that has another number of maps than the labels."""
-    net, train = check.shared.get('net_g'), check.section('train')
-    if not _is_our_model(check) or net is None or not check.clean(*(('train', key) for key in LOSS_TABLE)):
+    net, train = check.known.nets.get('network_g'), check.section('train')
+    if not check.our_model or net is None or not check.clean(*(('train', key) for key in LOSS_TABLE)):
         return
     targets = train.get('prior_targets') or {}
     try:
@@ -167,13 +181,13 @@ def check_priors(check: Check) -> None:
         if check.train and check.clean(('datasets', 'train')):
             priors.check_supervised(train, check.section('datasets', 'train'))
     except FaceSRError as err:
-        check.error(err.key, err.message)
+        check.problem(err)
         return
     except (TypeError, ValueError) as err:
         check.error(('train', 'prior_targets'), f'cannot be used: {err}; correct its values')
         return
     for phase, section in check.section('datasets').items():
-        sample = check.shared['samples'].get(phase, {})
+        sample = check.known.samples.get(phase, {})
         given = len(sample.get('landmarks', ()))
         if priors.num_landmark and given and given != priors.num_landmark:
             key = 'num_landmark' if 'num_landmark' in section else 'dataroot_gt'
@@ -184,8 +198,8 @@ def check_priors(check: Check) -> None:
 
 def check_critic(check: Check) -> None:
     """A discriminator that bears neither its losses nor the size of the faces."""
-    net, sample = check.shared.get('net_d'), check.shared['samples'].get('train', {})
-    if not _is_our_model(check) or net is None:
+    net, sample = check.known.nets.get('network_d'), check.known.samples.get('train', {})
+    if not check.our_model or net is None:
         return
     try:
         if check.section('train', 'gradient_penalty_opt'):
@@ -193,14 +207,14 @@ def check_critic(check: Check) -> None:
         if 'gt' in sample and check.clean(('datasets', 'train')):
             refuse_size(net, tuple(sample['gt'].shape[-2:]))
     except OptionError as err:
-        check.error(err.key, err.message)
+        check.problem(err)
 
 
 def check_stages(check: Check) -> None:
     """``train: stages`` of networks that grow."""
-    model, net_g, net_d = check.part('model_type'), check.shared.get('net_g'), check.shared.get('net_d')
-    grows = model is not None and 'stages' in getattr(model.target, 'TRAIN_KEYS', ())
-    if check.train and grows and net_g is not None and net_d is not None:
+    net_g, net_d = check.known.nets.get('network_g'), check.known.nets.get('network_d')
+    grows = check.our_model and issubclass(check.model.SETTINGS, SRPGGANTrain)
+    if check.train and grows and check.clean(('train', 'stages')) and net_g is not None and net_d is not None:
         for place, message in stage_faults(check.section('train'), net_g, net_d):
             check.error(place, message)
 
@@ -208,7 +222,7 @@ def check_stages(check: Check) -> None:
 def check_losses(check: Check) -> None:
     """A training without any loss."""
     train = check.section('train')
-    if check.train and train and _is_our_model(check):
+    if check.train and train and check.our_model:
         misspelled = any(key[:1] == ('train',) and key[1:] and key[1] in LOSS_TABLE for key in check.meant)
         if not misspelled and not any(train.get(key) for key in LOSS_TABLE):
             check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')
@@ -216,20 +230,14 @@ def check_losses(check: Check) -> None:
 
 def check_learning_rates(check: Check) -> None:
     """Learning rates of parts that a network does not have."""
-    for key, section in check.section('train').items() if _is_our_model(check) else ():
-        net = check.shared.get(key.replace('optim_', 'net_')) if key.startswith('optim_') else None
+    for key, section in check.section('train').items() if check.our_model else ():
+        net = check.known.nets.get(key.replace('optim_', 'network_')) if key.startswith('optim_') else None
         if net is None or not isinstance(section, dict) or not check.clean(('train', key)):
             continue
         try:
             parameter_groups(net, 1.0, section.get('lr_scales'))
         except OptionError as err:
-            check.problem(('train', key), err)
-
-
-def _is_our_model(check: Check) -> bool:
-    """A model that reads the sections of ours: one that states its TRAIN_KEYS."""
-    part = check.part('model_type')
-    return part is not None and hasattr(part.target, 'TRAIN_KEYS')
+            check.error(('train', key, *err.key), err.message)
 
 
 CHECKS: tuple[Callable[[Check], None], ...] = (
@@ -238,6 +246,7 @@ CHECKS: tuple[Callable[[Check], None], ...] = (
     check_weights,
     check_precision,
     check_input,
+    check_tiles,
     check_priors,
     check_critic,
     check_stages,

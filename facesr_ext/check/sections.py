@@ -1,247 +1,171 @@
-"""The option check's look at BasicSR's own sections: keys, kinds of values, paths, logging, devices and loaders."""
+"""The option check's look at the sections: what settings/ states of each."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
+from facesr_ext.check.report import Check, strings_of
+from facesr_ext.errors import KeyPath, OptionError, hint
+from facesr_ext.settings import datasets, logger, top, train, val
+from facesr_ext.settings.reading import SECTION, Fault, Section, faults, names_of, read, text_number
 
-from facesr_ext.check.examine import Check, strings_of, suggestion
-from facesr_ext.errors import OptionError
-from facesr_ext.host.parts import leaves, refuse_text_numbers
-from facesr_ext.host.source import KeyPath
-from facesr_ext.host.weights import where_to_get
-from facesr_ext.runs.recipes import recipe_named
-
-KEYS: dict[str, frozenset[str]] = {
-    '': frozenset((
-        'name', 'model_type', 'scale', 'num_gpu', 'manual_seed', 'datasets', 'path', 'train', 'val', 'logger',
-        'dist_params', 'find_unused_parameters', 'degradation', 'precision', 'channels_last', 'compile', 'tf32',
-        'challenge',
-    )),
-    'val': frozenset((
-        'val_freq', 'save_img', 'suffix', 'metrics', 'pbar', 'max_images', 'batch_size', 'tile', 'self_ensemble',
-        'average_last',
-    )),
-    'logger': frozenset((
-        'print_freq', 'save_checkpoint_freq', 'use_tb_logger', 'wandb', 'keep_last', 'keep_best', 'keep_every',
-    )),
-    'challenge': frozenset(('max_params',)),
-}  # fmt: skip
-"""The keys of each section ('' is the top) beside networks and what a model's own code reads."""
-PATH_KEYS = (
-    'resume_state', 'ignore_resume_networks', 'experiments_root', 'results_root', 'models', 'training_states', 'log',
-    'visualization',
-)  # fmt: skip
-REQUIRED = {
-    True: ('name', 'model_type', 'num_gpu', 'datasets', 'path', 'train', 'logger'),
-    False: ('name', 'model_type', 'num_gpu', 'datasets', 'path', 'val'),
-}
-WHOLE, NUMBER, SWITCH, TEXT = 'a whole number', 'a number', 'true or false', 'text'
-SCALARS: dict[str, tuple[str, float]] = {
-    **dict.fromkeys(('scale', 'batch_size_per_gpu', 'image_size', 'gt_size', 'num_faces', 'micro_batch'), (WHOLE, 1)),
-    **dict.fromkeys(('num_prefetch_queue', 'nonfinite_patience', 'num_landmark', 'max_params'), (WHOLE, 1)),
-    'average_last': (WHOLE, 1),
-    **dict.fromkeys(('manual_seed', 'num_worker_per_gpu', 'seed'), (WHOLE, 0)),
-    **dict.fromkeys(('total_iter', 'val_freq', 'print_freq', 'save_checkpoint_freq', 'net_d_iters'), (NUMBER, 1)),
-    **dict.fromkeys(('ema_decay', 'net_d_init_iters', 'grad_clip', 'dataset_enlarge_ratio'), (NUMBER, 0)),
-    'warmup_iter': (NUMBER, -1),
-    **dict.fromkeys(('use_hflip', 'use_rot', 'skip_bad_files', 'lq_enlarged', 'save_img', 'pbar'), (SWITCH, 0)),
-    **dict.fromkeys(('persistent_workers', 'pin_memory', 'use_tb_logger', 'channels_last'), (SWITCH, 0)),
-    'self_ensemble': (SWITCH, 0),
-    **dict.fromkeys(('name', 'model_type', 'suffix', 'filename_tmpl'), (TEXT, 0)),
-}
-"""Kind and least value of the plain options, by their names, which mean the same wherever they stand."""
 _TEXTS = re.compile(
     r'name|type|suffix|project|resume_id|resume_state|meta_info|.*_file|filename_tmpl|(dataroot|pretrain|param_key)_.*'
 )
+"""Options that are text, even where it looks like a number."""
 
 
-def check_text_numbers(check: Check) -> None:
-    """``1e-3`` and Python's ``None``, which YAML reads as text."""
-    for key, value in ((k, v) for top, inner in check.opt.items() for k, v in leaves(top, inner)):
-        path = tuple(key.split(':'))
+def check_texts(check: Check) -> None:
+    """``1e-3`` and Python's ``None``, which YAML reads as text, wherever they stand."""
+    for path, value in _leaves((), check.opt):
         if value == 'None':
-            check.error(path, f'{value} is text to YAML; for no value write ~ (or null)')
-        if isinstance(value, str) and not _TEXTS.fullmatch(path[-1]):
-            try:
-                refuse_text_numbers('', {path[-1]: value})
-            except OptionError as err:
-                check.error(path, err.message)
+            check.error(path, 'None is text to YAML; for no value write ~ (or null)')
+        name = next((part for part in reversed(path) if not part.isdecimal()), '')
+        if isinstance(value, str) and not _TEXTS.fullmatch(name) and (message := text_number(value)):
+            check.error(path, message)
 
 
-def check_scalars(check: Check) -> None:
-    """Plain options of the wrong kind, or too small."""
-    places: list[KeyPath] = [(), ('train',), ('val',), ('logger',), ('challenge',)]
-    places += [('datasets', phase) for phase in check.section('datasets')]
-    for place in places:
-        for key, value in check.section(*place).items():
-            if key in SCALARS and value is not None:
-                kind, least = SCALARS[key]
-                if not _is(kind, value):
-                    check.error((*place, key), f'must be {kind}, not {value!r}')
-                elif kind in (WHOLE, NUMBER) and value < least:
-                    check.error((*place, key), f'must be at least {least:g}, not {value!r}')
+def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value inside a section, with its key; entries of a list are '0', '1', ..."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves((*path, str(key)), inner)
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from _leaves((*path, str(number)), inner)
+    else:
+        yield path, value
 
 
-def _is(kind: str, value: Any) -> bool:
-    if kind == SWITCH:
-        return isinstance(value, bool)
-    if kind == TEXT:
-        return isinstance(value, str)
-    return isinstance(value, int if kind == WHOLE else (int, float)) and not isinstance(value, bool)
+def check_top(check: Check) -> None:
+    """The top of the file."""
+    model = _file_model(check)
+    allowed = {key for key in check.opt if key.startswith('network_')} - set(names_of(model))
+    if not check.our_model:
+        allowed |= strings_of(check.model) - set(names_of(model))
+    given = {key: value for key, value in check.opt.items() if key not in allowed}
+    reason = str(check.opt['model_type']) if check.our_model else 'BasicSR'
+    found = faults(model, given, (), reason)
+    ours = names_of(top.FaceTrainFile) if check.model is not None else ()
+    own = [fault for fault in found if fault.kind == 'unknown' and fault.key[0] in ours]
+    for fault in own:
+        check.error(fault.key, f'{check.opt.get("model_type")} does not read it; FaceSRModel does')
+    check.take([fault for fault in found if fault not in own], near_only=check.model is None)
+    if check.our_model:
+        for key in sorted(allowed):
+            check.warning((key,), f'{check.opt["model_type"]} has no such network, nothing reads it; remove it')
 
 
-def check_keys(check: Check) -> None:
-    """Sections and keys that are missing, or that nothing reads."""
-    model = check.part('model_type')
-    target = model.target if model else None
-    read = strings_of(target) | {key for key in check.opt if key.startswith('network_')}
-    if target is not None:
-        check.unknown_keys((), KEYS[''] | read | {'network_g'})
-        check.unknown_keys(('val',), KEYS['val'] | strings_of(target))
-    for section in ('logger', 'challenge'):
-        check.unknown_keys((section,), KEYS[section])
-    reason = f'BasicSR cannot {"train" if check.train else "test"} without it'
-    required = REQUIRED[check.train] + (('network_g',) if hasattr(target, 'TRAIN_KEYS') else ())
-    check.missing_keys((), required, reason)
-    for path in _section_places(check):
-        value = check.file.get(path)
-        if not isinstance(value, dict) and (value is not None or path[:2] == ('val', 'metrics') and path[2:]):
-            check.error(path, f'must be a section (indented key: value lines), not {value!r}')
-    if check.train and isinstance(check.opt.get('logger'), dict):
-        check.missing_keys(('logger',), ('print_freq', 'save_checkpoint_freq', 'use_tb_logger'), 'BasicSR reads it')
-    if check.train and check.section('val').get('average_last') is not None:
-        message = 'is for tests, which read checkpoints; training has the averaged weights of ema_decay: remove it'
-        check.error(('val', 'average_last'), message)
+def _file_model(check: Check) -> type[Section]:
+    """What the top of the file may have."""
+    if not check.our_model:
+        return top.TrainFile if check.train else top.TestFile
+    if not check.train:
+        return top.FaceTestFile
+    return top.FaceGANTrainFile if issubclass(check.model.SETTINGS, train.GANTrain) else top.FaceTrainFile
+
+
+def check_sections(check: Check) -> None:
+    """``train:``, ``val:`` and ``logger:``."""
+    if check.train and check.section('train'):
+        _check_train(check)
     if isinstance(check.opt.get('val'), dict):
-        wanted = ('save_img', 'val_freq') if check.train else ('save_img',)
-        check.missing_keys(('val',), wanted, 'BasicSR reads it')
+        given = _without(check.section('val'), set() if check.our_model else strings_of(check.model))
+        check.take(faults(val.TrainVal if check.train else val.Val, given, ('val',)), check.model is None)
+    if check.train and isinstance(check.opt.get('logger'), dict):
+        check.take(faults(logger.Logger, check.section('logger'), ('logger',)))
+        _check_best(check)
 
 
-def _section_places(check: Check) -> list[KeyPath]:
-    """Everything that has keys of its own."""
-    named = ('datasets', 'path', 'train', 'val', 'logger', 'degradation', 'challenge')
-    places: list[KeyPath] = [(key,) for key in check.opt if key in named or key.startswith('network_')]
-    inner = re.compile(r'.*_opt|optim_.*|scheduler|prior_targets')
+def _without(section: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """A section without the keys that somebody else's model may read, as far as we do not state them ourselves."""
+    return {key: value for key, value in section.items() if key not in names - set(names_of(val.TrainVal))}
+
+
+def _check_train(check: Check) -> None:
+    section, place = check.section('train'), ('train',)
+    if check.our_model:
+        check.take(faults(check.model.SETTINGS, section, place, check.opt['model_type']))
+    elif check.model is not None:
+        known = strings_of(check.model) | {'total_iter', 'warmup_iter'}
+        check.take(_unknown(section, known, place))
+        check.take(fault for fault in faults(train.GANTrain, section, place) if fault.kind == 'value')
+
+
+def _unknown(section: dict[str, Any], known: set[str], place: KeyPath) -> Iterator[Fault]:
+    """Keys that are not among those of somebody else's class."""
+    for key in section:
+        if key not in known:
+            near = hint(key, known)
+            meant = near.removeprefix('did you mean ').removesuffix('?') if near.startswith('did') else None
+            yield Fault((*place, key), f'unknown key, nothing reads it; {near}', 'unknown', meant)
+
+
+def _check_best(check: Check) -> None:
+    """``keep_best`` and the metrics that it can go by."""
+    if not check.our_model or not check.clean(('logger',), ('val',), ('datasets',)):
+        return
+    has_set = any(phase.startswith('val') for phase in check.section('datasets'))
+    try:
+        read(logger.Logger, check.section('logger')).best_metric(check.section('val', 'metrics'), has_set)
+    except OptionError as err:
+        check.problem(err)
+
+
+def check_inner_sections(check: Check) -> None:
+    """What must be a section, in files whose models we do not know."""
+    inner = re.compile(r'.*_opt|optim_.*|scheduler')
+    places: list[KeyPath] = [(key,) for key in check.opt if key.startswith('network_')]
     places += [('train', key) for key in check.section('train') if inner.fullmatch(key)]
-    places += [('datasets', phase) for phase in check.section('datasets')]
-    places += [('val', 'metrics', key) for key in check.section('val', 'metrics')]
-    return [*places, ('logger', 'wandb'), ('val', 'metrics')]
+    for path in places:
+        value = check.file.get(path)
+        if value is not None and not isinstance(value, dict):
+            check.error(path, f'{SECTION}, not {value!r}')
 
 
-def check_path(check: Check) -> None:
-    """Keys of ``path:``, of each of which BasicSR makes a folder unless it knows it, and the files that they name."""
-    networks = {key for key in check.opt if key.startswith('network_')} | {path[-1] for path in check.meant}
-    known = {*PATH_KEYS, *(f'pretrain_{n}' for n in networks)}
-    known |= {f'{what}_{n.removeprefix("network_")}' for n in networks for what in ('strict_load', 'param_key')}
-    for key, value in check.section('path').items():
-        if key.startswith('strict_load_') and not isinstance(value, bool):
-            check.error(('path', key), f'must be true or false, not {value!r}')
-        if key in known or value is None:
-            continue
-        if re.match('(pretrain_network|strict_load|param_key)_', key):
-            label = key.rpartition('_')[2]
-            check.warning(('path', key), f'is for a network_{label}, which the file does not have; remove one of them')
+def check_datasets(check: Check) -> None:
+    """Sets that the run does not know or lacks, and what their sections say."""
+    sets, allowed = check.section('datasets'), ('train', 'val') if check.train else ('test', 'val')
+    for phase, section in sets.items():
+        place = ('datasets', phase)
+        if phase.partition('_')[0] not in allowed:
+            wrong_command = phase == 'train' or phase.startswith('test')
+            remedy = 'use facesr train' if phase == 'train' else 'use facesr test' if wrong_command else 'rename it'
+            names = ' and '.join('train' if name == 'train' else f'{name}, {name}_1 ...' for name in allowed)
+            check.error(place, f'is no set of this run, which has {names}; {remedy}')
+        elif not isinstance(section, dict):
+            check.error(place, 'is empty; a data set needs a name, a type and its options')
         else:
-            hint = suggestion(key, known)
-            check.error(('path', key), f'unknown key, of which BasicSR would make a folder {value!r}; {hint}')
-    resumed = check.auto_resume and _has_states(check)
-    for key, value in check.section('path').items():
-        if value is None or not (key == 'resume_state' or key.startswith('pretrain_network_')):
-            continue
-        if not isinstance(value, str):
-            check.error(('path', key), f'must be the path of a file, not {value!r}')
-        elif key == 'resume_state' or not (resumed or check.section('path').get('resume_state')):
-            _check_weights(check, key, value)
+            _check_set(check, place, section)
+    if check.train and 'train' not in sets and sets:
+        check.error(('datasets',), 'has no set called train')
 
 
-def _has_states(check: Check) -> bool:
-    return any(Path('experiments', str(check.opt.get('name')), 'training_states').glob('*.state'))
-
-
-def _check_weights(check: Check, key: str, value: str) -> None:
-    path = Path(value).expanduser()
-    if path.is_file():
-        return
-    run = re.search(r'experiments[/\\]([^/\\]+)[/\\]', value)
-    recipe = recipe_named(run.group(1), Path(check.file.name).parent) if run else None
-    train = f'train it first: python -m basicsr.train -opt {recipe}' if recipe else None
-    remedy = where_to_get(path) or train or 'correct the path, or write ~'
-    check.error(('path', key), f'there is no file {path} (looked for from {Path.cwd()}); {remedy}')
-
-
-def check_logging(check: Check) -> None:
-    """TensorBoard and Weights & Biases that are asked for but not installed."""
-    logger = check.section('logger')
-    if not check.train or 'debug' in str(check.opt.get('name')):
-        return
-    if logger.get('use_tb_logger') is True and importlib.util.find_spec('tensorboard') is None:
-        check.error(
-            ('logger', 'use_tb_logger'), 'tensorboard is not installed; pip install tensorboard, or set it to false'
-        )
-    if check.section('logger', 'wandb').get('project') is not None:
-        if logger.get('use_tb_logger') is False:
-            check.error(('logger', 'wandb', 'project'), 'Weights & Biases needs use_tb_logger: true as well')
-        elif importlib.util.find_spec('wandb') is None:
-            check.error(('logger', 'wandb', 'project'), 'wandb is not installed; pip install wandb, or write ~')
-
-
-def check_devices(check: Check) -> None:
-    """More GPUs than there are, or several without a launcher."""
-    asked, there = check.opt.get('num_gpu'), torch.cuda.device_count()
-    if asked is None:
-        return
-    if asked != 'auto' and (not isinstance(asked, int) or isinstance(asked, bool) or asked < 0):
-        check.error(('num_gpu',), f'must be auto, 0 (the CPU) or a number of GPUs, not {asked!r}')
-        return
-    num = there if asked == 'auto' else asked
-    single = check.launcher == 'none'
-    if num > there and (single or not there):
-        check.error(('num_gpu',), f'asks for {num} GPU(s), but there are {there}; write auto, or 0 for the CPU')
-    elif num > 1 and single and check.train:
-        report = check.warning if asked == 'auto' else check.error
-        report(('num_gpu',), f'{num} GPUs without a launcher are slow (DataParallel); {_torchrun(check, num)}')
-
-
-def _torchrun(check: Check, num: int) -> str:
-    line = f'torchrun --nproc_per_node={num} -m basicsr.train -opt {check.file.name} --launcher pytorch'
-    return f'start with: {line}   (or num_gpu: 1)'
-
-
-def check_loaders(check: Check) -> None:
-    """Settings of the data loaders that crash or hang."""
-    for phase, section in check.section('datasets').items():
-        if not isinstance(section, dict):
-            continue
-        place, mode = ('datasets', phase), section.get('prefetch_mode')
-        if section.get('persistent_workers') is True:
-            if phase != 'train':
-                check.error((*place, 'persistent_workers'), 'only the training set has workers; remove it here')
-            elif section.get('num_worker_per_gpu') == 0:
-                check.error((*place, 'persistent_workers'), 'needs num_worker_per_gpu above 0; remove it, or set that')
-            elif mode == 'cpu':
-                message = 'prefetch_mode: cpu and persistent_workers: true hang BasicSR together; remove this one'
-                check.error((*place, 'prefetch_mode'), message)
-        if mode not in (None, 'cpu', 'cuda'):
-            check.error((*place, 'prefetch_mode'), f'is cpu, cuda or ~, not {mode!r}')
-        if mode == 'cuda' and phase == 'train':
-            if not torch.cuda.is_available():
-                check.error((*place, 'prefetch_mode'), 'cuda needs a GPU, and there is none; write ~ or cpu')
-            elif section.get('pin_memory') is not True:
-                check.error((*place, 'prefetch_mode'), 'cuda needs pin_memory: true beside it')
+def _check_set(check: Check, place: KeyPath, section: dict[str, Any]) -> None:
+    part = check.part(*place)
+    target = part.target if part is not None else None
+    settings = getattr(target, 'SETTINGS', None)
+    if settings is not None:
+        check.take(faults(settings, section, place, target.__name__))  # type: ignore[union-attr]
+    else:
+        known = strings_of(target) | set(names_of(datasets.Loader)) | {'type'}
+        given = {key: value for key, value in section.items() if key in names_of(datasets.Loader)}
+        found = faults(datasets.Loader, given, place, 'BasicSR')
+        if target is not None:
+            for fault in _unknown(section, known, place):
+                if fault.meant:
+                    found.append(fault)
+        check.take(found, near_only=True)
+    if place[-1] == 'train':
+        check.missing_keys(place, ('batch_size_per_gpu', 'num_worker_per_gpu'), 'BasicSR reads it')
 
 
 CHECKS: tuple[Callable[[Check], None], ...] = (
-    check_text_numbers,
-    check_scalars,
-    check_keys,
-    check_path,
-    check_logging,
-    check_devices,
-    check_loaders,
+    check_texts,
+    check_top,
+    check_inner_sections,
+    check_sections,
+    check_datasets,
 )

@@ -27,7 +27,7 @@ def add_command(app: typer.Typer) -> None:
 
 
 def _parts(kind: str) -> list[str]:
-    from facesr_ext.check.parts import PART_REGISTRIES
+    from facesr_ext.host.registry import PART_REGISTRIES
 
     objects = {name: target for name, target in PART_REGISTRIES[kind]}  # noqa: C416 - keys() would mislead dict()
     plain = {name.removesuffix('_basicsr'): objects[name] for name in sorted(objects, reverse=True)}  # ours win

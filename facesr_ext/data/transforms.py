@@ -1,4 +1,4 @@
-"""What a data set does to a face before it becomes tensors: functions of the sample and, where they draw, a generator."""
+"""What a data set does to a face before it becomes tensors: functions of the sample and, to draw, a generator."""
 
 from __future__ import annotations
 

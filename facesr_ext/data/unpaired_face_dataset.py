@@ -83,8 +83,8 @@ class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
             return image
         if self.settings.lq_fit == 'exact':
             raise DatasetError(
-                f'{self.lq_source.path(index)} is {width}x{height} px, expected {size}x{size} px; set lq_fit: resize to '
-                'have such images resized'
+                f'{self.lq_source.path(index)} is {width}x{height} px, expected {size}x{size} px; set lq_fit: '
+                'resize to have such images resized'
             )
         side = min(height, width)
         y, x = (height - side) // 2, (width - side) // 2

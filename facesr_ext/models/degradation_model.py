@@ -18,6 +18,7 @@ from facesr_ext.models.batch import Batch
 from facesr_ext.models.degradation_validation import DegradationValidation
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.face_sr_model import Losses
+from facesr_ext.settings.train import DegradationTrain, Train
 
 
 @MODEL_REGISTRY.register()
@@ -38,6 +39,7 @@ class DegradationModel(FaceGANModel):
     """
 
     TRAIN_KEYS = FaceGANModel.TRAIN_KEYS | {'diversity_opt'}
+    SETTINGS: type[Train] = DegradationTrain
     VALIDATION = DegradationValidation  # type: ignore[assignment]
 
     def __init__(self, opt: dict[str, Any]) -> None:

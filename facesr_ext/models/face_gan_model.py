@@ -14,6 +14,7 @@ from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, Relativistic
 from facesr_ext.models.batch import Batch
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel, Losses
+from facesr_ext.settings.train import GANTrain, Train
 
 
 @MODEL_REGISTRY.register()
@@ -33,6 +34,7 @@ class FaceGANModel(FaceSRModel):
     """
 
     LOG_PREFIX = 'l_g_'
+    SETTINGS: type[Train] = GANTrain
     TRAIN_KEYS = FaceSRModel.TRAIN_KEYS | {
         'gan_opt', 'gradient_penalty_opt', 'optim_d', 'net_d_iters', 'net_d_init_iters',
     }  # fmt: skip

@@ -37,6 +37,7 @@ from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.models.validation import Validation
 from facesr_ext.runs.keeping import Keeping
+from facesr_ext.settings.train import Train
 
 Losses = dict[str, torch.Tensor]
 
@@ -62,6 +63,7 @@ class FaceSRModel(ModelFiles):
     """
 
     LOG_PREFIX = 'l_'
+    SETTINGS: type[Train] = Train
     VALIDATION: type[Validation] = Validation
     TRAIN_KEYS = frozenset((
         *LOSS_TABLE, 'ema_decay', 'optim_g', 'scheduler', 'total_iter', 'warmup_iter', 'micro_batch', 'grad_clip',

@@ -16,6 +16,7 @@ from facesr_ext.models.batch import Batch
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.growth import Stage, read_stages, stage_at
 from facesr_ext.models.loss_table import build_losses
+from facesr_ext.settings.train import SRPGGANTrain, Train
 
 
 @MODEL_REGISTRY.register()
@@ -36,6 +37,7 @@ class SRPGGANModel(FaceGANModel):
         OptionError: for options that do not fit.
     """
 
+    SETTINGS: type[Train] = SRPGGANTrain
     TRAIN_KEYS = FaceGANModel.TRAIN_KEYS | {'stages'}
 
     def __init__(self, opt: dict[str, Any]) -> None:

@@ -18,8 +18,8 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_info import ArchInfo, Sizes
-from facesr_ext.check import examine
 from facesr_ext.check.examine import check_file
+from facesr_ext.check.report import registered
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import write_image, write_mask
 from facesr_ext.errors import OptionError, key_text
@@ -95,15 +95,16 @@ BAD = [
     Bad('type misspelled', '  type: FSRNet\n', '  typ: FSRNet\n', 'network_g:typ', 'did you mean type?'),
     # values
     Bad('text number', 'lr: !!float 2e-4', 'lr: 2e-4', 'train:optim_g:lr', 'is text to YAML, not a number'),
-    Bad('text number in a list', 'betas: [0.9, 0.99]', 'betas: [9e-1, 0.99]', 'train:optim_g:betas', 'is text to YAML'),
+    Bad('text number in a list', 'betas: [0.9, 0.99]', 'betas: [9e-1, 0.99]', 'train:optim_g:betas:0',
+        'is text to YAML'),
     Bad('None', 'dataroot_parsing: ~', 'dataroot_parsing: None', 'datasets:train:dataroot_parsing', 'write ~'),
     Bad('str for an int', 'num_parsing: 11', 'num_parsing: eleven', 'network_g:num_parsing', "not 'eleven'"),
     Bad('number for a switch', 'use_hflip: true', 'use_hflip: 1', 'datasets:train:use_hflip', 'must be true or false'),
     Bad('negative', 'batch_size_per_gpu: 14', 'batch_size_per_gpu: 0', 'datasets:train:batch_size_per_gpu',
         'must be at least 1'),
-    Bad('value refused by the class', 'norm: bn', 'norm: gn', 'network_g:type', 'norm is one of bn, none',
-        at='type: FSRNet'),
-    Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', "'fp64' is unknown"),
+    Bad('value that is none of a few', 'norm: bn', 'norm: gn', 'network_g:norm', 'must be one of bn, none'),
+    Bad('value refused by the class', 'hg_num: 2', 'hg_num: 0', 'network_g', 'at least 1', at='network_g:\n'),
+    Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', 'must be one of fp32, bf16, fp16'),
     Bad('value refused by the optimiser', 'betas: [0.9, 0.99]', 'betas: [0.9, 1.5]', 'train:optim_g', 'Invalid beta',
         at='  optim_g:'),
     Bad('value refused by the scheduler', 'restart_weights: [1]', 'restart_weights: 1', 'train:scheduler', 'len()',
@@ -114,15 +115,56 @@ BAD = [
     Bad('metric without options', 'psnr_y: {type: psnr_y, crop_border: 0}', 'psnr_y: ~', 'val:metrics:psnr_y',
         'must be a section', at='psnr_y: ~'),
     Bad('strict as text', 'strict_load_g: true', 'strict_load_g: yess', 'path:strict_load_g', 'must be true or false'),
-    Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:type',
-        'gives no picture', at='    type: FaceDataset'),
+    Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:crop_scale',
+        'must be a number or [low, high]'),
     Bad('lr of no part', '{reconstruct: 0.1}', '{tail: 0.1}', 'train:optim_g:lr_scales:tail',
         "SRCNN has no part 'tail' to train; its parts are extract, map, reconstruct", file='srcnn.yml', at='tail'),
-    Bad('lr factor', '{reconstruct: 0.1}', '{reconstruct: true}', 'train:optim_g:lr_scales:reconstruct', 'a factor is 0 or more',
-        file='srcnn.yml', at='reconstruct: true'),
-    Bad('scale that the network has not', '  scale: 4\n  num_in_ch', '  scale: 3\n  num_in_ch', 'network_g:type',
-        'SRResNet: scale is one of 2, 4, 8, not 3', file='srresnet.yml', at='type: SRResNet'),
+    Bad('lr factor', '{reconstruct: 0.1}', '{reconstruct: true}', 'train:optim_g:lr_scales:reconstruct',
+        'must be a number', file='srcnn.yml', at='reconstruct: true'),
+    Bad('scale that the network has not', '  scale: 4\n  num_in_ch', '  scale: 3\n  num_in_ch', 'network_g:scale',
+        'must be one of 2, 4, 8, not 3', file='srresnet.yml', at='  scale: 3'),
     Bad('negative lr', 'lr: !!float 2e-4', 'lr: -0.1', 'train:optim_g:lr', 'above 0'),
+    Bad('no images', '  save_img: false', '  save_img: false\n  max_images: 0', 'val:max_images', 'must be at least 1',
+        at='max_images: 0'),
+    Bad('batch as text', '  save_img: false', '  save_img: false\n  batch_size: all', 'val:batch_size',
+        'must be a whole number', at='batch_size: all'),
+    Bad('tile without overlap', '  save_img: false', '  save_img: false\n  tile: {size: 64}', 'val:tile:overlap',
+        'is missing', at='tile: {size'),
+    Bad('tile that overlaps itself', '  save_img: false', '  save_img: false\n  tile: {size: 64, overlap: 64}',
+        'val:tile:overlap', 'must be below size 64', at='tile: {size'),
+    Bad('tile and network', '  save_img: false', '  save_img: false\n  tile: {size: 60, overlap: 8}', 'val:tile:size',
+        'must be a multiple of 32', at='tile: {size'),
+    Bad('no checkpoint stays', '  print_freq: 100', '  print_freq: 100\n  keep_last: 0', 'logger:keep_last',
+        'must be at least 1', at='keep_last: 0'),
+    Bad('keep_every alone', '  print_freq: 100', '  print_freq: 100\n  keep_every: 5', 'logger:keep_every',
+        'needs keep_last', at='keep_every: 5'),
+    Bad('best by no metric', '  print_freq: 100', '  print_freq: 100\n  keep_best: psnr_z', 'logger:keep_best',
+        'did you mean psnr_y?', at='keep_best: psnr_z'),
+    Bad('negative timeout', 'use_hflip: true', 'use_hflip: true\n    timeout: -1', 'datasets:train:timeout',
+        'must be at least 0', at='timeout: -1'),
+    Bad('tf32 as a number', 'scale: 8', 'scale: 8\ntf32: 1', 'tf32', 'must be true or false', at='tf32: 1'),
+    Bad('direction of a metric', '{type: psnr_y,', '{type: psnr_y, better: highest,', 'val:metrics:psnr_y:better',
+        'must be higher or lower', at='better: highest'),
+    Bad('range with a text', '  preset: ai6126_2024', '  preset: ai6126_2024\n  noise_range: [1, a]',
+        'degradation:noise_range:1', 'must be a number', at='noise_range: [1', file='challenge/entry_2024.yml'),
+    Bad('range as a word', '  preset: ai6126_2024', '  preset: ai6126_2024\n  jpeg_range: low',
+        'degradation:jpeg_range', 'must be a list', at='jpeg_range: low', file='challenge/entry_2024.yml'),
+    # keys of other sections
+    Bad('clipping at the top', 'scale: 8', 'scale: 8\ngrad_clip: 1.0', 'grad_clip', 'it belongs below train:',
+        at='grad_clip'),
+    Bad('micro_batch at the top', 'scale: 8', 'scale: 8\nmicro_batch: 2', 'micro_batch', 'nothing reads it',
+        at='micro_batch: 2'),
+    Bad('decay at the top', 'scale: 8', 'scale: 8\nema_decay: 0.99', 'ema_decay', 'it belongs below train:',
+        at='ema_decay'),
+    Bad('patience at the top', 'scale: 8', 'scale: 8\nnonfinite_patience: 3', 'nonfinite_patience', 'below train:',
+        at='nonfinite_patience'),
+    Bad('loss at the top', 'scale: 8', 'scale: 8\npixel_opt: {type: L1Loss}', 'pixel_opt', 'it belongs below train:',
+        at='pixel_opt: {'),
+    Bad('name that code uses', 'scale: 8', 'scale: 8\ngt: 5', 'gt', 'unknown key, nothing reads it', at='gt: 5'),
+    Bad('clipping in val', '  save_img: false', '  save_img: false\n  grad_clip: 1.0', 'val:grad_clip',
+        'it belongs below train:', at='grad_clip'),
+    Bad('optimiser in val', '  save_img: false', '  save_img: false\n  optim_g: {type: Adam}', 'val:optim_g',
+        'it belongs below train:', at='optim_g: {type: Adam}'),
     # sections
     Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n'
         '  wandb:\n    project: ~\n    resume_id: ~\n', '\n', 'logger', 'is missing', at='# FSRGAN 8x'),
@@ -199,9 +241,9 @@ BAD = [
     Bad('restart weights', 'restart_weights: [1]', 'restart_weights: [1, 1]', 'train:scheduler:restart_weights',
         '2 value(s) for 1 period(s)'),
     # stages
-    Bad('stage key', 'iters: 60000', 'itres: 60000', 'train:stages:1:itres', 'an entry has size, iters',
+    Bad('stage key', 'iters: 60000', 'itres: 60000', 'train:stages:1:itres', 'did you mean iters?',
         file='srpggan_x4.yml'),
-    Bad('stage without end', 'iters: 40000', 'iters: ~', 'train:stages:0:iters', 'must be a whole number',
+    Bad('stage without end', 'iters: 40000', 'iters: ~', 'train:stages:0:iters', 'is missing',
         file='srpggan_x4.yml'),
     Bad('fade of the first stage', 'iters: 40000', 'iters: 40000, fade: 0.5', 'train:stages:0:fade',
         'has none before it', file='srpggan_x4.yml'),
@@ -312,8 +354,27 @@ def test_basicsrs_networks_under_our_model(network: str, place: Path) -> None:
     assert check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', forced) == []
 
 
-def test_there_are_many_kinds() -> None:
-    assert len({bad.kind for bad in BAD}) == len(BAD) >= 30
+def test_kinds_have_names_of_their_own() -> None:
+    assert len({bad.kind for bad in BAD}) == len(BAD)
+
+
+@pytest.mark.parametrize(
+    ('forced', 'key'),
+    [('compile=yes please', 'compile'), ('network_g:fold=3', 'network_g:fold'), ('network_g:skip=x', 'network_g:skip')],
+)
+def test_findings_are_at_the_key_that_they_are_about(forced: str, key: str, place: Path) -> None:
+    (found,) = check_file(str(OPTIONS / 'quickstart.yml'), 'train', [forced])
+    assert key_text(found.key) == key and found.where == '--force_yml'
+
+
+@pytest.mark.parametrize('folder', ['name', 'num_faces', 'scale'])
+def test_words_of_a_message_are_no_keys(folder: str, place: Path) -> None:
+    """A broken image in a folder that is called as an option."""
+    (place / folder).mkdir()
+    (place / folder / 'x.png').write_bytes(b'no image')
+    forced = [f'datasets:train:dataroot_gt={folder}', 'network_g:prior=false', 'train:parsing_opt=~']
+    found = check_file(str(OPTIONS / 'quickstart.yml'), 'train', forced)
+    assert [key_text(f.key) for f in found] == ['datasets:train']
 
 
 def test_all_faults_at_once_with_status_2_and_no_traceback(run_python: RunPython, place: Path) -> None:
@@ -592,8 +653,8 @@ def test_registries_are_read_in_silence(capsys: pytest.CaptureFixture[str]) -> N
     """Registry.get prints where it takes BasicSR's class for a plain name."""
     from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
-    assert examine.registered(MODEL_REGISTRY, 'RealESRGANModel') is not None
-    assert examine.registered(ARCH_REGISTRY, 'Nothing') is None
+    assert registered(MODEL_REGISTRY, 'RealESRGANModel') is not None
+    assert registered(ARCH_REGISTRY, 'Nothing') is None
     assert capsys.readouterr().out == ''
 
 

@@ -95,7 +95,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
         height, width = image.shape[:2]
         if min(height, width) < size:
             raise DatasetError(
-                f'{size} is larger than the image {path} of {width}x{height} px', (*self.place, 'gt_size')
+                f'{size} is larger than a picture of {width}x{height} px, {path}', (*self.place, 'gt_size')
             )
         if size % ratio and (height, width) != (size, size):
             raise OptionError(f'{size} is not a multiple of the scale {ratio}', (*self.place, 'gt_size'))

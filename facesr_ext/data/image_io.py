@@ -82,7 +82,7 @@ def _tell_passed_over(root: Path, others: Counter[str]) -> None:
     if logger.disabled or place in _told:
         return
     _told.add(place)
-    kinds = ', '.join(f'{kind} {num}' for kind, num in others.most_common())
+    kinds = ', '.join(f'{kind} {num}' for kind, num in sorted(others.items(), key=lambda item: (-item[1], item[0])))
     logger.warning(f'{root}: {sum(others.values())} files passed over, which are no images ({kinds})')
 
 

@@ -25,7 +25,7 @@ from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.degradations.second_order import SecondOrderDegradation
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.faces.drawn.face import DrawnFaces
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
@@ -101,7 +101,7 @@ def main() -> None:
         parser.add_argument(name, type=int, default=default)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
-    drawn = ProceduralFaces(args.batch, 0, args.size)
+    drawn = DrawnFaces(args.batch, 0, args.size)
     images = np.stack([drawn[i].image for i in range(args.batch)])
     gt = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous().to(args.device)
     generator = torch.Generator(args.device).manual_seed(0)

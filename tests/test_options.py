@@ -109,7 +109,7 @@ def test_trains_on_a_gpu_and_tests_there_as_on_a_cpu(
 
 @pytest.mark.parametrize('path', TRAIN_FILES + TEST_FILES, ids=lambda p: f'{p.parent.name}-{p.stem}')
 def test_runs_as_it_is_on_a_fresh_machine(path: Path) -> None:
-    """Built-in faces in every set, no weights but its own run's, every named part registered, ASCII.
+    """Drawn faces in every set, no weights but its own run's, every named part registered, ASCII.
 
     One exception: what makes the LQ may be the network of another recipe's run, which the first lines then name.
     A test of a network that others have published says where to get it.

@@ -1,4 +1,4 @@
-"""``facesr sample``: writes built-in faces with their labels, in the layout that ``FaceDataset`` reads."""
+"""``facesr sample``: writes drawn faces with their labels, in the layout that ``FaceDataset`` reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def main(
     seed: int = typer.Option(0, min=0, help='Which faces: the same seed gives the same ones.'),
     size: int = typer.Option(256, min=32, help='Height and width, pixels.'),
 ) -> None:
-    """Write built-in faces with parsing masks (CelebAMask-HQ classes) and 68 landmarks."""
+    """Write drawn faces with parsing masks (CelebAMask-HQ classes) and 68 landmarks."""
     from facesr_ext.inference.sampler import write_sample
 
     write_sample(folder, num, seed, size)

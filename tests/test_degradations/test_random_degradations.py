@@ -18,7 +18,7 @@ from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise
 from facesr_ext.errors import DatasetError
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.faces.drawn.face import DrawnFaces
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4')
@@ -34,7 +34,7 @@ def _blur(sigma: tuple[float, float] = (0.2, 3.0)) -> Blur:
 
 @pytest.fixture(scope='module')
 def faces() -> torch.Tensor:
-    drawn = ProceduralFaces(8, 3, 128)
+    drawn = DrawnFaces(8, 3, 128)
     images = np.stack([drawn[i].image for i in range(8)])
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 

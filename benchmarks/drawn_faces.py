@@ -1,6 +1,6 @@
 """Drawn faces against photographs: do they compress, blur and vary alike? And how many are drawn a minute?
 
-    python -m benchmarks.procedural_faces FOLDER [--num 300] [--size 128] [--seed 1]
+    python -m benchmarks.drawn_faces FOLDER [--num 300] [--size 128] [--seed 1]
 
 Images of the folder are reduced to the size by area averaging, which takes most of their own JPEG artefacts away;
 non-square ones are cut to their middle. Each statistic is computed for every image. Printed are the medians of both,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+import facesr_ext
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ def main(
     local_rank: int = typer.Option(0, '--local-rank', '--local_rank', hidden=True),
 ) -> None:
     """Check an option file as a run does, without running it, and measure one step."""
-    import facesr_ext
-
     file, forced = _arguments(opt, words or [], force_yml)
     facesr_ext.register()
     from facesr_ext.check.cost import measure

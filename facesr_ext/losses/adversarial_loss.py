@@ -21,8 +21,8 @@ class RelativisticGANLoss(nn.Module):
     process of a distributed run, that of the micro-batch.
 
     Args:
-        gan_type (str): BasicSR's ``GANLoss`` that the differences go into: 'vanilla', 'lsgan' or 'hinge'. Default:
-            'vanilla'.
+        gan_type (str): BasicSR's ``GANLoss`` that the differences go into: 'vanilla', 'lsgan' or 'hinge' ('wgan'
+            compares the two averages already). Default: 'vanilla'.
         real_label_val (float): Default: 1.0.
         fake_label_val (float | None): Default: -1.0 for 'lsgan', whose two differences are opposites, else 0.0.
         loss_weight (float): Weight of the generator's loss; the discriminator's has none. Default: 1.0.
@@ -39,8 +39,6 @@ class RelativisticGANLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if gan_type == 'wgan':
-            raise ValueError('RelativisticGANLoss: wgan compares the two averages already; take GANLoss for it')
         check_literals(RelativisticGANLoss, gan_type=gan_type)
         if fake_label_val is None:
             fake_label_val = -1.0 if gan_type == 'lsgan' else 0.0

@@ -54,7 +54,7 @@ def test_findings_with_status_2(capsys: pytest.CaptureFixture[str], small: Path)
 def test_dry_and_test_run_no_step(capsys: pytest.CaptureFixture[str], small: Path, place: Path) -> None:
     code, text = run(capsys, 'check', '-opt', str(small), '--dry')
     assert code == 0 and 'MACs' in text and 'images/s' not in text
-    opt = small_options(OPTIONS / 'test' / 'fsrgan.yml')
+    opt = small_options(OPTIONS / 'test' / 'esrgan_pretrained.yml')
     opt['path']['pretrain_network_g'] = 'small.yml'  # a file that is there
     code, text = run(capsys, 'check', '-opt', str(write_options(opt, place / 't.yml')), '--test')
     assert code == 0 and 'parameters of network_g' in text and 'images/s' not in text
@@ -76,9 +76,9 @@ def test_one_file_in_either_spelling(words: str, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        ('', 'name one option file: facesr check FILE; facesr env looks at the machine'),
-        ('a.yml b.yml', 'facesr check FILE, not a.yml and b.yml'),
-        ('-opt a.yml b.yml', 'facesr check FILE, not a.yml and b.yml'),
+        ('', 'name an option file: facesr check FILE; facesr env looks at the machine'),
+        ('a.yml b.yml', '2 files, 2 with errors'),
+        ('-opt a.yml b.yml', '2 files, 2 with errors'),
         ('a.yml --forceyml x=1', 'No such option'),
     ],
 )

@@ -68,7 +68,7 @@ def _tested(place: Path, run: str, net: dict[str, Any], monkeypatch: pytest.Monk
     """The pictures that BasicSR's test pipeline saves."""
     monkeypatch.chdir(place)
     name = f'{run}_{len(list(place.glob("results/*")))}'
-    opt = small_options(OPTIONS / 'test' / 'realesrfsr.yml')
+    opt = small_options(OPTIONS / 'test' / 'bicubic.yml')
     data = {
         'name': 'lq',
         'type': 'SingleImageDataset',
@@ -209,11 +209,11 @@ def test_sizes_that_the_network_does_not_take_are_filled_up(place: Path) -> None
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'batch_size': 0}, 'batch_size is a number from 1 on, not 0'),
+        ({'batch_size': 0}, 'batch_size: must be a number from 1 on, not 0'),
         ({'device': 'gpu'}, "device: 'gpu' is none; say cpu, cuda"),
         ({'precision': 'int8'}, "precision: 'int8' is unknown"),
         ({'scale': 2}, 'scale: 2, but the network is built for 4'),
-        ({'tile': Tiling(32, 32)}, 'tile: overlap is from 0 to below size 32'),
+        ({'tile': Tiling(32, 32)}, 'tile:overlap: must be from 0 to below size 32'),
     ],
 )
 def test_unfit_arguments(arguments: dict[str, Any], message: str, place: Path) -> None:

@@ -26,6 +26,7 @@ from facesr_ext.errors import OptionError, key_text
 from facesr_ext.host.source import override_value
 from tests.support import OPTIONS, small_options, stock_copy, write_degradation_net, write_options
 
+SAMPLE = Path(__file__).with_name('sample.yml')
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 TRAIN_SET = '    dataroot_gt: builtin  # drawn faces, with labels; or a folder\n'
 VAL_SET = """    type: FaceDataset
@@ -35,7 +36,7 @@ VAL_SET = """    type: FaceDataset
 
 
 class Bad(NamedTuple):
-    """A shipped file with one edit, and the only finding that it must lead to.
+    """An option file with one edit, and the only finding that it must lead to.
 
     Attributes:
         kind (str): Name of the kind of fault.
@@ -43,7 +44,7 @@ class Bad(NamedTuple):
         key (str): The finding's key.
         says (str): A part of its message.
         at (str): Text of the line that is named; '' for the first line of ``new``.
-        file (str): The shipped file.
+        file (str): A shipped file; by default this test's own, which recipes may differ from.
     """
 
     kind: str
@@ -52,7 +53,7 @@ class Bad(NamedTuple):
     key: str
     says: str
     at: str = ''
-    file: str = 'fsrgan.yml'
+    file: str = ''
 
 
 BAD = [
@@ -294,7 +295,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def edited(place: Path, file: str, *edits: tuple[str, str]) -> Path:
-    text = (OPTIONS / file).read_text(encoding='utf-8')
+    text = (OPTIONS / file if file else SAMPLE).read_text(encoding='utf-8')
     for old, new in edits:
         assert old in text, f'{file} has no {old!r}'
         text = text.replace(old, new, 1)

@@ -7,54 +7,62 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from facesr_ext.errors import OptionError
+import facesr_ext
+from facesr_ext.errors import Finding, OptionError
 
 if TYPE_CHECKING:
     from facesr_ext.check.cost import Measurement
 
 
 def main(
-    words: list[str] = typer.Argument(None, metavar='FILE', help='The option file.', show_default=False),
+    words: list[str] = typer.Argument(None, metavar='FILE...', help='Option files.', show_default=False),
     opt: str | None = typer.Option(None, '-opt', metavar='FILE', help="FILE, spelt as for BasicSR's commands."),
     force_yml: list[str] = typer.Option([], '--force_yml', metavar='KEY=VALUE ...', help='What is to differ from it.'),
-    test: bool = typer.Option(False, '--test', help='The file is to test, not to train.'),
+    test: bool = typer.Option(False, '--test', help='To test, not to train; files without train: are to test anyway.'),
     dry: bool = typer.Option(False, '--dry', help='Findings and sizes alone, without running a step.'),
     launcher: str = typer.Option('none', help='As the run will have it: none, pytorch or slurm.'),
     auto_resume: bool = typer.Option(False, '--auto_resume', help='As the run will have it.'),
     debug: bool = typer.Option(False, '--debug', hidden=True),  # BasicSR's, as the next; they change nothing here
     local_rank: int = typer.Option(0, '--local-rank', '--local_rank', hidden=True),
 ) -> None:
-    """Check an option file as a run does, without running it, and measure one step."""
-    import facesr_ext
-
-    file, forced = _arguments(opt, words or [], force_yml)
+    """Check option files as a run does, without running it; of a single file also measure one step."""
+    files, forced = _arguments(opt, words or [], force_yml)
     facesr_ext.register()
     from facesr_ext.check.cost import measure
     from facesr_ext.check.examine import examine
 
-    seen = examine(file, 'test' if test else 'train', forced, launcher, auto_resume)
-    findings = seen.findings()
+    wrong = 0
+    for file in files:
+        seen = examine(file, 'test' if test else None, forced, launcher, auto_resume)
+        wrong += _tell(file, seen.findings())
+    if len(files) > 1:
+        typer.echo(f'{len(files)} files, {wrong} with errors')
+    if wrong:
+        raise typer.Exit(2)
+    if len(files) == 1:
+        for line in _figures(measure(seen, forced, dry)):
+            typer.echo(line)
+
+
+def _tell(file: str, findings: Sequence[Finding]) -> bool:
+    """Shows what was found; returns whether there is an error."""
     for finding in findings:
         typer.echo(str(finding))
     errors = sum(finding.level == 'error' for finding in findings)
     typer.echo(f'{file}: {errors} error(s), {len(findings) - errors} warning(s)')
-    if errors:
-        raise typer.Exit(2)
-    for line in _figures(measure(seen, forced, dry)):
-        typer.echo(line)
+    return errors > 0
 
 
-def _arguments(opt: str | None, words: Sequence[str], forced: Sequence[str]) -> tuple[str, list[str]]:
-    """The option file, and its overrides: ``--force_yml`` takes as many as follow, which arrive among the words.
+def _arguments(opt: str | None, words: Sequence[str], forced: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Option files, and their overrides: ``--force_yml`` takes as many as follow, which arrive among the words.
 
     Raises:
-        OptionError: There is not one file.
+        OptionError: There is no file.
     """
     files = [*([opt] if opt else []), *(word for word in words if '=' not in word)]
-    if len(files) != 1:
-        named = f', not {" and ".join(files)}' if files else '; facesr env looks at the machine'
-        raise OptionError(f'name one option file: facesr check FILE{named}')
-    return files[0], [*forced, *(word for word in words if '=' in word)]
+    if not files:
+        raise OptionError('name an option file: facesr check FILE; facesr env looks at the machine')
+    return files, [*forced, *(word for word in words if '=' in word)]
 
 
 def _figures(found: Measurement) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 
 
 def main(
-    folder: Path = typer.Argument(..., help='Where to; options/ and options/test/ are made in it.'),
+    folder: Path = typer.Argument(..., help='Where to; options/ is made in it.'),
     force: bool = typer.Option(False, '--force', help='Overwrite option files that are there.'),
 ) -> None:
     """Write the shipped option files into DIR/options, ready to be edited."""
@@ -21,7 +21,7 @@ def main(
     there = [name for name in files if (target / name).exists()]
     if there and not force:
         raise OptionError(f'{target / there[0]} is there already ({len(there)} files); --force overwrites them')
-    for name in files:
+    for name in (*files, Path('schema.json')):  # editors look for it beside them
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
     typer.echo(f'{len(files)} option files; begin with: python -m basicsr.train -opt {target / "quickstart.yml"}')

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 
-def schema(
+def main(
     output: Path | None = typer.Option(None, '-o', '--output', help='Where to. Default: the screen.'),
     tables: bool = typer.Option(False, '--tables', help='Markdown tables of every option.'),
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host import source
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
+from facesr_ext.runs.recipes import shipped_options
 
 FACE_SIZE = 128
 """Height and width of built-in faces where a checkpoint does not say what it was trained on."""
@@ -68,6 +69,19 @@ def _complete_sets(sets: Any, trained_on: dict[str, Any]) -> None:
     for section in sets.values() if isinstance(sets, dict) else ():
         if isinstance(section, dict) and section.get('type') in _FACES:
             section.setdefault('image_size', trained_on.get('image_size') or FACE_SIZE)
+
+
+def test_file_of(source: str) -> Path:
+    """The shipped file that tests a run or a checkpoint.
+
+    Raises:
+        CheckpointError: There is no such run, or it has no checkpoint that can be read.
+        DependencyError: The shipped files are missing.
+    """
+    path = Path(source).expanduser()
+    checkpoint = newest_checkpoint(path) if path.is_dir() else path
+    learnt = (described(checkpoint).get('arch') or {}).get('type') == 'DegradationNet'
+    return shipped_options() / ('test_degradation.yml' if learnt else 'test.yml')
 
 
 def newest_checkpoint(folder: Path) -> Path:

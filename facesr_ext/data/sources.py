@@ -220,7 +220,7 @@ def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyP
         return StoredSource(images, images.names(key))
     list_key = (*place, 'meta_info_file')
     names = read_lines(settings.meta_info_file, list_key)
-    lacking = images.lacking(names)
+    lacking = images.lacking(names, key)
     if lacking:
         raise DatasetError(
             f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]}. It must '

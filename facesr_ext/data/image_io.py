@@ -28,13 +28,13 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 """Of the files that are taken as images: all that OpenCV decodes, whatever it was built with."""
 _WRITTEN = '.png, .jpg, .bmp, .webp, .tif'
-_told: set[tuple[str, bool]] = set()
+_told: set[str] = set()
 
 
 def list_images(folder: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
     """Relative paths (with '/') of the images below a folder, sorted. Links to folders are followed.
 
-    How many files are no images by their suffix is logged, once a folder.
+    How many files are no images by their suffix is logged, once a folder, where a run has opened its log.
 
     Args:
         folder (str | PathLike): The folder; hidden files and folders are passed over.
@@ -77,9 +77,9 @@ def _files(folder: str, above: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
 
 
 def _tell_passed_over(root: Path, others: Counter[str]) -> None:
-    logger = logging.getLogger('basicsr')  # as it is: to open it is for the run, which gives it a file
-    place = (os.path.realpath(root), bool(logger.handlers))
-    if logger.disabled or place in _told:
+    """Once a folder; where no log is open nothing is said: to open it is for the run, which gives it a file."""
+    logger, place = logging.getLogger('basicsr'), os.path.realpath(root)
+    if logger.disabled or not logger.handlers or place in _told:
         return
     _told.add(place)
     kinds = ', '.join(f'{kind} {num}' for kind, num in sorted(others.items(), key=lambda item: (-item[1], item[0])))

@@ -220,7 +220,7 @@ def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyP
         return StoredSource(images, images.names(key))
     list_key = (*place, 'meta_info_file')
     names = read_lines(settings.meta_info_file, list_key)
-    lacking = images.lacking(names)
+    lacking = images.lacking(names, key)
     if lacking:
         raise DatasetError(
             f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]}. It must '
@@ -255,26 +255,32 @@ def with_labels(source: StoredSource, settings: FaceSet | PairedFaceSet, place: 
         OptionError: if ``num_landmark`` is missing.
         DatasetError: if no image has a mask or landmarks there, or two images would share them.
     """
-    names = source.names
-    if settings.dataroot_parsing:
-        store = open_store(settings.dataroot_parsing)
-        key = (*place, 'dataroot_parsing')
-        by_key(names, key)
-        if not any(store.has_mask(name) for name in names):
-            raise DatasetError(
-                f'no image of {source.root} has a mask in {store.root}; {names[0]} would have '
-                f'{store.mask_place(names[0])}',
-                key,
-            )
-        source.masks = Masks(store, settings.parsing_labels)
-    if settings.landmark_file:
-        key = (*place, 'landmark_file')
-        if not settings.num_landmark:
-            raise OptionError('needs num_landmark, the number of landmarks a face', key)
-        landmarks = open_landmarks(settings.landmark_file, settings.num_landmark, key)
-        if landmarks.kind != 'file':  # which has full names
-            by_key(names, key)
-        if all(landmarks.landmarks(name) is None for name in names):
-            raise DatasetError(f'no image of {source.root} has landmarks in {landmarks.root}', key)
-        source.landmarks = Landmarks(landmarks, settings.num_landmark, key)
-    return source
+    masks = _open_masks(source, settings, (*place, 'dataroot_parsing'))
+    landmarks = _open_landmarks(source, settings, (*place, 'landmark_file'))
+    return StoredSource(source.images, source.names, masks, landmarks)
+
+
+def _open_masks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Masks | None:
+    if not settings.dataroot_parsing:
+        return None
+    store, names = open_store(settings.dataroot_parsing), source.names
+    by_key(names, key)
+    if not any(store.has_mask(name) for name in names):
+        raise DatasetError(
+            f'no image of {source.root} has a mask in {store.root}; {names[0]} would have {store.mask_place(names[0])}',
+            key,
+        )
+    return Masks(store, settings.parsing_labels)
+
+
+def _open_landmarks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Landmarks | None:
+    if not settings.landmark_file:
+        return None
+    if not settings.num_landmark:
+        raise OptionError('needs num_landmark, the number of landmarks a face', key)
+    store = open_landmarks(settings.landmark_file, settings.num_landmark, key)
+    if store.kind != 'file':  # which has full names
+        by_key(source.names, key)
+    if all(store.landmarks(name) is None for name in source.names):
+        raise DatasetError(f'no image of {source.root} has landmarks in {store.root}', key)
+    return Landmarks(store, settings.num_landmark, key)

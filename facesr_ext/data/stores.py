@@ -36,9 +36,9 @@ class FolderStore:
         """Relative paths of the pictures, sorted; DatasetError that names the option ``key`` where there are none."""
         return list_images(self.root, key)
 
-    def lacking(self, names: Sequence[str]) -> list[str]:
-        """Those of the names that it has no file of."""
-        listed = set(list_images(self.root))
+    def lacking(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str]:
+        """Those of the names that it has no file of; raises as `names`."""
+        listed = set(self.names(key))
         return [name for name in names if name not in listed and not (self.root / name).is_file()]
 
     def image(self, name: str) -> np.ndarray:
@@ -87,9 +87,9 @@ class LmdbStore:
             raise DatasetError(f'{self.root / META_INFO} names no picture', key)
         return names
 
-    def lacking(self, names: Sequence[str]) -> list[str]:
-        """Those of the names that meta_info.txt does not list."""
-        listed = {picture_key(name) for name in self.names()}
+    def lacking(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str]:
+        """Those of the names that meta_info.txt does not list; raises as `names`."""
+        listed = {picture_key(name) for name in self.names(key)}
         return [name for name in names if picture_key(name) not in listed]
 
     def image(self, name: str) -> np.ndarray:

@@ -188,6 +188,8 @@ def test_lists_that_windows_has_saved(named: Path) -> None:
 def test_lists_are_compared_with_the_disk_before_the_run(named: Path) -> None:
     with pytest.raises(DatasetError, match=r'val:meta_info_file: 2 of its 3 images are not in .*; the first is b\.png'):
         _listed(named, 'a.png\nb.png\nc.png extra\n')
+    with pytest.raises(DatasetError, match='val:dataroot_gt: there is no folder'):
+        _listed(named.parent / 'nowhere', 'a.png')
     (named / '.hidden').mkdir()
     (named / 'a.png').rename(named / '.hidden' / 'a.data')  # what the list names is taken, listed or not
     assert len(_listed(named, './c.png\n.hidden/a.data\n')) == 2

@@ -96,7 +96,7 @@ def test_every_suffix_that_is_listed_is_read(suffix: str, tmp_path: Path) -> Non
     assert suffix in ('.hdr', '.pic', '.pbm', '.gif') or np.abs(read_image(path).astype(int) - img).max() < 32
 
 
-def test_what_is_passed_over_is_told_once_a_folder(tmp_path: Path) -> None:
+def test_what_is_passed_over_is_told_once_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ('a.png', 'b.png'):
         write_image(tmp_path / name, _noise(4, 4, 3))
     for name in ('a.txt', 'b.TXT', 'c.heic', 'readme', '.DS_Store'):
@@ -104,15 +104,11 @@ def test_what_is_passed_over_is_told_once_a_folder(tmp_path: Path) -> None:
     (tmp_path / 'gone.png').symlink_to(tmp_path / 'nowhere.png')
     logger, handler, told = logging.getLogger('basicsr'), logging.Handler(), list[str]()
     handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
-    logger.addHandler(handler)
-    try:
-        logger.disabled = True  # as the option check has it: what it does not say, the run says
+    for handlers, disabled in (([], False), ([handler], True), ([handler], False), ([handler], False)):
+        monkeypatch.setattr(logger, 'handlers', handlers)  # at first no log is open, as in the option check
+        monkeypatch.setattr(logger, 'disabled', disabled)
+        monkeypatch.setattr(logger, 'level', logging.INFO)
         assert len(list_images(tmp_path)) == 2
-        logger.disabled = False
-        assert len(list_images(tmp_path)) == len(list_images(tmp_path)) == 2
-    finally:
-        logger.disabled = False
-        logger.removeHandler(handler)
     assert told == [
         f'{tmp_path}: 5 files passed over, which are no images (.txt 2, .heic 1, broken link 1, no suffix 1)'
     ]

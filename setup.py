@@ -14,7 +14,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 STARTUP_FILES = ('facesr_ext.pth', 'facesr_ext.start')
-OPTION_FILES = tuple(str(path) for path in sorted(Path('options').rglob('*.yml')))
+OPTION_FILES = tuple(str(path) for path in (*sorted(Path('options').rglob('*.yml')), Path('options/schema.json')))
 
 
 class BuildWithMoreFiles(build_py):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +20,12 @@ from basicsr.models.realesrnet_model import RealESRNetModel
 from basicsr.utils import DiffJPEG, USMSharp
 from basicsr.utils.img_process_util import filter2D
 
+from benchmarks.common import timed
 from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.degradations.second_order import SecondOrderDegradation
+from facesr_ext.faces.drawn.face import DrawnFaces
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
@@ -63,21 +64,11 @@ def stock_batch(gt: torch.Tensor) -> dict[str, torch.Tensor]:
     return {'gt': gt, 'kernel1': first, 'kernel2': second, 'sinc_kernel': sinc}
 
 
-def timed(step: Callable[[], Any], device: str) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    step()
-    if device == 'cuda':
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
 def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:
     """Single steps at full size: BasicSR's and ours, where BasicSR has it."""
     draws, num = Draws(generator), len(gt)
-    spec = build_degradation({'preset': 'realesrgan'}, 4).blur1  # type: ignore[attr-defined]
-    drawn, colour = kernels.draw_kernels(spec, num, draws), torch.zeros(num, dtype=torch.bool)
-    normal, shot = (noise.Noise(torch.full_like(colour, on), colour, torch.full((num,), 0.1)) for on in (True, False))
+    blur = SecondOrderDegradation(4).blur
+    (drawn,), colour, strength = blur.draw(num, draws), torch.zeros(num, dtype=torch.bool), torch.full((num,), 0.1)
     sharpen, codec = USMSharp().to(gt.device), DiffJPEG(differentiable=False).to(gt.device)
     there, grey, quality = drawn.to(gt.device), gt.new_zeros(num), torch.full((num,), 60.0)
     return {
@@ -85,14 +76,14 @@ def steps(gt: torch.Tensor, generator: torch.Generator) -> dict[str, Pair]:
         'blur': (lambda: filter2D(gt, there), lambda: ops.blur(gt, drawn)),
         'Gaussian noise': (
             lambda: stock.add_gaussian_noise_pt(gt, gt.new_full((num,), 25.5), gray_noise=grey),
-            lambda: noise.add_noise(gt, normal, draws),
+            lambda: noise.add_noise(gt, ~colour, colour, strength, draws),
         ),
         'shot noise': (
             lambda: stock.add_poisson_noise_pt(gt, gt.new_full((num,), 0.1), gray_noise=grey),
-            lambda: noise.add_noise(gt, shot, draws),
+            lambda: noise.add_noise(gt, colour, colour, strength, draws),
         ),
         'JPEG': (lambda: codec(gt, quality=quality.to(gt, copy=True)), lambda: jpeg.compress(gt, quality, 'diffjpeg')),
-        'draw kernels': (lambda: stock_batch(gt), lambda: [kernels.draw_kernels(spec, num, draws) for _ in range(3)]),
+        'draw kernels': (lambda: stock_batch(gt), lambda: [blur.draw(num, draws) for _ in range(3)]),
     }
 
 
@@ -110,7 +101,7 @@ def main() -> None:
         parser.add_argument(name, type=int, default=default)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
-    drawn = ProceduralFaces(args.batch, 0, args.size)
+    drawn = DrawnFaces(args.batch, 0, args.size)
     images = np.stack([drawn[i].image for i in range(args.batch)])
     gt = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255).contiguous().to(args.device)
     generator = torch.Generator(args.device).manual_seed(0)

@@ -17,7 +17,6 @@ Each HR face is degraded ten times by each network, by the second-order preset (
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +27,7 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from benchmarks.common import argument_parser
 from benchmarks.degradation_statistics import NAMES, statistics
 from facesr_ext.data.image_io import list_images, read_image
 from facesr_ext.degradations.base import Degradation
@@ -116,7 +116,7 @@ def _lq_size(gt: torch.Tensor, degradation: Degradation) -> tuple[int, int]:
     return gt.shape[-2] // degradation.scale, gt.shape[-1] // degradation.scale
 
 
-def measure(name: str, lqs: torch.Tensor, hr: torch.Tensor, real: torch.Tensor) -> Row:
+def measure_row(name: str, lqs: torch.Tensor, hr: torch.Tensor, real: torch.Tensor) -> Row:
     """One method's row; ``lqs`` (N, K, 3, h, w), ``hr`` (N, 3, H, W), ``real`` (M, D) features."""
     values = np.stack([[statistics(lq[None]) for lq in draws] for draws in lqs])
     spreads = values.std(1, ddof=1).mean(0)[[NAMES.index(key) for key in NAMES[1:]]]
@@ -142,7 +142,7 @@ def scale_of(paths: list[Path]) -> int:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument('checkpoints', type=Path, nargs='+')
     parser.add_argument('--hr', type=Path, required=True, help='HR faces')
     parser.add_argument('--lr', type=Path, required=True, help='real LR faces')
@@ -161,7 +161,7 @@ def main() -> None:
         degradation = build_degradation(section, scale)
         if name == 'second order':
             degradation = build_degradation({**section, 'groups': 80}, scale)  # each picture drawn for itself
-        rows.append(measure(name, degrade(degradation, hr, name), hr, lr))
+        rows.append(measure_row(name, degrade(degradation, hr, name), hr, lr))
     report(rows, kid_interval(lr[::2], lr[1::2]))
 
 

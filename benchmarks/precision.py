@@ -1,7 +1,7 @@
 """Half precision against fp32 on a recipe: seconds per training step, and PSNR after the same number of iterations.
 
-    python benchmarks/precision.py --iterations 150 --seeds 3
-    python benchmarks/precision.py --opt options/fsrnet.yml --iterations 20 --batch 4
+    python -m benchmarks.precision --iterations 150 --seeds 3
+    python -m benchmarks.precision --opt options/fsrnet.yml --iterations 20 --batch 4
 
 Both start from the same weights and see the same batches of drawn faces; their steps take turns, so that what else the
 machine does weighs on both alike. PSNR is that of the averaged weights, on drawn faces that neither has seen. Each seed
@@ -12,24 +12,22 @@ precision does.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import typer
 from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 
+from benchmarks.common import OPTIONS, argument_parser, timed
 from facesr_ext.data.face_dataset import FaceDataset
+from facesr_ext.host.entry import read_options
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.imaging import to_images
 from facesr_ext.metrics.face_metric import psnr_rgb, psnr_y
 
-OPTIONS = Path(__file__).resolve().parents[1] / 'options'
 BASE, FAST = 'fp32', 'bf16 + channels_last'
 SETTINGS: dict[str, dict[str, Any]] = {
     BASE: {'precision': 'fp32', 'channels_last': False},
@@ -37,38 +35,37 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def main(
-    opt: Path = typer.Option(OPTIONS / 'fsrnet_fast.yml', help='Recipe on built-in faces.'),
-    iterations: int = typer.Option(150, min=2, help='Training steps of each.'),
-    batch: int = typer.Option(8, min=1, help='Samples a step.'),
-    faces: int = typer.Option(64, min=1, help='Drawn faces to train on.'),
-    test_faces: int = typer.Option(16, min=1, help='Drawn faces to measure PSNR on.'),
-    seeds: int = typer.Option(1, min=1, help='Trainings of each.'),
-) -> None:
-    """Prints seconds per step, their ratio, and PSNR after the same iterations."""
+def main() -> None:
+    """Measures and prints."""
+    parser = argument_parser(__doc__)
+    parser.add_argument('--opt', type=Path, default=OPTIONS / 'fsrnet_fast.yml', help='recipe')
+    parser.add_argument('--iterations', type=int, default=150, help='training steps of each')
+    parser.add_argument('--batch', type=int, default=8, help='samples a step')
+    parser.add_argument('--faces', type=int, default=64, help='drawn faces to train on')
+    parser.add_argument('--test-faces', type=int, default=16, help='drawn faces to measure PSNR on')
+    parser.add_argument('--seeds', type=int, default=1, help='trainings of each')
+    args = parser.parse_args()
     seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
     psnrs: list[dict[str, np.ndarray]] = []
-    for seed in range(seeds):
+    for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            base = {**_read_options(opt, Path(folder)), 'manual_seed': seed}
+            base = {**_recipe(args.opt, folder), 'manual_seed': seed}
             torch.manual_seed(seed)
             models = _build_models(base)
-            train_set = FaceDataset({**base['datasets']['train'], 'num_faces': faces, 'manual_seed': seed})
-            for name, values in _train(models, train_set, iterations, batch).items():
+            train_set = FaceDataset({**base['datasets']['train'], 'num_faces': args.faces, 'manual_seed': seed})
+            for name, values in _train(models, train_set, args.iterations, args.batch).items():
                 seconds[name] += values[min(3, len(values) - 1) :]  # the first compile, allocate, choose kernels
-            psnrs.append(_psnrs(models, FaceDataset({**base['datasets']['val'], 'num_faces': test_faces})))
-    device = models[BASE].device
-    typer.echo(
-        f'{opt.name}, {iterations} iterations of {batch}, on {device} ({torch.get_num_threads()} threads), '
-        f'{test_faces} faces for PSNR, {seeds} seed(s)'
+            psnrs.append(_psnrs(models, FaceDataset({**base['datasets']['val'], 'num_faces': args.test_faces})))
+    where = f'{models[BASE].device} ({torch.get_num_threads()} threads)'
+    print(
+        f'{args.opt.name}, {args.iterations} iterations of {args.batch}, on {where}, {args.test_faces} faces for PSNR'
     )
     _report(seconds, psnrs)
 
 
-def _read_options(file: Path, folder: Path) -> dict[str, Any]:
-    """A recipe as BasicSR's runner hands it to a model, whose files go to a folder of their own."""
-    sys.argv = [sys.argv[0], '-opt', str(file)]
-    opt, _ = parse_options(str(folder), is_train=True)
+def _recipe(file: Path, folder: str) -> dict[str, Any]:
+    """A recipe as BasicSR's runner hands it to a model, on drawn faces; its files go to a folder of their own."""
+    opt = read_options(str(file), (), folder)
     for key in ('models', 'training_states', 'visualization'):
         Path(opt['path'][key]).mkdir(parents=True)
     opt['datasets']['train']['dataroot_gt'] = opt['datasets']['val']['dataroot_gt'] = 'builtin'
@@ -92,19 +89,16 @@ def _train(models: dict[str, Any], data: FaceDataset, iterations: int, batch: in
         samples = [data[EpochIndex(draw % len(data), draw // len(data), draw % len(data))] for draw in draws]
         collated = torch.utils.data.default_collate(samples)
         for name in names if iteration % 2 else reversed(names):
-            _wait(models[name])
-            start = time.perf_counter()
-            models[name].update_learning_rate(iteration, warmup_iter=min(10, iterations // 10))
-            models[name].feed_data(collated)
-            models[name].optimize_parameters(iteration)
-            _wait(models[name])
-            seconds[name].append(time.perf_counter() - start)
+            model = models[name]
+            step = partial(_step, model, collated, iteration, warmup=min(10, iterations // 10))
+            seconds[name].append(timed(step, model.device))
     return seconds
 
 
-def _wait(model: Any) -> None:
-    if model.device.type == 'cuda':
-        torch.cuda.synchronize()
+def _step(model: Any, data: Any, iteration: int, warmup: int) -> None:
+    model.update_learning_rate(iteration, warmup_iter=warmup)
+    model.feed_data(data)
+    model.optimize_parameters(iteration)
 
 
 def _psnr(model: Any, data: FaceDataset) -> tuple[np.ndarray, np.ndarray]:
@@ -112,8 +106,8 @@ def _psnr(model: Any, data: FaceDataset) -> tuple[np.ndarray, np.ndarray]:
     rows = []
     for i in range(len(data)):
         batch, out = model.predict(torch.utils.data.default_collate([data[i]]), False)
-        pictures = [to_images(t)[0][..., ::-1] for t in (out.sr, batch.enlarged, batch.gt)]
-        rows.append([[metric(img, pictures[2]) for metric in (psnr_rgb, psnr_y)] for img in pictures[:2]])
+        images = [to_images(t)[0][..., ::-1] for t in (out.sr, batch.enlarged, batch.gt)]
+        rows.append([[metric(img, images[2]) for metric in (psnr_rgb, psnr_y)] for img in images[:2]])
     means = np.mean(rows, axis=0)
     return means[0], means[1]
 
@@ -125,16 +119,16 @@ def _psnrs(models: dict[str, Any], data: FaceDataset) -> dict[str, np.ndarray]:
 
 
 def _report(seconds: dict[str, list[float]], psnrs: list[dict[str, np.ndarray]]) -> None:
-    typer.echo(f'{"":24}{"s/step (quartiles)":>28}{"PSNR-RGB":>10}{"PSNR-Y":>10}   PSNR-RGB by seed')
+    print(f'{"":24}{"s/step (quartiles)":>28}{"PSNR-RGB":>10}{"PSNR-Y":>10}   PSNR-RGB by seed')
     for name in (*seconds, 'bicubic'):
         low, middle, high = np.percentile(seconds.get(name, [0]), [25, 50, 75])
         values = np.array([by_name[name] for by_name in psnrs])
         speed = f'{middle:.3f} ({low:.3f}-{high:.3f})' if name in seconds else ''
         by_seed = ' '.join(f'{v:.3f}' for v in values[:, 0])
-        typer.echo(f'{name:24}{speed:>28}{values[:, 0].mean():10.3f}{values[:, 1].mean():10.3f}   {by_seed}')
+        print(f'{name:24}{speed:>28}{values[:, 0].mean():10.3f}{values[:, 1].mean():10.3f}   {by_seed}')
     pairs = list(zip(*seconds.values(), strict=True))
-    typer.echo(f'ratio {BASE} / {FAST}: {statistics.median(a / b for a, b in pairs):.2f} (median over the pairs)')
+    print(f'ratio {BASE} / {FAST}: {statistics.median(a / b for a, b in pairs):.2f} (median over the pairs)')
 
 
 if __name__ == '__main__':
-    typer.run(main)
+    main()

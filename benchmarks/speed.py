@@ -9,11 +9,8 @@ machine does weighs on all alike. Printed are medians, and how many times slower
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,12 +18,11 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
+from benchmarks.common import OPTIONS, add_device, argument_parser, timed
 from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import imresize
-
-OPTIONS = Path(__file__).resolve().parents[1] / 'options'
 
 
 def networks() -> dict[str, dict[str, Any]]:
@@ -47,23 +43,14 @@ def runner(net: nn.Module, lq: torch.Tensor, scale: int) -> Callable[[], torch.T
     return lambda: net(imresize(lq, size) if enlarge else lq)
 
 
-def timed(run: Callable[[], torch.Tensor], device: torch.device) -> float:
-    """Seconds of one image."""
-    start = time.perf_counter()
-    run()
-    if device.type == 'cuda':
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
 @torch.inference_mode()
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument('--size', type=int, default=256, help='height and width of the result')
     parser.add_argument('--rounds', type=int, default=9)
     parser.add_argument('--against', default='Anime4K', help='network whose time is 1')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     args = parser.parse_args()
     device = torch.device(args.device)
     rows, runs = [], []

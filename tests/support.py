@@ -77,7 +77,15 @@ def option_files(folder: str) -> list[Path]:
 
 def file_to_test(path: Path) -> Path:
     """The file that tests what a training file has trained."""
-    return path.parent / 'test' / path.name
+    model = yaml.safe_load(path.read_text(encoding='utf-8'))['model_type']
+    return OPTIONS / ('test_degradation.yml' if model == 'DegradationModel' else 'test.yml')
+
+
+TRAIN_FILES = [
+    path
+    for path in option_files('.') + option_files('challenge')
+    if 'train' in yaml.safe_load(path.read_text(encoding='utf-8'))
+]
 
 
 def small_options(path: Path) -> dict[str, Any]:

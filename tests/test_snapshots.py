@@ -19,7 +19,7 @@ from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.degradations.presets import PRESETS, build_degradation
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.imaging import to_tensor, with_coordinates
-from tests.support import SMALL_NETS, option_files, small_options
+from tests.support import SMALL_NETS, TRAIN_FILES, small_options
 
 FILE = Path(__file__).with_name('snapshots.json')
 WRITE = os.environ.get('FACESR_WRITE_SNAPSHOTS') == '1'
@@ -30,7 +30,7 @@ def _networks() -> dict[str, dict[str, Any]]:
     """Every network of ours, small, as it is by default and as each recipe has it."""
     names = [name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('facesr_ext.')]
     found = {name: {'type': name, **SMALL_NETS.get(name, {})} for name in names}
-    for path in option_files('.') + option_files('challenge'):
+    for path in TRAIN_FILES:
         opt = small_options(path)
         found |= {f'{path.stem}: {key}': opt[key] for key in ('network_g', 'network_d') if key in opt}
     return found

@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 import torch
 from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 
+from facesr_ext.host.entry import read_options
 from facesr_ext.runs.checkpoints import load_checkpoint
 from tests.support import child_environment, write_options
 
 
 def parse(opt: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Options as BasicSR's runner hands them to a model; its folders are there."""
-    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(write_options(opt, folder / 'opt.yml'))])
-    parsed, _ = parse_options(str(folder), is_train=True)
+    parsed = read_options(str(write_options(opt, folder / 'opt.yml')), (), folder)
     for key in ('models', 'training_states', 'visualization'):
         Path(parsed['path'][key]).mkdir(parents=True, exist_ok=True)
     return parsed

@@ -1,4 +1,4 @@
-"""What makes results a submission: one good PNG for each LQ picture, and nothing else."""
+"""What makes results a submission: one good PNG for each LQ image, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from facesr_ext.challenge.packages import Package
 from facesr_ext.challenge.readme import README, readme_faults
 from facesr_ext.data.image_io import StoredPicture, decode_stored, list_images, read_image
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, Finding, Level
 from facesr_ext.imaging import to_images, to_tensor
 from facesr_ext.models.forward import enlarge
 
@@ -46,7 +46,7 @@ class Task(NamedTuple):
     """What is to be handed in.
 
     Attributes:
-        lq (dict): Name of each result -> its LQ picture.
+        lq (dict): Name of each result -> its LQ image.
         scale (int): LR-to-HR factor.
     """
 
@@ -54,18 +54,11 @@ class Task(NamedTuple):
     scale: int
 
 
-class Findings(NamedTuple):
-    """What was found: ``faults`` forbid handing in, ``warnings`` deserve a look."""
-
-    faults: list[str]
-    warnings: list[str]
-
-
 def read_task(lq_dir: Path, scale: int) -> Task:
-    """What a folder of LQ pictures asks for: for each a PNG of its name.
+    """What a folder of LQ images asks for: for each a PNG of its name.
 
     Raises:
-        DatasetError: if the folder is missing or empty, or two pictures would have one result.
+        DatasetError: if the folder is missing or empty, or two images would have one result.
     """
     lq: dict[str, Path] = {}
     for name in list_images(lq_dir, ('LQ',)):
@@ -76,7 +69,7 @@ def read_task(lq_dir: Path, scale: int) -> Task:
     return Task(lq, scale)
 
 
-def examine(package: Package, task: Task, layout: Format) -> Findings:
+def findings_in(package: Package, task: Task, layout: Format) -> list[Finding]:
     """Everything that is wrong with a submission.
 
     Args:
@@ -85,22 +78,26 @@ def examine(package: Package, task: Task, layout: Format) -> Findings:
         layout (Format): How.
 
     Returns:
-        Findings: Faults of one kind are told together.
+        list[Finding]: Errors forbid handing in, warnings deserve a look; those of one kind are one finding.
     """
     faults, files = _sort_files(package.names, bool(layout.folder))
     given = {name: path for name, path in files.items() if name != README}
     faults += _name_faults(given, task)
     if README in files:
-        faults += readme_faults(package.read(files[README]))
+        faults += _errors(readme_faults(package.read(files[README])))
     elif layout.readme:
-        faults.append(f'{README} is missing')
-    pictures = _Pictures(package, task)
+        faults += _errors([f'{README} is missing'])
+    images = _Images(package, task)
     for name in sorted(given.keys() & task.lq.keys()):
-        pictures.look(name, given[name])
-    return Findings([*package.faults, *faults, *_told(pictures.faults)], [*pictures.twins(), *_told(pictures.warnings)])
+        images.look(name, given[name])
+    return [*_errors(package.faults), *faults, *images.findings()]
 
 
-def _sort_files(names: Iterable[str], nested: bool) -> tuple[list[str], dict[str, str]]:
+def _errors(messages: Iterable[str]) -> list[Finding]:
+    return [Finding('error', message) for message in messages]
+
+
+def _sort_files(names: Iterable[str], nested: bool) -> tuple[list[Finding], dict[str, str]]:
     """Faults of the layout, and the files where they belong: bare name -> path."""
     wrong: dict[str, list[str]] = defaultdict(list)
     files: dict[str, str] = {}
@@ -119,11 +116,11 @@ def _sort_files(names: Iterable[str], nested: bool) -> tuple[list[str], dict[str
             folders.update(parts[:-1])
     faults = _told(wrong)
     if len(folders) > 1:
-        faults.append(f'{len(folders)} sub-folders ({", ".join(sorted(folders))}); all results belong into one')
+        faults += _errors([f'{len(folders)} sub-folders ({", ".join(sorted(folders))}); all results belong into one'])
     return faults, files
 
 
-def _name_faults(given: dict[str, str], task: Task) -> list[str]:
+def _name_faults(given: dict[str, str], task: Task) -> list[Finding]:
     """Results that are missing, and files that are no result."""
     wrong: dict[str, list[str]] = defaultdict(list)
     stems = {PurePosixPath(name).stem.lower(): name for name in task.lq}
@@ -133,19 +130,19 @@ def _name_faults(given: dict[str, str], task: Task) -> list[str]:
         twin = stems.get(PurePosixPath(name).stem.lower())
         near = next((stem for stem in stems if PurePosixPath(name).stem.lower().startswith(f'{stem}_')), None)
         if twin:
-            wrong['wrong name, results are called as their LQ picture, with .png'].append(f'{path} (for {twin})')
+            wrong['wrong name, results are called as their LQ image, with .png'].append(f'{path} (for {twin})')
         elif near:
             wrong['wrong name, a suffix is too much (rename, or val: suffix)'].append(f'{path} (for {stems[near]})')
         else:
-            wrong['no LQ picture is called so, remove or rename it'].append(path)
+            wrong['no LQ image is called so, remove or rename it'].append(path)
     missing = sorted(task.lq.keys() - given.keys())
     if missing:
         wrong[f'missing, {len(task.lq) - len(missing)} of {len(task.lq)} results are there'] = missing
     return _told(wrong)
 
 
-class _Pictures:
-    """The pictures of a submission, looked at one after the other."""
+class _Images:
+    """The images of a submission, looked at one after the other."""
 
     def __init__(self, package: Package, task: Task) -> None:
         self.package, self.task = package, task
@@ -156,36 +153,38 @@ class _Pictures:
     def look(self, name: str, path: str) -> None:
         """Takes down what is wrong with one result."""
         try:
-            picture = decode_stored(self.package.read(path), path)
+            image = decode_stored(self.package.read(path), path)
         except DatasetError as err:
-            self.faults['damaged or no picture'].append(f'{path} ({str(err).rpartition(": ")[2]})')
+            self.faults['damaged or no image'].append(f'{path} ({err.__cause__ or err})')
             return
         lq = read_image(self.task.lq[name])
         height, width = (side * self.task.scale for side in lq.shape[:2])
-        faults = list(_form_faults(picture, (height, width))) or list(_content_faults(picture.rgb, lq))
+        faults = list(_form_faults(image, (height, width))) or list(_content_faults(image.rgb, lq))
         for fault in faults:
             self.faults[fault].append(path)
         if faults:
             return
-        if _is_bicubic(picture.rgb, lq):
+        if _is_bicubic(image.rgb, lq):
             self.warnings['bicubic enlargement of the LQ, nothing else'].append(path)
-        self.seen[hashlib.sha256(picture.rgb.tobytes()).digest()].append(path)
+        self.seen[hashlib.sha256(image.rgb.tobytes()).digest()].append(path)
 
-    def twins(self) -> list[str]:
-        """Results that are alike."""
-        return [f'the same picture: {_few(paths)}' for paths in self.seen.values() if len(paths) > 1]
+    def findings(self) -> list[Finding]:
+        """What was taken down, and results that equal each other."""
+        twins = (_few(paths) for paths in self.seen.values() if len(paths) > 1)
+        alike = [Finding('warning', f'the same image: {paths}') for paths in twins]
+        return [*_told(self.faults), *alike, *_told(self.warnings, 'warning')]
 
 
-def _form_faults(picture: StoredPicture, size: tuple[int, int]) -> Iterator[str]:
-    """How a picture is stored, and its size."""
-    if picture.format != 'PNG':
-        yield f'{picture.format} under the name of a PNG'
-    elif picture.bits != 8:
-        yield f'{picture.bits} bits a channel, not 8'
+def _form_faults(image: StoredPicture, size: tuple[int, int]) -> Iterator[str]:
+    """How an image is stored, and its size."""
+    if image.format != 'PNG':
+        yield f'{image.format} under the name of a PNG'
+    elif image.bits != 8:
+        yield f'{image.bits} bits a channel, not 8'
     kinds = {'L': 'grey', 'LA': 'grey with alpha', 'RGBA': 'with alpha', 'P': 'palette', '1': 'black and white'}
-    if picture.mode != 'RGB':
-        yield f'not RGB but {kinds.get(picture.mode, "of another kind")} (mode {picture.mode})'
-    height, width = picture.rgb.shape[:2]
+    if image.mode != 'RGB':
+        yield f'not RGB but {kinds.get(image.mode, "of another kind")} (mode {image.mode})'
+    height, width = image.rgb.shape[:2]
     if (height, width) != size:
         yield f'{width}x{height} px, must be {size[1]}x{size[0]} px'
 
@@ -208,9 +207,9 @@ def _is_bicubic(result: np.ndarray, lq: np.ndarray) -> bool:
     return any(cv2.absdiff(result, echo).max() <= _ECHO for echo in (opencv, matlab))
 
 
-def _told(found: dict[str, list[str]]) -> list[str]:
-    """One line for each kind."""
-    return [f'{kind}: {_few(names)}' for kind, names in found.items()]
+def _told(found: dict[str, list[str]], level: Level = 'error') -> list[Finding]:
+    """One finding for each kind."""
+    return [Finding(level, f'{kind}: {_few(names)}') for kind, names in found.items()]
 
 
 def _few(names: list[str]) -> str:

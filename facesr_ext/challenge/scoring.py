@@ -1,6 +1,6 @@
-"""The organisers' score: mean PSNR over the pictures, as AI6126's scoring script computes it.
+"""The organisers' score: mean PSNR over the images, as AI6126's scoring script computes it.
 
-It reads ``res/`` (descending into the single sub-folder) and ``ref/``, and for each picture takes
+It reads ``res/`` (descending into the single sub-folder) and ``ref/``, and for each image takes
 ``20 log10(255 / sqrt(MSE))`` over all pixels and channels of 8-bit RGB: no border is cut, no luma taken.
 """
 
@@ -22,7 +22,7 @@ SUBMITTED, REFERENCE = 'res', 'ref'
 
 
 class Scores(NamedTuple):
-    """PSNR (dB) of each picture by its name, and their mean."""
+    """PSNR (dB) of each image by its name, and their mean."""
 
     psnr: dict[str, float]
 
@@ -50,7 +50,7 @@ def score(submission: Path, gt_dir: Path) -> Scores:
     Args:
         submission (Path): The archive that was handed in, the folder that it was unpacked to, or the scorer's input
             folder with ``res/``.
-        gt_dir (Path): GT pictures, or the scorer's input folder with ``ref/``. What has no GT is passed over.
+        gt_dir (Path): GT images, or the scorer's input folder with ``ref/``. What has no GT is passed over.
 
     Raises:
         DatasetError: if the GT is missing or cannot be read.

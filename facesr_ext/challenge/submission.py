@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from facesr_ext.challenge.checks import FORMATS, Findings, Format, Task, examine, read_task
+from facesr_ext.challenge.checks import FORMATS, Format, Task, findings_in, read_task
 from facesr_ext.challenge.packages import FolderPackage, open_package, write_zip
 from facesr_ext.challenge.readme import README, Readme
 from facesr_ext.data.image_io import encode_image, read_image
-from facesr_ext.errors import DatasetError, OptionError, SubmissionError
+from facesr_ext.errors import DatasetError, Finding, OptionError, SubmissionError
 from facesr_ext.host.parts import known_name
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.budget import check_budget, count_parameters
@@ -29,13 +29,13 @@ class Packed(NamedTuple):
         path (Path): The archive.
         num (int): Results in it.
         runtime (float | None): Seconds an image, from decoded LQ to 8-bit result; None where none were restored.
-        warnings (list[str]): What deserves a look.
+        warnings (list[Finding]): What deserves a look.
     """
 
     path: Path
     num: int
     runtime: float | None
-    warnings: list[str]
+    warnings: list[Finding]
 
 
 def layout_named(name: str) -> Format:
@@ -52,11 +52,11 @@ def pack_checkpoint(
     extra_data: bool = False,
     description: str = '',
 ) -> Packed:
-    """Restores every LQ picture and packs the results.
+    """Restores every LQ image and packs the results.
 
     Args:
         restorer (Restorer): The network.
-        lq_dir (Path): Folder of LQ pictures; a result is called as its picture, with .png.
+        lq_dir (Path): Folder of LQ images; a result is called as its LQ, with .png.
         target (Path): The archive; it is there whole and verified, or as it was before.
         format_name (str): One of :data:`~facesr_ext.challenge.checks.FORMATS`.
         max_params (int | None): The most parameters that are allowed. Default: what the checkpoint was trained under.
@@ -65,7 +65,7 @@ def pack_checkpoint(
 
     Raises:
         OptionError: The network is too large, or the format unknown.
-        DatasetError: A picture cannot be read, or the archive not written.
+        DatasetError: An image cannot be read, or the archive not written.
         SubmissionError: with every fault of the results.
     """
     layout = layout_named(format_name)
@@ -105,8 +105,7 @@ def pack_results(
     """
     layout, task, package = layout_named(format_name), read_task(lq_dir, scale), FolderPackage(folder)
     more = {} if readme is None or README in package.names else {README: readme.text().encode()}
-    found = examine(package, task, Format('', layout.readme and not more))
-    _refuse(package.where, found)
+    _warnings(package.where, findings_in(package, task, Format('', layout.readme and not more)))
     files = ((name, package.read(name)) for name in package.names)
     warnings = _pack(itertools.chain(files, more.items()), task, layout, target)
     return Packed(target, len(task.lq), None, warnings)
@@ -123,11 +122,11 @@ def check_submission(path: Path, lq_dir: Path, format_name: str = 'ai6126', scal
         OptionError, DatasetError, SubmissionError: As in :func:`pack_checkpoint`.
     """
     layout, task = layout_named(format_name), read_task(lq_dir, scale)
-    found = _verified(path, task, Format('', layout.readme) if path.is_dir() else layout)
-    return Packed(path, len(task.lq), None, found.warnings)
+    warnings = _verified(path, task, Format('', layout.readme) if path.is_dir() else layout)
+    return Packed(path, len(task.lq), None, warnings)
 
 
-def _pack(files: Iterable[tuple[str, bytes]], task: Task, layout: Format, target: Path) -> list[str]:
+def _pack(files: Iterable[tuple[str, bytes]], task: Task, layout: Format, target: Path) -> list[Finding]:
     """Writes the archive, reads it back and puts it into its place; returns warnings."""
     if target.suffix.lower() != '.zip':
         raise OptionError(f'-o {target}: the archive is called *.zip')
@@ -136,21 +135,21 @@ def _pack(files: Iterable[tuple[str, bytes]], task: Task, layout: Format, target
         target.parent.mkdir(parents=True, exist_ok=True)
         with replaced_when_whole(target) as temporary:
             write_zip(temporary, ((prefix + name, data) for name, data in files))
-            return _verified(temporary, task, layout, str(target)).warnings
+            return _verified(temporary, task, layout, str(target))
     except OSError as err:
         raise DatasetError(f'cannot write {target}: {err.strerror or err}') from err
 
 
-def _verified(path: Path, task: Task, layout: Format, where: str | None = None) -> Findings:
+def _verified(path: Path, task: Task, layout: Format, where: str | None = None) -> list[Finding]:
     with open_package(path) as package:
-        found = examine(package, task, layout)
-    _refuse(where or str(path), found)
+        return _warnings(where or str(path), findings_in(package, task, layout))
+
+
+def _warnings(where: str, found: list[Finding]) -> list[Finding]:
+    """The warnings; SubmissionError where there are errors."""
+    if faults := [finding.message for finding in found if finding.level == 'error']:
+        raise SubmissionError(where, faults)
     return found
-
-
-def _refuse(where: str, found: Findings) -> None:
-    if found.faults:
-        raise SubmissionError(where, found.faults)
 
 
 def _network(restorer: Restorer) -> str:

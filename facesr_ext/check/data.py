@@ -77,6 +77,8 @@ def check_counts(check: Check) -> None:
 
 def check_samples(check: Check) -> None:
     """Builds each of our data sets and reads its first picture: what it refuses, it would refuse in the run."""
+    if not check.train and check.our_model and 'network_g' not in check.opt:
+        return  # it is to be taken from a checkpoint that is missing: half a file
     for phase, section in check.section('datasets').items():
         part, place = check.part('datasets', phase), ('datasets', phase)
         ours = part is not None and getattr(part.target, '__module__', '').startswith('facesr_ext.')

@@ -43,10 +43,15 @@ def check_file(
 
 
 def examine(
-    path: str, phase: Phase, force_yml: Sequence[str] = (), launcher: str = 'none', auto_resume: bool = False
+    path: str,
+    phase: Phase | None = None,
+    force_yml: Sequence[str] = (),
+    launcher: str = 'none',
+    auto_resume: bool = False,
 ) -> Check:
-    """The examination that :func:`check_file` reports on."""
+    """The examination that :func:`check_file` reports on; without a phase a file that has ``train`` is to train."""
     file = OptionFile.read(path, force_yml)
+    phase = phase or ('train' if 'train' in file.options else 'test')
     check = Check(file, phase, launcher, auto_resume)
     for module in MODULES if file.readable else ():
         for look in module.CHECKS:

@@ -80,13 +80,13 @@ def check_loss_values(check: Check) -> None:
 
 
 def check_weights(check: Check) -> None:
-    """A test of a network with random weights."""
+    """A test of a network with random weights, or of none."""
     key, net = 'pretrain_network_g', check.known.nets.get('network_g')
     trained = net is None or any(True for _ in net.parameters())
-    if check.train or 'network_g' not in check.opt or not trained or check.section('path').get(key):
+    if check.train or not check.our_model or not trained or check.section('path').get(key):
         return
     if ('path', key) not in check.meant and check.clean(('network_g',)):
-        check.error(('path', key), 'is not set: the network would be tested with random weights; name its file')
+        check.error(('path', key), 'is not set: name the run or the checkpoint to test, as experiments/fsrgan_x8')
 
 
 def check_precision(check: Check) -> None:

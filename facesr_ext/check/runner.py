@@ -12,7 +12,7 @@ import torch
 from facesr_ext.check.report import Check
 from facesr_ext.errors import hint
 from facesr_ext.host.weights import where_to_get
-from facesr_ext.runs.recipes import recipe_named
+from facesr_ext.runs.recipes import how_to_train
 from facesr_ext.settings import top
 from facesr_ext.settings.reading import names_of
 
@@ -60,12 +60,9 @@ def _has_states(check: Check) -> bool:
 
 def _check_weights(check: Check, key: str, value: str) -> None:
     path = Path(value).expanduser()
-    if path.is_file():
+    if path.is_file() or path.is_dir() and not check.train:
         return
-    run = re.search(r'experiments[/\\]([^/\\]+)[/\\]', value)
-    recipe = recipe_named(run.group(1), Path(check.file.name).parent) if run else None
-    train = f'train it first: python -m basicsr.train -opt {recipe}' if recipe else None
-    remedy = where_to_get(path) or train or 'correct the path, or write ~'
+    remedy = where_to_get(path) or how_to_train(value, Path(check.file.name).parent) or 'correct the path, or write ~'
     check.error(('path', key), f'there is no file {path} (looked for from {Path.cwd()}); {remedy}')
 
 

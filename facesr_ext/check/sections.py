@@ -53,6 +53,8 @@ def check_top(check: Check) -> None:
     for fault in own:
         check.error(fault.key, f'{check.opt.get("model_type")} does not read it; FaceSRModel does')
     check.take([fault for fault in found if fault not in own], near_only=check.model is None)
+    if not check.train and 'network_g' in check.opt:  # else the checkpoint gives a name, or is missed itself
+        check.missing_keys((), ('name',), 'results are written to results/<name>')
     if check.our_model:
         for key in sorted(allowed):
             check.warning((key,), f'{check.opt["model_type"]} has no such network, nothing reads it; remove it')

@@ -1,71 +1,71 @@
-"""``facesr check``: looks at the environment, or at an option file and what one step of it costs."""
+"""``facesr check``: looks at an option file, and at what one step of it costs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+import facesr_ext
+from facesr_ext.errors import Finding, OptionError
+
 if TYPE_CHECKING:
     from facesr_ext.check.cost import Measurement
 
-_MARKS = {'ok': ' ', 'note': '-', 'broken': '!'}
 
-
-def add_command(app: typer.Typer) -> None:
-    """Adds ``check``; the arguments are spelt as BasicSR's."""
-
-    @app.command('check', context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
-    def check(
-        ctx: typer.Context,
-        test: bool = typer.Option(False, '--test', help='The file is to test, not to train.'),
-        dry: bool = typer.Option(False, '--dry', help='Findings and sizes alone, without running a step.'),
-    ) -> None:
-        """Check the environment; with -opt FILE [--force_yml KEY=VALUE ...] an option file, and measure one step."""
-        if not ctx.args:
-            _check_environment()
-        else:
-            _check_file(ctx.args, test, dry)
-
-
-def _check_environment() -> None:
-    from facesr_ext.cli.environment import report
-
-    broken = False
-    for line in report():
-        broken |= line.status == 'broken'
-        typer.echo(f'{_MARKS[line.status]} {line.what:16} {line.text}')
-    typer.echo('\nLines with ! have to be mended.' if broken else '\nNothing is broken.')
-    raise typer.Exit(int(broken))
-
-
-def _check_file(arguments: list[str], test: bool, dry: bool) -> None:
-    import facesr_ext
-    from facesr_ext.errors import OptionError
-
+def main(
+    words: list[str] = typer.Argument(None, metavar='FILE...', help='Option files.', show_default=False),
+    opt: str | None = typer.Option(None, '-opt', metavar='FILE', help="FILE, spelt as for BasicSR's commands."),
+    force_yml: list[str] = typer.Option([], '--force_yml', metavar='KEY=VALUE ...', help='What is to differ from it.'),
+    test: bool = typer.Option(False, '--test', help='To test, not to train; files without train: are to test anyway.'),
+    dry: bool = typer.Option(False, '--dry', help='Findings and sizes alone, without running a step.'),
+    launcher: str = typer.Option('none', help='As the run will have it: none, pytorch or slurm.'),
+    auto_resume: bool = typer.Option(False, '--auto_resume', help='As the run will have it.'),
+    debug: bool = typer.Option(False, '--debug', hidden=True),  # BasicSR's, as the next; they change nothing here
+    local_rank: int = typer.Option(0, '--local-rank', '--local_rank', hidden=True),
+) -> None:
+    """Check option files as a run does, without running it; of a single file also measure one step."""
+    files, forced = _arguments(opt, words or [], force_yml)
     facesr_ext.register()
     from facesr_ext.check.cost import measure
     from facesr_ext.check.examine import examine
-    from facesr_ext.host.entry import split_arguments
 
-    args, rest = split_arguments(arguments)
-    if args.opt is None:
-        raise OptionError(f'check: which file? Say -opt FILE; {" ".join(rest)} is no argument of check')
-    seen = examine(args.opt, 'test' if test else 'train', args.force_yml or (), args.launcher, args.auto_resume)
-    findings = seen.findings()
+    wrong = 0
+    for file in files:
+        seen = examine(file, 'test' if test else None, forced, launcher, auto_resume)
+        wrong += _tell(file, seen.findings())
+    if len(files) > 1:
+        typer.echo(f'{len(files)} files, {wrong} with errors')
+    if wrong:
+        raise typer.Exit(2)
+    if len(files) == 1:
+        for line in _figures(measure(seen, forced, dry)):
+            typer.echo(line)
+
+
+def _tell(file: str, findings: Sequence[Finding]) -> bool:
+    """Shows what was found; returns whether there is an error."""
     for finding in findings:
         typer.echo(str(finding))
     errors = sum(finding.level == 'error' for finding in findings)
-    typer.echo(f'{args.opt}: {errors} error(s), {len(findings) - errors} warning(s)')
-    if errors:
-        raise typer.Exit(2)
-    for line in _figures(measure(seen, args.force_yml or (), dry)):
-        typer.echo(line)
+    typer.echo(f'{file}: {errors} error(s), {len(findings) - errors} warning(s)')
+    return errors > 0
+
+
+def _arguments(opt: str | None, words: Sequence[str], forced: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Option files, and their overrides: ``--force_yml`` takes as many as follow, which arrive among the words.
+
+    Raises:
+        OptionError: There is no file.
+    """
+    files = [*([opt] if opt else []), *(word for word in words if '=' not in word)]
+    if not files:
+        raise OptionError('name an option file: facesr check FILE; facesr env looks at the machine')
+    return files, [*forced, *(word for word in words if '=' in word)]
 
 
 def _figures(found: Measurement) -> list[str]:
-    from facesr_ext.cli.environment import describe
-
     lines = [_row(f'parameters of {name}', f'{num:,d}') for name, num in found.parameters.items()]
     if found.max_params is not None:
         left = found.max_params - found.parameters.get('network_g', 0)
@@ -76,10 +76,10 @@ def _figures(found: Measurement) -> list[str]:
     if found.step is None:
         return lines
     step = found.step
-    rest = f'; {found.batch} as the file has it: about {describe(step.whole)}'
+    rest = f'; {found.batch} as the file has it: about {_readable(step.whole)}'
     lines += [
-        _row('weights and state', f'{describe(step.weights)} with gradients, optimiser and averaged weights'),
-        _row('activations', f'{describe(step.activations)} at batch {step.batch}{rest * (step.batch != found.batch)}'),
+        _row('weights and state', f'{_readable(step.weights)} with gradients, optimiser and averaged weights'),
+        _row('activations', f'{_readable(step.activations)} at batch {step.batch}{rest * (step.batch != found.batch)}'),
         _row('training step', f'{step.batch / step.seconds:.2f} images/s on {step.device} at batch {step.batch}'),
     ]
     return lines
@@ -87,3 +87,12 @@ def _figures(found: Measurement) -> list[str]:
 
 def _row(what: str, text: Any) -> str:
     return f'{what:26} {text}'
+
+
+def _readable(num: float) -> str:
+    """A number of bytes with its unit."""
+    for unit in ('B', 'KiB', 'MiB'):
+        if num < 1024:
+            return f'{num:.0f} {unit}'
+        num /= 1024
+    return f'{num:.2f} GiB'

@@ -1,4 +1,4 @@
-"""``facesr degrade``: writes LQ pictures, to look at or to train on, by a named degradation."""
+"""``facesr degrade``: writes LQ images, to look at or to train on, by a named degradation."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from pathlib import Path
 import typer
 
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``degrade``."""
+def main(
+    source: Path = typer.Argument(..., help='An image, or a folder of images.'),
+    output: Path = typer.Option(..., '-o', '--output', help='Folder for the LQ images, named as the originals.'),
+    preset: str = typer.Option('realesrgan', help='A named degradation: facesr_ext/degradations/presets.py.'),
+    scale: int = typer.Option(4, min=1, max=16, help='HR-to-LR factor, where the preset leaves it open.'),
+    seed: int = typer.Option(0, min=0, help='The same seed gives the same LQ for an image of the same name.'),
+    grid: Path | None = typer.Option(None, help='Also write a contact sheet of the first images here.'),
+) -> None:
+    """Degrade images by a preset, reproducibly."""
+    from facesr_ext.inference.degrader import degrade_folder
 
-    @app.command('degrade')
-    def degrade(
-        source: Path = typer.Argument(..., help='A picture, or a folder of pictures.'),
-        output: Path = typer.Option(..., '-o', '--output', help='Folder for the LQ pictures, named as the originals.'),
-        preset: str = typer.Option('realesrgan', help='A named degradation: facesr_ext/degradations/presets.py.'),
-        scale: int = typer.Option(4, min=1, max=16, help='HR-to-LR factor, where the preset leaves it open.'),
-        seed: int = typer.Option(0, min=0, help='The same seed gives the same LQ for a picture of the same name.'),
-        grid: Path | None = typer.Option(None, help='Also write a contact sheet of the first pictures here.'),
-    ) -> None:
-        """Degrade pictures by a preset, reproducibly."""
-        from facesr_ext.inference.degrader import degrade_folder
-
-        count = degrade_folder(source, output, preset, scale, seed, grid)
-        typer.echo(f'{count} LQ pictures in {output}')
+    count = degrade_folder(source, output, preset, scale, seed, grid)
+    typer.echo(f'{count} LQ images in {output}')

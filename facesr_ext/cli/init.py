@@ -8,24 +8,20 @@ from pathlib import Path
 import typer
 
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``init``."""
+def main(
+    folder: Path = typer.Argument(..., help='Where to; options/ is made in it.'),
+    force: bool = typer.Option(False, '--force', help='Overwrite option files that are there.'),
+) -> None:
+    """Write the shipped option files into DIR/options, ready to be edited."""
+    from facesr_ext.errors import OptionError
+    from facesr_ext.runs.recipes import shipped_options
 
-    @app.command('init')
-    def init(
-        folder: Path = typer.Argument(..., help='Where to; options/ and options/test/ are made in it.'),
-        force: bool = typer.Option(False, '--force', help='Overwrite option files that are there.'),
-    ) -> None:
-        """Write the shipped option files into DIR/options, ready to be edited."""
-        from facesr_ext.errors import OptionError
-        from facesr_ext.runs.recipes import shipped_options
-
-        source, target = shipped_options(), folder / 'options'
-        files = [path.relative_to(source) for path in sorted(source.rglob('*.yml'))]
-        there = [name for name in files if (target / name).exists()]
-        if there and not force:
-            raise OptionError(f'{target / there[0]} is there already ({len(there)} files); --force overwrites them')
-        for name in files:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, target / name)
-        typer.echo(f'{len(files)} option files; begin with: python -m basicsr.train -opt {target / "quickstart.yml"}')
+    source, target = shipped_options(), folder / 'options'
+    files = [path.relative_to(source) for path in sorted(source.rglob('*.yml'))]
+    there = [name for name in files if (target / name).exists()]
+    if there and not force:
+        raise OptionError(f'{target / there[0]} is there already ({len(there)} files); --force overwrites them')
+    for name in (*files, Path('schema.json')):  # editors look for it beside them
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+    typer.echo(f'{len(files)} option files; begin with: python -m basicsr.train -opt {target / "quickstart.yml"}')

@@ -7,18 +7,14 @@ from pathlib import Path
 import typer
 
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``interpolate``."""
+def main(
+    first: Path = typer.Argument(..., help='Network of alpha 0, such as the one trained for PSNR.'),
+    second: Path = typer.Argument(..., help='Network of alpha 1, such as the GAN that was trained on from it.'),
+    alpha: float = typer.Option(0.8, help='Share of the second network, 0 to 1.'),
+    output: Path = typer.Option(..., '-o', '--output', help='The new network, .pth or .safetensors.'),
+) -> None:
+    """Write the network (1 - alpha) * FIRST + alpha * SECOND."""
+    from facesr_ext.inference.interpolation import interpolate_files
 
-    @app.command('interpolate')
-    def interpolate(
-        first: Path = typer.Argument(..., help='Network of alpha 0, such as the one trained for PSNR.'),
-        second: Path = typer.Argument(..., help='Network of alpha 1, such as the GAN that was trained on from it.'),
-        alpha: float = typer.Option(0.8, help='Share of the second network, 0 to 1.'),
-        output: Path = typer.Option(..., '-o', '--output', help='The new network, .pth or .safetensors.'),
-    ) -> None:
-        """Write the network (1 - alpha) * FIRST + alpha * SECOND."""
-        from facesr_ext.inference.interpolation import interpolate_files
-
-        used = interpolate_files(first, second, alpha, output)
-        typer.echo(f'{output}: {1 - alpha:g} x {first} + {alpha:g} x {second} [{used}]')
+    used = interpolate_files(first, second, alpha, output)
+    typer.echo(f'{output}: {1 - alpha:g} x {first} + {alpha:g} x {second} [{used}]')

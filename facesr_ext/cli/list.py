@@ -10,20 +10,16 @@ import typer
 KINDS = ('archs', 'losses', 'models', 'datasets', 'metrics', 'degradations', 'presets')
 
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``list``."""
+def main(kind: str = typer.Argument('', help=f'One of {", ".join(KINDS)}; default: all.')) -> None:
+    """List networks, losses, models, data sets, metrics, degradations and presets by the names of option files."""
+    from facesr_ext import register
+    from facesr_ext.host.parts import known_name
 
-    @app.command('list')
-    def list_parts(kind: str = typer.Argument('', help=f'One of {", ".join(KINDS)}; default: all.')) -> None:
-        """List networks, losses, models, data sets, metrics, degradations and presets by the names of option files."""
-        from facesr_ext import register
-        from facesr_ext.host.parts import known_name
-
-        register()
-        for name in KINDS if not kind else [known_name(('facesr list',), kind, KINDS)]:
-            typer.echo(f'{name}:')
-            for row in _presets() if name == 'presets' else _parts(name):
-                typer.echo(f'  {row}')
+    register()
+    for name in KINDS if not kind else [known_name(('facesr list',), kind, KINDS)]:
+        typer.echo(f'{name}:')
+        for row in _presets() if name == 'presets' else _parts(name):
+            typer.echo(f'  {row}')
 
 
 def _parts(kind: str) -> list[str]:

@@ -1,8 +1,8 @@
 """The ``facesr`` command.
 
-A command is a file of this package, named in COMMANDS, with a function ``add_command(app)`` that hangs it into the
-typer app. It imports torch, BasicSR and the rest of facesr_ext inside its function, so that ``facesr --help`` answers
-at once.
+A command is a file of this package, named in COMMANDS, with a function ``main`` whose signature declares the arguments
+and whose docstring is the help; a group of commands is a file named in GROUPS with a typer ``app``. They import torch,
+BasicSR and the rest of facesr_ext inside their functions, so that ``facesr --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ import typer
 import facesr_ext
 from facesr_ext.errors import FaceSRError
 
-COMMANDS = ('train', 'test', 'check', 'list', 'init', 'sample', 'degrade', 'interpolate', 'submit', 'report')
+COMMANDS = ('train', 'test', 'check', 'env', 'list', 'init', 'sample', 'degrade', 'interpolate', 'report', 'schema')
+GROUPS = ('submit',)
 
 
 def build_app() -> typer.Typer:
-    """Returns the typer app with every command of COMMANDS."""
+    """Returns the typer app with every command and group."""
     app = typer.Typer(name='facesr', no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_root)
     for name in COMMANDS:
-        importlib.import_module(f'facesr_ext.cli.{name}').add_command(app)
+        module = importlib.import_module(f'facesr_ext.cli.{name}')
+        app.command(name, context_settings=getattr(module, 'CONTEXT', None))(module.main)
+    for name in GROUPS:
+        app.add_typer(importlib.import_module(f'facesr_ext.cli.{name}').app, name=name)
     return app
 
 
@@ -53,4 +57,4 @@ def _root(
     version: bool = typer.Option(False, '--version', help='Show the version.', callback=_show_version, is_eager=True),
     local_rank: int = typer.Option(0, '--local-rank', '--local_rank', hidden=True),  # torch.distributed.launch's
 ) -> None:
-    """Face super-resolution for BasicSR: train, test, restore."""
+    """Face super-resolution for BasicSR: trainings, degradations, challenge submissions, reports."""

@@ -1,4 +1,4 @@
-"""``facesr report``: a training's curves, figures, settings and pictures in one Markdown file."""
+"""``facesr report``: a training's curves, figures, settings and images in one Markdown file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from pathlib import Path
 import typer
 
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``report``."""
+def main(
+    run: Path = typer.Argument(..., help='Folder of the training: experiments/<name>.'),
+    output: Path = typer.Option(..., '-o', '--output', help='Folder for report.md and its images.'),
+    lq: Path | None = typer.Option(None, help='Folder of LQ images to restore and show.'),
+    beside: list[Path] = typer.Option([], help='Another run or checkpoint to show beside; as often as you like.'),
+) -> None:
+    """Write a report of a training from its folder alone."""
+    from facesr_ext.reports.run_report import write_report
 
-    @app.command('report')
-    def report(
-        run: Path = typer.Argument(..., help='Folder of the training: experiments/<name>.'),
-        output: Path = typer.Option(..., '-o', '--output', help='Folder for report.md and its pictures.'),
-        lq: Path | None = typer.Option(None, help='Folder of LQ pictures to restore and show.'),
-        beside: list[Path] = typer.Option([], help='Another run or checkpoint to show beside; as often as you like.'),
-    ) -> None:
-        """Write a report of a training from its folder alone."""
-        from facesr_ext.reports.run_report import write_report
-
-        typer.echo(write_report(run, output, lq, beside))
+    typer.echo(write_report(run, output, lq, beside))

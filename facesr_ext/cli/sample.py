@@ -1,4 +1,4 @@
-"""``facesr sample``: writes built-in faces with their labels, in the layout that ``FaceDataset`` reads."""
+"""``facesr sample``: writes drawn faces with their labels, in the layout that ``FaceDataset`` reads."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from pathlib import Path
 import typer
 
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``sample``."""
+def main(
+    folder: Path = typer.Argument(..., help='Where to; images/, masks/ and landmarks.json are made in it.'),
+    num: int = typer.Option(100, min=1, help='How many faces.'),
+    seed: int = typer.Option(0, min=0, help='Which faces: the same seed gives the same ones.'),
+    size: int = typer.Option(256, min=32, help='Height and width, pixels.'),
+) -> None:
+    """Write drawn faces with parsing masks (CelebAMask-HQ classes) and 68 landmarks."""
+    from facesr_ext.inference.sampler import write_sample
 
-    @app.command('sample')
-    def sample(
-        folder: Path = typer.Argument(..., help='Where to; images/, masks/ and landmarks.json are made in it.'),
-        num: int = typer.Option(100, min=1, help='How many faces.'),
-        seed: int = typer.Option(0, min=0, help='Which faces: the same seed gives the same ones.'),
-        size: int = typer.Option(256, min=32, help='Height and width, pixels.'),
-    ) -> None:
-        """Write built-in faces with parsing masks (CelebAMask-HQ classes) and 68 landmarks."""
-        from facesr_ext.inference.sampler import write_sample
-
-        write_sample(folder, num, seed, size)
-        typer.echo(f'{num} faces in {folder}: images/, masks/, landmarks.json')
+    write_sample(folder, num, seed, size)
+    typer.echo(f'{num} faces in {folder}: images/, masks/, landmarks.json')

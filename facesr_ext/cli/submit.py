@@ -3,135 +3,112 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
-    from facesr_ext.challenge.readme import Readme
     from facesr_ext.challenge.submission import Packed
 
 WEIGHTS = ('.pth', '.pt', '.safetensors')
 
+app = typer.Typer(no_args_is_help=True, help='Challenge submissions: pack, check, score.')
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``submit``."""
-
-    @app.command('submit')
-    def submit(
-        source: Path = typer.Argument(..., help='Checkpoint or run folder; or a folder of results; or an archive.'),
-        lq: Path | None = typer.Argument(None, help='Folder of the LQ pictures that the challenge gives.'),
-        output: Path | None = typer.Option(None, '-o', '--output', help='The archive; with --score a scores.txt.'),
-        format_name: str = typer.Option('ai6126', '--format', help='ai6126: in a sub-folder; flat: with readme.txt.'),
-        check: bool = typer.Option(False, '--check', help='Look an archive or a folder through, write nothing.'),
-        score: Path | None = typer.Option(None, help='GT folder: score SOURCE as the organisers do.'),
-        scale: int | None = typer.Option(None, min=1, help='LR-to-HR factor of results, 4 by default.'),
-        arch: Path | None = typer.Option(None, help='Option file with network_g, for checkpoints of stock BasicSR.'),
-        average_last: int | None = typer.Option(None, min=1, help="Mean of the run's last so many checkpoints."),
-        self_ensemble: bool = typer.Option(False, '--self-ensemble', help='Mean with the mirrored picture.'),
-        device: str | None = typer.Option(None, help='cpu, cuda, cuda:1, mps. Default: a GPU where there is one.'),
-        max_params: int | None = typer.Option(None, min=1, help='Most parameters. Default: as it was trained under.'),
-        extra_data: bool = typer.Option(False, '--extra-data', help='For readme.txt: other data were used.'),
-        runtime: float | None = typer.Option(None, help='For readme.txt of results: seconds an image, on --device.'),
-        description: str | None = typer.Option(None, help='For readme.txt.'),
-    ) -> None:
-        """Pack a challenge submission that is read back and verified, or --check or --score one."""
-        network = {'arch': arch, 'average_last': average_last, 'self_ensemble': self_ensemble}
-        more = {'extra_data': extra_data, 'description': description}
-        idle = {**network, **more, 'device': device, 'max_params': max_params, 'runtime': runtime}
-        if score is not None:
-            _refuse('--score', {**idle, 'scale': scale, 'check': check, 'LQ': lq})
-            _score(source, score, output)
-        elif check:
-            _refuse('--check', {**idle, 'output': output})
-            _check(source, _lq(lq), format_name, scale or 4)
-        elif _is_weights(source):
-            _refuse('a checkpoint', {'scale': scale, 'runtime': runtime})
-            _restore(source, _lq(lq), _archive(output), format_name, {**network, 'device': device}, max_params, more)
-        else:
-            _refuse('a folder of results', {**network, 'max_params': max_params})
-            readme = _readme(runtime, device, {**more, 'device': device})
-            _pack(source, _lq(lq), _archive(output), format_name, scale or 4, readme)
+LQ = Annotated[Path, typer.Argument(help='Folder of the LQ images that the challenge gives.')]
+FormatName = Annotated[str, typer.Option('--format', help='ai6126: in a sub-folder; flat: with readme.txt.')]
 
 
-def _refuse(what: str, options: dict[str, Any]) -> None:
-    """Refuses options that would do nothing."""
-    for name, value in options.items():
-        if value not in (None, False):
-            option = name if name.isupper() else f'--{name.replace("_", "-")}'
-            raise OptionError(f'submit: {option} is not for {what}; leave it out')
+@app.command('pack')
+def pack(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(help='Checkpoint or run folder; or a folder of results.')],
+    lq: LQ,
+    output: Annotated[Path, typer.Option('-o', '--output', help='The archive, *.zip.')],
+    format_name: FormatName = 'ai6126',
+    device: str | None = typer.Option(None, help='cpu, cuda, cuda:1, mps. Default: a GPU where there is one.'),
+    extra_data: bool = typer.Option(False, '--extra-data', help='For readme.txt: other data were used.'),
+    description: str | None = typer.Option(None, help='For readme.txt.'),
+    arch: Path | None = typer.Option(None, help='Option file with network_g, for a checkpoint of stock BasicSR.'),
+    average_last: int | None = typer.Option(None, min=1, help="Mean of the run's last so many checkpoints."),
+    self_ensemble: bool = typer.Option(False, '--self-ensemble', help='Mean with the mirrored image.'),
+    max_params: int | None = typer.Option(None, min=1, help='Most parameters. Default: as it was trained under.'),
+    scale: int | None = typer.Option(None, min=1, help='LR-to-HR factor of results; 4 by default.'),
+    runtime: float | None = typer.Option(None, help='For readme.txt of results: seconds an image, on --device.'),
+) -> None:
+    """Pack what a checkpoint makes of the LQ images, or results that are there, and verify the archive."""
+    from facesr_ext import Restorer
+    from facesr_ext.challenge.readme import Readme
+    from facesr_ext.challenge.submission import pack_checkpoint, pack_results
+
+    trained = _is_weights(source)
+    _refuse_idle(ctx.params, trained)
+    if trained:
+        restorer = Restorer(source, device=device, arch=arch, average_last=average_last, self_ensemble=self_ensemble)
+        _tell(pack_checkpoint(restorer, lq, output, format_name, max_params, extra_data, description or ''))
+        return
+    on_cpu = device in (None, 'cpu')
+    readme = None if runtime is None else Readme(runtime, on_cpu, extra_data, description or '')
+    _tell(pack_results(source, lq, output, format_name, scale or 4, readme))
 
 
-def _lq(lq: Path | None) -> Path:
-    if lq is None:
-        raise OptionError('submit: name the folder of LQ pictures after the results or the checkpoint')
-    return lq
-
-
-def _archive(output: Path | None) -> Path:
-    if output is None:
-        raise OptionError('submit: name the archive: -o submission.zip')
-    return output
-
-
-def _is_weights(source: Path) -> bool:
-    """A file of weights or the folder of a run, not of pictures."""
-    from facesr_ext.runs.folder import is_run
-
-    return source.suffix in WEIGHTS or is_run(source)
-
-
-def _check(source: Path, lq: Path, format_name: str, scale: int) -> None:
+@app.command('check')
+def check(
+    source: Annotated[Path, typer.Argument(help='An archive, or a folder of results as it would be packed.')],
+    lq: LQ,
+    format_name: FormatName = 'ai6126',
+    scale: int = typer.Option(4, min=1, help='LR-to-HR factor.'),
+) -> None:
+    """Look an archive or a folder through; nothing is written."""
     from facesr_ext.challenge.submission import check_submission
 
     _tell(check_submission(source, lq, format_name, scale))
 
 
-def _restore(
-    source: Path,
-    lq: Path,
-    target: Path,
-    format_name: str,
-    network: dict[str, Any],
-    max_params: int | None,
-    more: dict[str, Any],
+@app.command('score')
+def score(
+    source: Path = typer.Argument(..., help="An archive, its unpacked folder, or the scorer's input with res/."),
+    gt: Path = typer.Argument(..., help="Folder of the GT images, or the scorer's input with ref/."),
+    output: Path | None = typer.Option(None, '-o', '--output', help='Also write a scores.txt.'),
 ) -> None:
-    from facesr_ext import Restorer
-    from facesr_ext.challenge.submission import pack_checkpoint
+    """Score an archive or a folder as the organisers do: mean PSNR of RGB."""
+    from facesr_ext.challenge import scoring
 
-    restorer = Restorer(source, **network)
-    _tell(pack_checkpoint(restorer, lq, target, format_name, max_params, more['extra_data'], more['description'] or ''))
-
-
-def _pack(source: Path, lq: Path, target: Path, format_name: str, scale: int, readme: Readme | None) -> None:
-    from facesr_ext.challenge.submission import pack_results
-
-    _tell(pack_results(source, lq, target, format_name, scale, readme))
-
-
-def _readme(runtime: float | None, device: str | None, more: dict[str, Any]) -> Readme | None:
-    """What the user says of results that were made elsewhere."""
-    from facesr_ext.challenge.readme import Readme
-
-    if runtime is None:
-        _refuse('results without --runtime, which have no readme.txt of ours', more)
-        return None
-    return Readme(runtime, device in (None, 'cpu'), more['extra_data'], more['description'] or '')
-
-
-def _score(source: Path, gt: Path, output: Path | None) -> None:
-    from facesr_ext.challenge.scoring import score
-
-    scores = score(source, gt)
+    scores = scoring.score(source, gt)
     if output is not None:
         scores.write(output)
-    typer.echo(f'PSNR {scores.mean:.4f} dB, mean of {len(scores.psnr)} pictures')
+    typer.echo(f'PSNR {scores.mean:.4f} dB, mean of {len(scores.psnr)} images')
+
+
+def _is_weights(source: Path) -> bool:
+    """A file of weights or the folder of a run, not of images."""
+    from facesr_ext.runs.folder import is_run
+
+    return source.suffix in WEIGHTS or is_run(source)
+
+
+def _refuse_idle(given: dict[str, Any], trained: bool) -> None:
+    """Refuses options of `pack` that would do nothing.
+
+    Args:
+        given (dict): Every option's value.
+        trained (bool): The source is a checkpoint or a run, not a folder of results.
+    """
+    if trained:
+        idle = dict.fromkeys(('scale', 'runtime'), 'a checkpoint')
+    else:
+        idle = dict.fromkeys(('arch', 'average_last', 'self_ensemble', 'max_params'), 'a folder of results')
+        if given['runtime'] is None:
+            without = 'results without --runtime, for which no readme.txt is written'
+            idle |= dict.fromkeys(('device', 'extra_data', 'description'), without)
+    for name, what in idle.items():
+        if given[name] not in (None, False):
+            raise OptionError(f'is not for {what}; leave it out', (f'--{name.replace("_", "-")}',))
 
 
 def _tell(packed: Packed) -> None:
     for warning in packed.warnings:
-        typer.echo(f'warning: {warning}', err=True)
+        typer.echo(warning, err=True)
     time = '' if packed.runtime is None else f', {packed.runtime:.3f} s an image'
     typer.echo(f'{packed.path}: {packed.num} results, verified{time}')

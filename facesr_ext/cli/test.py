@@ -1,19 +1,34 @@
-"""``facesr test``: a plain way into BasicSR's test runner, also where no start-up hook is read."""
+"""``facesr test``: a run by what its checkpoint says, or a plain way into BasicSR's test runner."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import typer
 
 import facesr_ext
 
+CONTEXT = {'allow_extra_args': True, 'ignore_unknown_options': True}
+"""Every argument but RUN is passed on to BasicSR."""
 
-def add_command(app: typer.Typer) -> None:
-    """Adds ``test``; every argument is passed on to BasicSR."""
 
-    @app.command('test', context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
-    def test(ctx: typer.Context) -> None:
-        """Test with BasicSR; the arguments are as for python -m basicsr.test: -opt FILE, --force_yml KEY=VALUE ..."""
-        facesr_ext.register()  # before BasicSR is imported, which cannot be without it
-        from facesr_ext.cli.run import run
+def main(ctx: typer.Context) -> None:
+    """Test a run: facesr test RUN [--force_yml KEY=VALUE ...]; or as python -m basicsr.test: -opt FILE ...
 
-        run('test', ctx.args)
+    RUN is a folder experiments/NAME or a checkpoint; what it was trained by, its checkpoint says.
+    """
+    facesr_ext.register()  # before BasicSR is imported, which cannot be without it
+    from facesr_ext.cli.run import run
+
+    words = ctx.args
+    run('test', _of_a_run(words[0], words[1:]) if words and not words[0].startswith('-') else words)
+
+
+def _of_a_run(source: str, more: Sequence[str]) -> list[str]:
+    """BasicSR's arguments for the test of a run or a checkpoint."""
+    from facesr_ext.host.entry import split_arguments
+    from facesr_ext.runs.described_options import test_file_of
+
+    args, others = split_arguments(more)
+    forced = [f'path:pretrain_network_g={source}', *(args.force_yml or ())]
+    return ['-opt', str(test_file_of(source)), *others, '--force_yml', *forced]

@@ -1,4 +1,4 @@
-"""Reading and writing of pictures: the one place that does it.
+"""Reading and writing of images: the one place that does it.
 
 Paths may hold any character on any system, EXIF rotation is applied, and a file that cannot be decoded is named.
 """
@@ -6,10 +6,13 @@ Paths may hold any character on any system, EXIF rotation is applied, and a file
 from __future__ import annotations
 
 import io
+import logging
 import os
+import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,27 +22,68 @@ from PIL import Image, UnidentifiedImageError
 
 from facesr_ext.errors import DatasetError
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
+IMAGE_SUFFIXES = (
+    '.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.jif', '.bmp', '.dib', '.webp', '.tif', '.tiff', '.avif', '.gif', '.jp2',
+    '.ppm', '.pgm', '.pbm', '.pnm', '.pam', '.hdr', '.pic', '.sr', '.ras',
+)  # fmt: skip
+"""Of the files that are taken as images: all that OpenCV decodes, whatever it was built with."""
+_WRITTEN = '.png, .jpg, .bmp, .webp, .tif'
+_told: set[str] = set()
 
 
 def list_images(folder: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
-    """Relative paths (with '/') of the pictures below a folder, sorted.
+    """Relative paths (with '/') of the images below a folder, sorted. Links to folders are followed.
+
+    How many files are no images by their suffix is logged, once a folder, where a run has opened its log.
 
     Args:
         folder (str | PathLike): The folder; hidden files and folders are passed over.
         key (Sequence[str]): The option that names it.
 
     Raises:
-        DatasetError: if the folder is missing or holds no picture.
+        DatasetError: if the folder is missing, cannot be read or holds no image.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise DatasetError(f'there is no folder {root}; name an existing folder of pictures', key)
-    found = (p.relative_to(root) for p in root.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    names = sorted(p.as_posix() for p in found if not any(part.startswith('.') for part in p.parts))
+        raise DatasetError(f'there is no folder {root}; name an existing folder of images', key)
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    try:
+        for entry in _files(str(root), (os.path.realpath(root),)):
+            suffix = os.path.splitext(entry.name)[1].lower()
+            if suffix in IMAGE_SUFFIXES and entry.is_file():
+                names.append(Path(entry.path).relative_to(root).as_posix())
+            else:
+                others['broken link' if not entry.is_file() else suffix or 'no suffix'] += 1
+    except OSError as err:
+        raise DatasetError(f'cannot list {root}: {err}; see to its rights', key) from err
     if not names:
         raise DatasetError(f'no picture ({", ".join(IMAGE_SUFFIXES)}) in {root} or below it', key)
-    return names
+    if others:
+        _tell_passed_over(root, others)
+    return sorted(names)
+
+
+def _files(folder: str, above: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
+    """What is no folder below one, without what is hidden; a link to one of the folders ``above`` is a loop."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith('.'):
+                continue
+            if not entry.is_dir():
+                yield entry
+            elif (real := os.path.realpath(entry.path)) not in above:
+                yield from _files(entry.path, (*above, real))
+
+
+def _tell_passed_over(root: Path, others: Counter[str]) -> None:
+    """Once a folder; where no log is open nothing is said: to open it is for the run, which gives it a file."""
+    logger, place = logging.getLogger('basicsr'), os.path.realpath(root)
+    if logger.disabled or not logger.handlers or place in _told:
+        return
+    _told.add(place)
+    kinds = ', '.join(f'{kind} {num}' for kind, num in sorted(others.items(), key=lambda item: (-item[1], item[0])))
+    logger.warning(f'{root}: {sum(others.values())} files passed over, which are no images ({kinds})')
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -190,7 +234,7 @@ def encode_image(img: np.ndarray, suffix: str = '.png') -> bytes:
     except cv2.error:
         ok = False
     if not ok:
-        raise DatasetError(f'cannot encode a picture as {suffix!r}; take one of {", ".join(IMAGE_SUFFIXES)}')
+        raise DatasetError(f'cannot encode a picture as {suffix!r}; take one of {_WRITTEN}')
     return bytes(data)
 
 
@@ -211,17 +255,29 @@ def _palette() -> list[int]:
     return [int(v) for v in rgb.ravel()]
 
 
+_INFO = re.compile(r'\s+\(\d+(,\s*\d+){1,2}\)(\s+\d+)?$')
+
+
+def info_name(line: str) -> str:
+    """The name of a line of a meta_info file, which may hold spaces: BasicSR's ' (h,w,c) n' at its end is cut off."""
+    return _INFO.sub('', line.strip())
+
+
 def read_lines(path: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
-    """The first word of each line of a meta_info file, empty lines left out.
+    """The names of a meta_info file, one a line, as `info_name` has them; empty lines are left out.
+
+    Args:
+        path (str | PathLike): UTF-8, with or without a byte order mark.
+        key (Sequence[str]): The option that names it.
 
     Raises:
         DatasetError: if the file is missing or names nothing.
     """
     try:
-        lines: Iterable[str] = Path(path).read_text(encoding='utf-8').splitlines()
-    except OSError as err:
-        raise DatasetError(f'cannot read {path}: {err.strerror or err}', key) from err
-    words = [line.split()[0] for line in lines if line.strip()]
-    if not words:
-        raise DatasetError(f'{path} names no picture', key)
-    return words
+        lines = Path(path).expanduser().read_text(encoding='utf-8-sig').splitlines()
+    except (OSError, UnicodeDecodeError) as err:
+        raise DatasetError(f'cannot read {path}: {getattr(err, "strerror", None) or err}', key) from err
+    names = [info_name(line) for line in lines if line.strip()]
+    if not names:
+        raise DatasetError(f'{path} names no image', key)
+    return names

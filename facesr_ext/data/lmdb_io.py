@@ -12,7 +12,7 @@ from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
 from facesr_ext.data.image_io import decode_image, decode_mask
-from facesr_ext.data.stores import LANDMARK_PREFIX, MASK_PREFIX, META_INFO, SUFFIX, FolderStore, picture_key
+from facesr_ext.data.stores import LANDMARK_PREFIX, MASK_PREFIX, META_INFO, SUFFIX, FolderStore, by_key, picture_key
 from facesr_ext.errors import DatasetError
 from facesr_ext.runs.atomic import replaced_when_whole
 
@@ -89,12 +89,7 @@ class _Entries:
 
 
 def _check_keys(names: list[str]) -> None:
-    keys: dict[str, str] = {}
-    for name in names:
-        other = keys.setdefault(picture_key(name), name)
-        if other != name:
-            raise DatasetError(f'{other} and {name} have one key, {picture_key(name)}; rename one of them')
-    odd = [key for key in keys if '.' in key or not key.isascii()]
+    odd = [key for key in by_key(names) if '.' in key or not key.isascii()]
     if odd:
         get_root_logger().warning(
             f"{len(odd)} keys hold a dot or another than ASCII character ({odd[0]}): BasicSR's own data sets cannot "

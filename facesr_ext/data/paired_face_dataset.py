@@ -5,84 +5,82 @@ from typing import Any
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from facesr_ext.data.face_dataset import BUILTIN, FaceDataset, FaceSample
-from facesr_ext.data.stores import picture_key
+from facesr_ext.data.base import BaseDataset
+from facesr_ext.data.sources import BUILTIN, StoredSource, open_folder, open_images, with_labels
+from facesr_ext.data.stores import by_key, picture_key
+from facesr_ext.data.transforms import FaceSample
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
-from facesr_ext.settings.datasets import Loader, PairedFaceSet
+from facesr_ext.settings.datasets import PairedFaceSet
 
 
 @DATASET_REGISTRY.register()
-class PairedFaceDataset(FaceDataset):
+class PairedFaceDataset(BaseDataset[PairedFaceSet]):
     """Faces with their stored LQ image, paired by file name without suffix.
 
-    Gives what :class:`FaceDataset` gives, and ``lq`` (3, h, w) float32 RGB [0, 1] with ``lq_path``.
+    Gives what :class:`~facesr_ext.data.face_dataset.FaceDataset` gives, and ``lq`` (3, h, w) float32 RGB [0, 1] with
+    ``lq_path``. Images stay as they are stored; ``image_size`` is the size that every GT must have.
 
     Args:
-        opt (dict): Options of :class:`FaceDataset`, but pictures stay as they are stored, and:
-            image_size (int | None): The size that every GT must have. Default: any.
-            dataroot_lq (str): Folder or LMDB of LQ pictures.
-            lq_enlarged (bool): They are stored at the size of the GT, as FSRNet's benchmark is. Default: false.
-            filename_tmpl (str): The LQ's name for a GT's name, as '{}x4'. Default: '{}'.
+        opt (dict): The section, :class:`~facesr_ext.settings.datasets.PairedFaceSet`, and what the runner adds to it.
 
     Raises:
-        DatasetError: if a GT has no LQ, or the sizes do not fit ``scale``.
+        OptionError: for an unknown or unfit option.
+        DatasetError: if a GT has no LQ, two have one name without suffix, or the sizes do not fit ``scale``.
     """
 
-    SETTINGS: type[Loader] = PairedFaceSet
-    KEYS = (FaceDataset.KEYS | {'dataroot_lq', 'lq_enlarged', 'filename_tmpl'}) - {
-        'crop_scale', 'num_faces', 'seed', 'degrade_in_workers',
-    }  # fmt: skip
+    SETTINGS = PairedFaceSet
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
-        if not opt.get('dataroot_lq'):
-            raise OptionError('is missing; name the folder of LQ pictures', (*self.place, 'dataroot_lq'))
-        self.lq_images = self._open_images('dataroot_lq')
-        self.lq_root = self.lq_images.root
-        self.ratio = 1 if opt.get('lq_enlarged') else int(opt.get('scale', 1))
-        by_stem = {picture_key(n): n for n in self.lq_images.names((*self.place, 'dataroot_lq'))}
-        template = opt.get('filename_tmpl', '{}')
-        wanted = [PurePosixPath(n) for n in self.paths]
-        stems = [p.with_name(template.format(p.stem)).as_posix() for p in wanted]
-        missing = [s for s in stems if s not in by_stem]
+        if self.settings.dataroot_gt == BUILTIN:
+            raise OptionError(
+                f'{BUILTIN} has no stored LQ; use FaceDataset, whose LQ the model makes', (*self.place, 'dataroot_gt')
+            )
+        self.ratio = 1 if self.settings.lq_enlarged else int(opt.get('scale', 1))
+        self.source = with_labels(open_images(self.settings, self.place), self.settings, self.place)
+        self.paths = self.source.names
+        self.lq_source = self._open_lq()
+
+    def _open_lq(self) -> StoredSource:
+        """The LQ of each GT, in their order."""
+        key = (*self.place, 'dataroot_lq')
+        images = open_folder(self.settings.dataroot_lq, self.settings.io_backend, key)
+        by_key(self.paths, (*self.place, 'dataroot_gt'))
+        there = by_key(images.names(key), key)
+        gts = [PurePosixPath(picture_key(name)) for name in self.paths]
+        wanted = [gt.with_name(self.settings.filename_tmpl.format(gt.name)).as_posix() for gt in gts]
+        missing = [name for name in wanted if name not in there]
         if missing:
             raise DatasetError(
-                f'{len(missing)} of {len(stems)} pictures have no LQ in {self.lq_root}; the first is {missing[0]}',
-                (*self.place, 'dataroot_lq'),
+                f'{len(missing)} of {len(wanted)} images have no LQ in {images.root}; the first is {missing[0]}', key
             )
-        self.lq_paths = [by_stem[s] for s in stems]
+        return StoredSource(images, [there[name] for name in wanted])
 
-    def _open_builtin(self) -> None:
-        raise OptionError(
-            f'{BUILTIN} has no stored LQ; use FaceDataset, whose LQ the model makes', (*self.place, 'dataroot_gt')
-        )
-
-    def _read(self, position: int) -> list[FaceSample]:
-        (gt,) = super()._read(position)
-        if self.image_size and gt.image.shape[:2] != (self.image_size, self.image_size):
-            raise DatasetError(
-                f'{self.root / self.paths[position]} is {_size(gt.image.shape)}, but image_size is {self.image_size}'
-            )
-        path = self.lq_root / self.lq_paths[position]
-        lq = self.lq_images.image(self.lq_paths[position])
-        expected = tuple(v // self.ratio for v in gt.image.shape[:2])
-        if lq.shape[:2] != expected:
-            raise DatasetError(
-                f'{path} is {_size(lq.shape)}, expected {_size(expected)}: its GT is {_size(gt.image.shape)}, '
-                f'scale {self.opt.get("scale")}, lq_enlarged {bool(self.opt.get("lq_enlarged"))}'
-            )
-        return [gt, FaceSample(lq, None, None)]
+    def __len__(self) -> int:
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        rng = self._rng(index)
-        position, pair = self._load(int(index))
-        gt, lq = self._augment(pair, [1, self.ratio], rng)
-        paths = {
-            'gt_path': str(self.root / self.paths[position]),
-            'lq_path': str(self.lq_root / self.lq_paths[position]),
-        }
-        return {**self._tensors(gt), 'lq': to_tensor(lq.image), **paths}
+        rng = self.rng(index)
+        position, pair = self.reader.read(self.source, int(index), self._read, self.place)
+        path = self.source.path(position)
+        gt, lq = self.augmented(pair, path, rng, (1, self.ratio))
+        paths = {'gt_path': path, 'lq_path': self.lq_source.path(position)}
+        return {**self.tensors(gt), 'lq': to_tensor(lq.image), **paths}
+
+    def _read(self, index: int) -> list[FaceSample]:
+        """GT and LQ; DatasetError where they do not fit each other."""
+        gt, lq, size = self.source.read(index), self.lq_source.read(index), self.settings.image_size
+        shape = gt.image.shape[:2]
+        if size and shape != (size, size):
+            raise DatasetError(f'{self.source.path(index)} is {_size(shape)}, but image_size is {size}')
+        expected = tuple(v // self.ratio for v in shape)
+        if lq.image.shape[:2] != expected:
+            raise DatasetError(
+                f'{self.lq_source.path(index)} is {_size(lq.image.shape)}, expected {_size(expected)}: its GT is '
+                f'{_size(shape)}, scale {self.opt.get("scale")}, lq_enlarged {self.settings.lq_enlarged}'
+            )
+        return [gt, lq]
 
 
 def _size(shape: tuple[int, ...]) -> str:

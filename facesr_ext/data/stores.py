@@ -1,17 +1,17 @@
-"""Where pictures and labels lie: a folder, or an LMDB in BasicSR's layout. Both give the same under the same names."""
+"""Where images and labels lie: a folder, or an LMDB in BasicSR's layout. Both give the same under the same names."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import lmdb
 import numpy as np
 
-from facesr_ext.data.image_io import decode_image, decode_mask, list_images, read_image, read_mask
+from facesr_ext.data.image_io import decode_image, decode_mask, info_name, list_images, read_image, read_mask
 from facesr_ext.errors import DatasetError
 
 SUFFIX = '.lmdb'
@@ -21,11 +21,13 @@ MASK_PREFIX, LANDMARK_PREFIX = 'label/parsing/', 'label/landmarks/'
 
 
 class FolderStore:
-    """Pictures of a folder and its sub-folders; of a folder of masks, the masks.
+    """Images of a folder and its sub-folders; of a folder of masks, the masks.
 
     Args:
         root (Path): The folder.
     """
+
+    kind = 'disk'
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -33,6 +35,11 @@ class FolderStore:
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """Relative paths of the pictures, sorted; DatasetError that names the option ``key`` where there are none."""
         return list_images(self.root, key)
+
+    def lacking(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str]:
+        """Those of the names that it has no file of; raises as `names`."""
+        listed = set(self.names(key))
+        return [name for name in names if name not in listed and not (self.root / name).is_file()]
 
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
@@ -60,23 +67,30 @@ class LmdbStore:
         root (Path): The folder ``*.lmdb``.
     """
 
+    kind = 'lmdb'
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """The names in meta_info.txt, in its order; DatasetError that names the option ``key`` where there are none."""
         try:
-            lines = (self.root / META_INFO).read_text(encoding='utf-8').splitlines()
+            lines = (self.root / META_INFO).read_text(encoding='utf-8-sig').splitlines()
         except OSError as err:
             raise DatasetError(
                 f'{self.root} is no LMDB with a {META_INFO} ({err.strerror or err}); write it with '
                 'facesr_ext.data.lmdb_io.write_lmdb or BasicSR',
                 key,
             ) from err
-        names = [line.rsplit(' ', 2)[0] for line in lines if line.strip()]  # a name may hold spaces
+        names = [info_name(line) for line in lines if line.strip()]
         if not names:
             raise DatasetError(f'{self.root / META_INFO} names no picture', key)
         return names
+
+    def lacking(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str]:
+        """Those of the names that meta_info.txt does not list; raises as `names`."""
+        listed = {picture_key(name) for name in self.names(key)}
+        return [name for name in names if picture_key(name) not in listed]
 
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it is missing or cannot be decoded."""
@@ -99,23 +113,93 @@ class LmdbStore:
         """(H, W) uint8 class values; DatasetError where it is missing or cannot be decoded."""
         return decode_mask(self._get(MASK_PREFIX + picture_key(name)) or b'', f'{self.root}: {self.mask_place(name)}')
 
-    def landmarks(self, name: str) -> list[Any] | None:
-        """[x, y] or None for each landmark of a picture, pixels; None where it has none."""
+    def landmarks(self, name: str) -> np.ndarray | None:
+        """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
         data = self._get(LANDMARK_PREFIX + picture_key(name))
-        return None if data is None else json.loads(data)
+        return None if data is None else _landmark_array(json.loads(data))
 
     def _get(self, key: str) -> bytes | None:
         with _environment(self.root).begin() as transaction:
             return transaction.get(key.encode())
 
 
+class LandmarkFile:
+    """Landmarks of a JSON file: image path -> list of [x, y] in its pixels, null for unknown.
+
+    Args:
+        root (Path): The file.
+        num (int): Landmarks that each face must have.
+        key (Sequence[str]): The option that names it.
+
+    Raises:
+        DatasetError: if it cannot be read, or an entry has another number of landmarks.
+    """
+
+    kind = 'file'
+
+    def __init__(self, root: Path, num: int, key: Sequence[str] = ()) -> None:
+        self.root = root
+        try:
+            entries = json.loads(root.read_text(encoding='utf-8-sig'))
+        except (OSError, ValueError) as err:
+            raise DatasetError(f'cannot read {root}: {err}', key) from err
+        if not isinstance(entries, dict):
+            raise DatasetError(f'{root} must hold image path -> landmarks, not a {type(entries).__name__}', key)
+        self._landmarks = {name: _landmark_array(points) for name, points in entries.items()}
+        for name, points in self._landmarks.items():
+            check_landmarks(points, num, name, root, key)
+
+    def landmarks(self, name: str) -> np.ndarray | None:
+        """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
+        return self._landmarks.get(name)
+
+
 Store = FolderStore | LmdbStore
+LandmarkStore = LandmarkFile | LmdbStore
 
 
 def open_store(root: str | os.PathLike[str]) -> Store:
     """The store of a path: an LMDB where it ends in ``.lmdb``, else a folder."""
     path = Path(root).expanduser()
     return LmdbStore(path) if path.suffix == SUFFIX else FolderStore(path)
+
+
+def open_landmarks(path: str | os.PathLike[str], num: int, key: Sequence[str] = ()) -> LandmarkStore:
+    """The store of landmarks of a path: an LMDB where it ends in ``.lmdb``, else a JSON file; as `LandmarkFile`."""
+    root = Path(path).expanduser()
+    return LmdbStore(root) if root.suffix == SUFFIX else LandmarkFile(root, num, key)
+
+
+def check_landmarks(points: np.ndarray, num: int, name: str, root: Path, key: Sequence[str] = ()) -> None:
+    """DatasetError where the landmarks of an image are not (num, 2)."""
+    if points.shape != (num, 2):
+        raise DatasetError(f'{name} has shape {points.shape}, not ({num}, 2); mend num_landmark or {root}', key)
+
+
+def _landmark_array(points: list[Any]) -> np.ndarray:
+    """[x, y] or None for each landmark -> (L, 2) float32, NaN unknown; of another shape where they are no such list."""
+    try:
+        return np.array([(np.nan, np.nan) if p is None else p for p in points], dtype=np.float32)
+    except (TypeError, ValueError):
+        return np.empty(0, np.float32)
+
+
+def by_key(names: Iterable[str], key: Sequence[str] = ()) -> dict[str, str]:
+    """Images by their key: what is found by it, a pair or a mask, must not belong to two of them.
+
+    Args:
+        names (Iterable[str]): Relative paths.
+        key (Sequence[str]): The option that names their folder.
+
+    Raises:
+        DatasetError: naming two images of one key.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(picture_key(name), name)
+        if other != name:
+            raise DatasetError(f'{other} and {name} have one key, {picture_key(name)}; rename one of them', key)
+    return found
 
 
 def picture_key(name: str) -> str:

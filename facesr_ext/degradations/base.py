@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.ops import beside, usm_sharpen
+from facesr_ext.degradations.steps import Group, Step
+from facesr_ext.degradations.values import require_whole
 from facesr_ext.errors import DatasetError
 from facesr_ext.imaging import quantize
 
@@ -20,10 +23,14 @@ class Degradation(ABC):
         enlarged (bool): The LQ comes back at HR size.
         usm_lq (bool): The LQ is made from the sharpened GT.
         usm_target (bool): A network is trained towards the sharpened GT (second of :meth:`pair`).
+
+    Raises:
+        OptionError: for a scale that is no whole number from 1 on.
     """
 
     def __init__(self, scale: int, enlarged: bool = False, usm_lq: bool = False, usm_target: bool = False) -> None:
-        self.scale, self.enlarged, self.usm_lq, self.usm_target = scale, enlarged, usm_lq, usm_target
+        self.scale = require_whole('scale', scale)
+        self.enlarged, self.usm_lq, self.usm_target = enlarged, usm_lq, usm_target
 
     def __call__(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """The LQ of :meth:`pair` alone."""
@@ -65,33 +72,39 @@ class GroupedDegradation(Degradation):
         scale (int): HR-to-LR factor.
         groups (int): Groups a batch.
         usm_lq, usm_target (bool): As in :class:`Degradation`.
+        blur (Step): What comes first, for the whole batch at once.
+        drawn (Sequence[Step]): The steps that follow, in the order in which they draw: it decides what a seed gives.
+
+    Raises:
+        OptionError: for a scale or a number of groups that is no whole number from 1 on.
     """
 
-    def __init__(self, scale: int, groups: int, usm_lq: bool, usm_target: bool) -> None:
+    def __init__(
+        self, scale: int, groups: int, usm_lq: bool, usm_target: bool, blur: Step, drawn: Sequence[Step]
+    ) -> None:
         super().__init__(scale, usm_lq=usm_lq, usm_target=usm_target)
-        self.groups = groups
+        self.groups, self.blur, self.drawn = require_whole('groups', groups), blur, drawn
 
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), 8-bit levels."""
-        draws = Draws(generator)
-        height, width = gt.shape[-2:]
-        order = draws.permutation(len(gt))
+        draws, num = Draws(generator), len(gt)
+        size = (gt.shape[-2] // self.scale, gt.shape[-1] // self.scale)
+        order = draws.permutation(num)
         counts = [len(group) for group in order.chunk(self.groups)]
-        parts = self.degrade_groups(gt[beside(order, gt)], counts, (height // self.scale, width // self.scale), draws)
+        img = self.blur.apply(gt[beside(order, gt)], self.blur.draw(num, draws), draws)
+        groups = Group({step: step.draw(num, draws) for step in self.drawn}, draws).split(counts)
+        parts = [self.degrade_group(part, size, group) for part, group in zip(img.split(counts), groups, strict=True)]
         return quantize(torch.cat(parts)[beside(order.argsort(), gt)])
 
     @abstractmethod
-    def degrade_groups(
-        self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
-    ) -> list[torch.Tensor]:
-        """Degrades a batch that is in random order.
+    def degrade_group(self, img: torch.Tensor, size: tuple[int, int], group: Group) -> torch.Tensor:
+        """Degrades one group.
 
         Args:
-            img (Tensor): (N, 3, H, W), group by group.
-            counts (list[int]): Images of each group.
+            img (Tensor): (N, 3, H, W), RGB, blurred.
             size (tuple[int, int]): Height and width of the LQ.
-            draws (Draws): Where all random values come from.
+            group (Group): What its images have drawn, and where to draw what they share.
 
         Returns:
-            list[Tensor]: (n, 3, *size) of each group.
+            Tensor: (N, 3, *size), RGB.
         """

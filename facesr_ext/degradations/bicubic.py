@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from facesr_ext.degradations.base import Degradation
-from facesr_ext.errors import OptionError
+from facesr_ext.degradations.values import require_whole
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.imaging import imresize, quantize
 
@@ -24,9 +24,7 @@ class BicubicDegradation(Degradation):
     """
 
     def __init__(self, scale: int, enlarge: bool = False) -> None:
-        super().__init__(scale, enlarged=enlarge)
-        if not isinstance(scale, int) or not 1 <= scale <= 8:
-            raise OptionError(f'must be a whole number from 1 to 8, not {scale!r}', ('degradation', 'scale'))
+        super().__init__(require_whole('scale', scale, most=8), enlarged=enlarge)
 
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), or (N, 3, H, W) where ``enlarge`` is set."""

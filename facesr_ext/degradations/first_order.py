@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
-from facesr_ext.degradations import jpeg, ops
+from facesr_ext.degradations import ops
 from facesr_ext.degradations.base import GroupedDegradation
-from facesr_ext.degradations.draws import Draws, Range
-from facesr_ext.degradations.kernels import KernelSpec, draw_kernels
-from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
-from facesr_ext.host.parts import known_name
+from facesr_ext.degradations.draws import Range
+from facesr_ext.degradations.kernels import Kind
+from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise, draw_modes
+from facesr_ext.degradations.values import require_range
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 
@@ -30,11 +31,11 @@ class FirstOrderDegradation(GroupedDegradation):
         kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range: The blur.
         downscale_range (Range): Size after the downscale, as a share of the GT's. Default: 1/16 to 1.
         gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob: The noise; sigma is of 255.
-        jpeg_range (Range): Quality.
+        jpeg_range (Range): Quality, 1 to 100.
         jpeg_codec (str): 'libjpeg', as files, or 'diffjpeg', as BasicSR's. Default: 'libjpeg'.
 
     Raises:
-        OptionError: for an unknown kernel kind or codec, an even size or weights that do not match.
+        OptionError: for an unknown kernel kind or codec, or a value that is out of bounds.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class FirstOrderDegradation(GroupedDegradation):
         usm_lq: bool = False,
         usm_target: bool = False,
         kernel_sizes: Sequence[int] = (41,),
-        kernel_list: Sequence[str] = ('iso', 'aniso'),
+        kernel_list: Sequence[Kind] = ('iso', 'aniso'),
         kernel_prob: Sequence[float] = (0.5, 0.5),
         sinc_prob: float = 0.0,
         blur_sigma: Range = (0.2, 5.0),
@@ -56,34 +57,20 @@ class FirstOrderDegradation(GroupedDegradation):
         poisson_scale_range: Range = (0.0, 1.0),
         gray_noise_prob: float = 0.0,
         jpeg_range: Range = (50.0, 95.0),
-        jpeg_codec: str = 'libjpeg',
+        jpeg_codec: Literal['libjpeg', 'diffjpeg'] = 'libjpeg',
     ) -> None:
-        super().__init__(scale, groups, usm_lq, usm_target)
-        self.kernels = KernelSpec(
-            kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range
-        )
-        self.downscale_range, self.jpeg_range = downscale_range, jpeg_range
-        self.codec = known_name(('degradation', 'jpeg_codec'), jpeg_codec, jpeg.CODECS)
-        self.noise = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
+        blur = Blur(kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
+        self.downscale_range = require_range('downscale_range', downscale_range)
+        self.noise = Noise(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
+        self.jpeg = Jpeg(jpeg_range, jpeg_codec)
+        super().__init__(scale, groups, usm_lq, usm_target, blur, (self.noise, self.jpeg))
 
-    def degrade_groups(
-        self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
-    ) -> list[torch.Tensor]:
-        num = len(img)
-        img = ops.blur(img, draw_kernels(self.kernels, num, draws))
-        noises, qualities = self.noise.draw(num, draws).split(counts), draws.uniform(self.jpeg_range, num).split(counts)
-        parts = zip(img.split(counts), noises, qualities, strict=True)
-        return [self._degrade_group(part, size, noise, quality, draws) for part, noise, quality in parts]
-
-    def _degrade_group(
-        self, img: torch.Tensor, size: tuple[int, int], noise: Noise, quality: torch.Tensor, draws: Draws
-    ) -> torch.Tensor:
+    def degrade_group(self, img: torch.Tensor, size: tuple[int, int], group: Group) -> torch.Tensor:
         full = (img.shape[-2], img.shape[-1])
-        factor = float(draws.uniform(self.downscale_range, 1))
-        down, up = (ops.RESIZE_MODES[i] for i in draws.choice([1.0] * len(ops.RESIZE_MODES), 2).tolist())
+        factor = float(group.draws.uniform(self.downscale_range, 1))
+        down, up = draw_modes(2, group.draws)
         small = (max(1, round(full[0] * factor)), max(1, round(full[1] * factor)))
-        img = add_noise(ops.resize_by_opencv(img, small, down), noise, draws)
-        img = jpeg.compress(img, quality, self.codec)
+        img = group.apply(ops.resize_by_opencv(img, small, down), self.noise, self.jpeg)
         if small == size:
             return img  # it is at LR size already
         return ops.resize(ops.resize_by_opencv(img, full, up), size, 'area')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from basicsr.utils import diffjpeg
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from facesr_ext.degradations.ops import beside
 
-CODECS = ('libjpeg', 'diffjpeg')
+CodecName = Literal['libjpeg', 'diffjpeg']
 _BLOCK = 8
 _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # JFIF
 _FROM_CBCR = ((0.0, 1.402), (-0.344136, -0.714136), (1.772, 0.0))
@@ -36,51 +36,80 @@ def _matrices(device: torch.device, dtype: torch.dtype) -> _Matrices:
     return _Matrices(*(matrix.to(device, dtype) for matrix in matrices))
 
 
-def compress(img: torch.Tensor, quality: torch.Tensor, codec: str = 'libjpeg') -> torch.Tensor:
-    """Compresses and decompresses each image at its own quality, chroma at half the size (4:2:0).
+class DiffJpeg:
+    """BasicSR's ``DiffJPEG(differentiable=False)``, with which Real-ESRGAN is trained.
 
-    'libjpeg' gives what a JPEG file holds, as OpenCV writes and reads it, 44 dB from quality 20 on. 'diffjpeg' equals
-    BasicSR's ``DiffJPEG(differentiable=False)``, with which Real-ESRGAN is trained: it takes the table of luma with
-    rows and columns exchanged, rounds nothing but frequencies, repeats chroma's pixels, and sets black beside a picture
-    whose sides are no multiple of 16.
+    It takes the table of luma with rows and columns exchanged, rounds nothing but frequencies, repeats chroma's pixels,
+    and sets black beside an image whose sides are no multiple of 16.
+
+    Attributes:
+        padding (str): What lies beside the image, a mode of ``torch.nn.functional.pad``.
+        enlarging (str): How chroma comes back to full size, a mode of ``torch.nn.functional.interpolate``.
+        tie (float): What is added before rounding.
+        upright (bool): The table of luma has rows and columns as in the standard; BasicSR stores them exchanged.
+    """
+
+    padding, enlarging, tie, upright = 'constant', 'nearest', 0.0, False
+
+    def steps(self, quality: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 64) of luma and of chroma for qualities (N,): what frequencies are rounded to multiples of."""
+        # BasicSR's tables are parameters, shared by all its codecs: whoever brings one to a device takes them along
+        luma, chroma = (table.detach().cpu() for table in (diffjpeg.y_table, diffjpeg.c_table))
+        return self._scaled(luma.t() if self.upright else luma, quality), self._scaled(chroma, quality)
+
+    def whole(self, planes: torch.Tensor) -> torch.Tensor:
+        """Values 0 to 255 on the way in, as the codec keeps them."""
+        return planes
+
+    def decoded(self, planes: torch.Tensor) -> torch.Tensor:
+        """Luma or chroma, -128 to 127, on the way out."""
+        return planes
+
+    def _scaled(self, table: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
+        return table.flatten() * torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None]
+
+
+class LibJpeg(DiffJpeg):
+    """What a JPEG file holds, as OpenCV writes and reads it, to 44 dB from quality 20 on."""
+
+    padding, enlarging, tie, upright = 'replicate', 'bilinear', _TIE, True
+
+    def whole(self, planes: torch.Tensor) -> torch.Tensor:
+        return planes.round_()
+
+    def decoded(self, planes: torch.Tensor) -> torch.Tensor:
+        return planes.round_().clamp_(-128, 127)
+
+    def _scaled(self, table: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
+        return (super()._scaled(table, quality) + 0.5).floor().clamp(1, 255)
+
+
+CODECS: dict[str, DiffJpeg] = {'libjpeg': LibJpeg(), 'diffjpeg': DiffJpeg()}
+
+
+def compress(img: torch.Tensor, quality: torch.Tensor, codec: CodecName = 'libjpeg') -> torch.Tensor:
+    """Compresses and decompresses each image at its own quality, chroma at half the size (4:2:0).
 
     Args:
         img (Tensor): (N, 3, H, W), RGB; clamped to [0, 1] first, as values beyond would ring.
         quality (Tensor): (N,), on the CPU; clamped to 1 to 99, as 'diffjpeg' has no steps for 100.
-        codec (str): One of :data:`CODECS`. Default: 'libjpeg'.
+        codec (str): 'libjpeg' (:class:`LibJpeg`) or 'diffjpeg' (:class:`DiffJpeg`). Default: 'libjpeg'.
 
     Returns:
         Tensor: (N, 3, H, W), RGB, [0, 1].
     """
     num, _, height, width = img.shape
-    as_file, matrices = codec == 'libjpeg', _matrices(img.device, img.dtype)
-    luma_steps, chroma_steps = (beside(steps, img) for steps in _steps(quality.clamp(1, 99), as_file))
+    how, matrices = CODECS[codec], _matrices(img.device, img.dtype)
+    luma_steps, chroma_steps = (beside(steps, img) for steps in how.steps(quality.clamp(1, 99)))
     margin = (0, -width % 16, 0, -height % 16)
-    levels = F.pad(img.clamp(0, 1) * 255, margin, mode='replicate' if as_file else 'constant')
-    levels = levels.round_() if as_file else levels
-    ycbcr = (matrices.to_ycbcr @ levels.flatten(2)).view_as(levels)
-    ycbcr = ycbcr.add_(_TIE).round_() if as_file else ycbcr
-    tie = _TIE if as_file else 0.0
-    luma = _requantise(ycbcr[:, :1] - 128, luma_steps, tie, matrices.dct)
+    levels = how.whole(F.pad(img.clamp(0, 1) * 255, margin, mode=how.padding))
+    ycbcr = how.whole((matrices.to_ycbcr @ levels.flatten(2)).view_as(levels).add_(how.tie))
     small = F.avg_pool2d(ycbcr[:, 1:], 2)
-    chroma = _requantise(small, chroma_steps, tie, matrices.dct)
-    if as_file:
-        luma, chroma = (planes.round_().clamp_(-128, 127) for planes in (luma, chroma))
+    luma = how.decoded(_requantise(ycbcr[:, :1] - 128, luma_steps, how.tie, matrices.dct))
+    chroma = how.decoded(_requantise(small, chroma_steps, how.tie, matrices.dct))
     colour = (matrices.from_cbcr @ chroma.flatten(2)).view(num, 3, *small.shape[-2:])
-    colour = F.interpolate(colour, scale_factor=2.0, mode='bilinear' if as_file else 'nearest')
+    colour = F.interpolate(colour, scale_factor=2.0, mode=how.enlarging)
     return colour.add_(luma).add_(128).div_(255).clamp_(0, 1)[..., :height, :width].contiguous()
-
-
-def _steps(quality: torch.Tensor, as_file: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, 64) on the CPU, of luma and of chroma: what frequencies are rounded to multiples of."""
-    # BasicSR's tables are parameters, shared by all its codecs: whoever brings one to a device takes them along
-    luma, chroma = (table.detach().cpu() for table in (diffjpeg.y_table, diffjpeg.c_table))
-    luma = luma.t() if as_file else luma  # stored with rows and columns exchanged
-    factor = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None]
-    steps = [table.flatten() * factor for table in (luma, chroma)]
-    if as_file:
-        steps = [(values + 0.5).floor().clamp(1, 255) for values in steps]
-    return steps[0], steps[1]
 
 
 def _requantise(planes: torch.Tensor, steps: torch.Tensor, tie: float, dct: torch.Tensor) -> torch.Tensor:

@@ -3,78 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 
-from facesr_ext.degradations.draws import Draws, Range
-from facesr_ext.errors import OptionError
-from facesr_ext.host.parts import known_name
-
-KINDS = ('iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso')
-
-
-@dataclass(frozen=True)
-class KernelSpec:
-    """How the kernels of one blur are drawn, under Real-ESRGAN's names.
-
-    Attributes:
-        sizes (Sequence[int]): Odd sizes, pixels, drawn evenly.
-        kernel_list, kernel_prob (Sequence): Kinds of :data:`KINDS` and their weights.
-        sinc_prob (float): Share of sinc kernels.
-        blur_sigma (Range): Standard deviations, pixels.
-        betag_range, betap_range (Range): Shape of generalised and of plateau kernels; half of the draws lie below 1.
-
-    Raises:
-        OptionError: for an unknown kind, an even size or weights that do not match.
-    """
-
-    sizes: Sequence[int]
-    kernel_list: Sequence[str]
-    kernel_prob: Sequence[float]
-    sinc_prob: float
-    blur_sigma: Range
-    betag_range: Range
-    betap_range: Range
-
-    def __post_init__(self) -> None:
-        for kind in self.kernel_list:
-            known_name(('degradation', 'kernel_list'), kind, KINDS)
-        if len(self.kernel_list) != len(self.kernel_prob):
-            raise OptionError('needs one weight for each kind of kernel_list', ('degradation', 'kernel_prob'))
-        if any(size % 2 == 0 for size in self.sizes):
-            raise OptionError(f'must be odd, not {list(self.sizes)}', ('degradation', 'kernel_sizes'))
-
-
-def draw_kernels(spec: KernelSpec, num: int, draws: Draws) -> torch.Tensor:
-    """Kernels of one blur.
-
-    Returns:
-        Tensor: (num, k, k) float32 on the CPU, k the largest size; each sums to 1.
-    """
-    sizes = torch.tensor(spec.sizes)[draws.choice([1.0] * len(spec.sizes), num)]
-    kinds = [spec.kernel_list[i] for i in draws.choice(spec.kernel_prob, num).tolist()]
-    isotropic = torch.tensor([not kind.endswith('aniso') for kind in kinds])
-    sigma_x, sigma_y = draws.uniform(spec.blur_sigma, num), draws.uniform(spec.blur_sigma, num)
-    theta = draws.uniform((-math.pi, math.pi), num)
-    sigma_y, theta = torch.where(isotropic, sigma_x, sigma_y), torch.where(isotropic, 0.0, theta)
-    plateau = torch.tensor([kind.startswith('plateau') for kind in kinds])
-    general = torch.tensor([kind.startswith('generalized') for kind in kinds])
-    beta = torch.where(plateau, _draw_beta(spec.betap_range, num, draws), _draw_beta(spec.betag_range, num, draws))
-    beta = torch.where(plateau | general, beta, 1.0)
-    blur = blur_kernels(max(spec.sizes), sizes, sigma_x, sigma_y, theta, beta, plateau)
-    cutoff = draws.uniform((0, 1), num)
-    lowest = torch.where(sizes < 13, math.pi / 3, math.pi / 5)  # a wide kernel may cut off more
-    sinc = sinc_kernels(max(spec.sizes), sizes, lowest + cutoff * (math.pi - lowest))
-    return torch.where(draws.chance(spec.sinc_prob, num)[:, None, None], sinc, blur)
-
-
-def draw_sinc_kernels(sizes: Sequence[int], probability: float, num: int, draws: Draws) -> torch.Tensor:
-    """The final filter: a sinc kernel with the probability, else none (a pulse); (num, k, k) as above."""
-    chosen = torch.tensor(sizes)[draws.choice([1.0] * len(sizes), num)]
-    sinc = sinc_kernels(max(sizes), chosen, draws.uniform((math.pi / 3, math.pi), num))
-    return torch.where(draws.chance(probability, num)[:, None, None], sinc, pulse(max(sizes)))
+Kind = Literal['iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso']
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_SMALLEST_SIGMA = 1e-150  # pixels, in place of 0: that gives a pulse instead of 0 / 0
 
 
 def pulse(size: int) -> torch.Tensor:
@@ -98,7 +33,7 @@ def blur_kernels(
     Args:
         width (int): Size of the array, odd.
         sizes (Tensor): (N,), size of each kernel within it; outside it is 0.
-        sigma_x, sigma_y (Tensor): (N,), pixels, along axes turned by theta (Tensor): (N,), radians.
+        sigma_x, sigma_y (Tensor): (N,), pixels, from 0 on, along axes turned by theta (Tensor): (N,), radians.
         beta (Tensor): (N,), shape; 1 is the Gaussian.
         plateau (Tensor): (N,) bool.
 
@@ -107,11 +42,15 @@ def blur_kernels(
     """
     y, x = _grid(width)
     cos, sin = theta.cos()[:, None, None], theta.sin()[:, None, None]
-    along, across = (cos * x + sin * y), (cos * y - sin * x)
-    form = (along / sigma_x[:, None, None]) ** 2 + (across / sigma_y[:, None, None]) ** 2
+    form = _over(cos * x + sin * y, sigma_x) ** 2 + _over(cos * y - sin * x, sigma_y) ** 2
     power = form ** beta[:, None, None]
     kernel = torch.where(plateau[:, None, None], 1 / (1 + power), torch.exp(-0.5 * power))
     return _normalised(kernel, sizes, width)
+
+
+def _over(axis: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """(N, k, k): distances along an axis of each kernel, in its sigmas (N,)."""
+    return axis / sigma.double().clamp(min=_SMALLEST_SIGMA)[:, None, None]
 
 
 def sinc_kernels(width: int, sizes: torch.Tensor, cutoff: torch.Tensor) -> torch.Tensor:
@@ -144,8 +83,3 @@ def _normalised(kernel: torch.Tensor, sizes: torch.Tensor, width: int) -> torch.
     inside = torch.maximum(y.abs(), x.abs()) <= (sizes // 2)[:, None, None]
     kernel = kernel * inside
     return (kernel / kernel.sum((1, 2), keepdim=True)).float()
-
-
-def _draw_beta(limits: Range, num: int, draws: Draws) -> torch.Tensor:
-    low, high = draws.uniform((limits[0], 1), num), draws.uniform((1, limits[1]), num)
-    return torch.where(draws.chance(0.5, num), low, high)

@@ -1,8 +1,7 @@
-"""A degradation that a network has learnt from real LR pictures, without pairs."""
+"""A degradation that a network has learnt from real LR images, without pairs."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from facesr_ext.host.parts import build_part
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.imaging import imresize, quantize
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint, load_weights, select_params
-from facesr_ext.runs.recipes import recipe_named
+from facesr_ext.runs.recipes import how_to_train
 
 
 @DEGRADATION_REGISTRY.register()
@@ -37,10 +36,13 @@ class LearnedDegradation(Degradation):
 
     def __init__(self, scale: int, checkpoint: str, enlarge: bool = False) -> None:
         super().__init__(scale, enlarged=enlarge)
+        if not isinstance(checkpoint, (str, Path)):
+            raise OptionError(f'must be the path of a file, not {checkpoint!r}', ('degradation', 'checkpoint'))
         path = Path(checkpoint).expanduser()
         if not path.is_file():
             looked = f'there is no file {path} (looked for from {Path.cwd()})'
-            raise OptionError(f'{looked}; {_remedy(checkpoint)}', ('degradation', 'checkpoint'))
+            remedy = how_to_train(str(checkpoint)) or 'correct the path'
+            raise OptionError(f'{looked}; {remedy}', ('degradation', 'checkpoint'))
         self.path, self.net = path, _rebuild(path)
         if self.net.scale != scale:
             raise OptionError(
@@ -61,17 +63,12 @@ class LearnedDegradation(Degradation):
         return quantize(imresize(lq, (height, width))) if self.enlarged else lq
 
     def _check_size(self, height: int, width: int) -> None:
-        fixed, multiple = self.info.sizes.fixed, self.info.sizes.multiple_of
-        if fixed and (height, width) != (fixed, fixed):
-            raise DatasetError(
-                f'{self.path} degrades pictures of {fixed}x{fixed} px alone, not of {width}x{height}; set image_size: '
-                f'{fixed}, or take a network with noise: per_layer'
-            )
-        if height % multiple or width % multiple:
-            raise DatasetError(
-                f'{self.path} degrades pictures whose sides are a multiple of {multiple}, not {width}x{height} px; '
-                'change image_size or gt_size'
-            )
+        sizes = self.info.sizes
+        wanted = sizes.fault((height, width))
+        if wanted is not None:
+            per_layer = f'set image_size: {sizes.fixed}, or take a network with noise: per_layer'
+            remedy = per_layer if sizes.fixed else 'change image_size or gt_size'
+            raise DatasetError(f'{self.path} degrades images of {wanted}, not of {width}x{height} px; {remedy}')
 
 
 def _rebuild(path: Path) -> DegradationNet:
@@ -89,10 +86,3 @@ def _rebuild(path: Path) -> DegradationNet:
     state, _ = select_params(content, None, str(path))
     load_weights(net, state, str(path), strict=True)
     return net.requires_grad_(False).eval()
-
-
-def _remedy(checkpoint: str) -> str:
-    """How to get a file that a shipped recipe would have written."""
-    run = re.search(r'experiments[/\\]([^/\\]+)[/\\]', checkpoint)
-    recipe = recipe_named(run.group(1)) if run else None
-    return f'train it first: python -m basicsr.train -opt {recipe}' if recipe else 'correct the path'

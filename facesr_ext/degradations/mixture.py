@@ -11,6 +11,7 @@ from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.ops import beside
 from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.degradations.values import is_list, is_number
 from facesr_ext.errors import OptionError
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
@@ -25,19 +26,24 @@ class MixtureDegradation(Degradation):
             ``probability``: its weight among the parts. Default of it: 1.
 
     Raises:
-        OptionError: for no parts, a weight that is not above 0, or parts of which some enlarge the LQ and some do not.
+        OptionError: for no parts, a weight that is not above 0, whatever a part refuses (with a key as
+            'degradation:parts:0:blur_sigma'), or parts of which some enlarge the LQ and some do not.
     """
 
     def __init__(self, scale: int, parts: Sequence[dict[str, Any]]) -> None:
-        if not parts:
+        if not is_list(parts) or not parts:
             raise OptionError(
-                'a mixture needs at least one part (preset or type, and probability)', ('degradation', 'parts')
+                f'must be a list of at least one part (preset or type, and probability), not {parts!r}',
+                ('degradation', 'parts'),
             )
-        self.weights = [float(part.get('probability', 1.0)) for part in parts]
-        if min(self.weights) <= 0:
-            raise OptionError(f'probability is above 0, not {min(self.weights):g}', ('degradation', 'parts'))
-        settings = [{key: value for key, value in part.items() if key != 'probability'} for part in parts]
-        self.parts = [build_degradation(part, scale) for part in settings]
+        self.weights, self.parts = [], []
+        for number, section in enumerate(parts):
+            try:
+                weight, part = _build(section, scale)
+            except OptionError as err:
+                raise OptionError(err.message, ('degradation', 'parts', str(number), *err.key[1:])) from err
+            self.weights.append(weight)
+            self.parts.append(part)
         super().__init__(scale, enlarged=self.parts[0].enlarged)
         if any(part.enlarged != self.enlarged for part in self.parts):
             raise OptionError('all enlarge the LQ, or none does; set enlarge alike', ('degradation', 'parts'))
@@ -58,3 +64,14 @@ class MixtureDegradation(Degradation):
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """The LQ of :meth:`pair` alone."""
         return self.pair(gt, generator)[0]
+
+
+def _build(section: Any, scale: int) -> tuple[float, Degradation]:
+    """Weight and degradation of a part; errors carry the keys of a section of its own."""
+    if not isinstance(section, dict):
+        raise OptionError(f'must be a section (preset or type, and probability), not {section!r}', ('degradation',))
+    settings = dict(section)
+    weight = settings.pop('probability', 1.0)
+    if not is_number(weight) or weight <= 0:
+        raise OptionError(f'must be a number above 0, not {weight!r}', ('degradation', 'probability'))
+    return float(weight), build_degradation(settings, scale)

@@ -1,81 +1,39 @@
-"""Gaussian and shot noise: what is drawn for each image of a batch, and adding it on the images' device."""
+"""Gaussian and shot noise, added on the images' own device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 
-from facesr_ext.degradations.draws import Draws, Range
+from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.ops import beside
 from facesr_ext.degradations.poisson import RANDOM_BITS, poisson_counts
 
 _GREY = (0.2989, 0.587, 0.114)  # as torchvision's rgb_to_grayscale, which Real-ESRGAN uses
 
 
-@dataclass(frozen=True)
-class Noise:
-    """The noise of some images.
-
-    Attributes:
-        gaussian (Tensor): (N,) bool on the CPU: normal noise, or shot noise.
-        grey (Tensor): (N,) bool on the CPU: the same in all channels.
-        strength (Tensor): (N,) on the CPU: standard deviation of normal noise, of 1; factor of shot noise.
-    """
-
-    gaussian: torch.Tensor
-    grey: torch.Tensor
-    strength: torch.Tensor
-
-    def split(self, counts: Sequence[int]) -> list[Noise]:
-        """That of so many images each."""
-        parts = (values.split(list(counts)) for values in (self.gaussian, self.grey, self.strength))
-        return [Noise(*part) for part in zip(*parts, strict=True)]
-
-
-@dataclass(frozen=True)
-class NoiseSpec:
-    """How the noise of one stage is drawn, under Real-ESRGAN's names.
-
-    Attributes:
-        gaussian_noise_prob (float): Share of images with normal noise; the others get shot noise.
-        noise_range (Range): Standard deviation of normal noise, of 255.
-        poisson_scale_range (Range): Factor of shot noise.
-        gray_noise_prob (float): Share of images whose noise is the same in all channels.
-    """
-
-    gaussian_noise_prob: float
-    noise_range: Range
-    poisson_scale_range: Range
-    gray_noise_prob: float
-
-    def draw(self, num: int, draws: Draws) -> Noise:
-        """For a batch of ``num`` images."""
-        gaussian, grey = draws.chance(self.gaussian_noise_prob, num), draws.chance(self.gray_noise_prob, num)
-        sigma, factor = draws.uniform(self.noise_range, num) / 255, draws.uniform(self.poisson_scale_range, num)
-        return Noise(gaussian, grey, torch.where(gaussian, sigma, factor))
-
-
-def add_noise(img: torch.Tensor, noise: Noise, draws: Draws) -> torch.Tensor:
+def add_noise(
+    img: torch.Tensor, gaussian: torch.Tensor, grey: torch.Tensor, strength: torch.Tensor, draws: Draws
+) -> torch.Tensor:
     """Adds to each image its own kind of noise.
 
     Args:
         img (Tensor): (N, 3, H, W), [0, 1].
-        noise (Noise): Of these images.
+        gaussian (Tensor): (N,) bool on the CPU: normal noise, or shot noise.
+        grey (Tensor): (N,) bool on the CPU: the same in all channels.
+        strength (Tensor): (N,) on the CPU: standard deviation of normal noise, of 1; factor of shot noise.
         draws (Draws): What the noise itself is drawn from.
 
     Returns:
         Tensor: (N, 3, H, W), [0, 1].
     """
-    kinds = list(zip(noise.gaussian.tolist(), noise.grey.tolist(), strict=True))
+    kinds = list(zip(gaussian.tolist(), grey.tolist(), strict=True))
     if len(set(kinds)) == 1:
-        return _add_one_kind(img, *kinds[0], noise.strength, draws)
+        return _add_one_kind(img, *kinds[0], strength, draws)
     out = torch.empty_like(img)
     for kind in sorted(set(kinds)):
         chosen = torch.tensor([i for i, other in enumerate(kinds) if other == kind])
         index = beside(chosen, img)
-        out[index] = _add_one_kind(img[index], *kind, noise.strength[chosen], draws)
+        out[index] = _add_one_kind(img[index], *kind, strength[chosen], draws)
     return out
 
 

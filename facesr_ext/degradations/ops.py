@@ -1,4 +1,4 @@
-"""The steps of a degradation, each on a batch (N, 3, H, W), RGB, [0, 1], on its own device."""
+"""What the steps of a degradation do with images, each on a batch (N, 3, H, W), RGB, [0, 1], on its own device."""
 
 from __future__ import annotations
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal
 
 import torch
 
-from facesr_ext.degradations import jpeg, ops
+from facesr_ext.degradations import ops
 from facesr_ext.degradations.base import GroupedDegradation
-from facesr_ext.degradations.draws import Draws, Range
-from facesr_ext.degradations.kernels import KINDS, KernelSpec, draw_kernels, draw_sinc_kernels, pulse
-from facesr_ext.degradations.noise import Noise, NoiseSpec, add_noise
-from facesr_ext.host.parts import known_name
+from facesr_ext.degradations.draws import Range
+from facesr_ext.degradations.kernels import KINDS, Kind
+from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise, Resize, Sinc, draw_modes
+from facesr_ext.degradations.values import require_probability
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 SIZES = tuple(range(7, 22, 2))
@@ -37,13 +37,13 @@ class SecondOrderDegradation(GroupedDegradation):
         kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range: First blur.
         resize_prob (Sequence[float]): Weights of up, down, keep. resize_range (Range): Factors.
         gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob: First noise; sigma is of 255.
-        jpeg_range (Range): Quality.
+        jpeg_range (Range): Quality, 1 to 100.
         second_blur_prob (float): Share of images that are blurred twice. The rest ends in 2 and is the second stage.
         final_sinc_prob (float): Share of images with the final sinc filter.
         jpeg_codec (str): 'diffjpeg', as Real-ESRGAN, or 'libjpeg', as files. Default: 'diffjpeg'.
 
     Raises:
-        OptionError: for an unknown kernel kind or codec, or weights that do not match.
+        OptionError: for an unknown kernel kind or codec, or a value that is out of bounds.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SecondOrderDegradation(GroupedDegradation):
         groups: int = 4,
         usm_lq: bool = False,
         usm_target: bool = False,
-        kernel_list: Sequence[str] = KINDS,
+        kernel_list: Sequence[Kind] = KINDS,
         kernel_prob: Sequence[float] = KIND_PROB,
         sinc_prob: float = 0.1,
         blur_sigma: Range = (0.2, 3.0),
@@ -66,7 +66,7 @@ class SecondOrderDegradation(GroupedDegradation):
         gray_noise_prob: float = 0.4,
         jpeg_range: Range = (30.0, 95.0),
         second_blur_prob: float = 0.8,
-        kernel_list2: Sequence[str] = KINDS,
+        kernel_list2: Sequence[Kind] = KINDS,
         kernel_prob2: Sequence[float] = KIND_PROB,
         sinc_prob2: float = 0.1,
         blur_sigma2: Range = (0.2, 1.5),
@@ -80,70 +80,28 @@ class SecondOrderDegradation(GroupedDegradation):
         gray_noise_prob2: float = 0.4,
         jpeg_range2: Range = (30.0, 95.0),
         final_sinc_prob: float = 0.8,
-        jpeg_codec: str = 'diffjpeg',
+        jpeg_codec: Literal['libjpeg', 'diffjpeg'] = 'diffjpeg',
     ) -> None:
-        super().__init__(scale, groups, usm_lq, usm_target)
-        self.second_blur_prob, self.final_sinc_prob = second_blur_prob, final_sinc_prob
-        self.blur1 = KernelSpec(SIZES, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
-        self.blur2 = KernelSpec(SIZES, kernel_list2, kernel_prob2, sinc_prob2, blur_sigma2, betag_range2, betap_range2)
-        self.resize1, self.resize2 = (resize_prob, resize_range), (resize_prob2, resize_range2)
-        self.noise1 = NoiseSpec(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
-        self.noise2 = NoiseSpec(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2)
-        self.jpeg1, self.jpeg2 = jpeg_range, jpeg_range2
-        self.codec = known_name(('degradation', 'jpeg_codec'), jpeg_codec, jpeg.CODECS)
+        blur = Blur(SIZES, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
+        self.resize = Resize(resize_prob, resize_range)
+        self.noise = Noise(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
+        self.jpeg = Jpeg(jpeg_range, jpeg_codec)
+        twice = require_probability('second_blur_prob', second_blur_prob)
+        shape2 = (sinc_prob2, blur_sigma2, betag_range2, betap_range2)
+        self.blur2 = Blur(SIZES, kernel_list2, kernel_prob2, *shape2, twice, suffix='2')
+        self.resize2 = Resize(resize_prob2, resize_range2, suffix='2')
+        self.noise2 = Noise(gaussian_noise_prob2, noise_range2, poisson_scale_range2, gray_noise_prob2, suffix='2')
+        self.jpeg2 = Jpeg(jpeg_range2, jpeg_codec, suffix='2')
+        self.sinc = Sinc(SIZES, final_sinc_prob)
+        drawn = (self.blur2, self.noise, self.jpeg, self.noise2, self.jpeg2, self.sinc)
+        super().__init__(scale, groups, usm_lq, usm_target, blur, drawn)
 
-    def degrade_groups(
-        self, img: torch.Tensor, counts: list[int], size: tuple[int, int], draws: Draws
-    ) -> list[torch.Tensor]:
-        img = ops.blur(img, draw_kernels(self.blur1, len(img), draws))
-        groups = zip(*(values.split(counts) for values in self._draw_for_images(len(img), draws)), strict=True)
-        parts = zip(img.split(counts), groups, strict=True)
-        return [self._degrade_group(part, size, _PerImage(*drawn), draws) for part, drawn in parts]
-
-    def _draw_for_images(self, num: int, draws: Draws) -> _PerImage:
-        """What follows the first blur."""
-        kernels, twice = draw_kernels(self.blur2, num, draws), draws.chance(self.second_blur_prob, num)
-        return _PerImage(
-            noise1=self.noise1.draw(num, draws),
-            quality1=draws.uniform(self.jpeg1, num),
-            kernels2=torch.where(twice[:, None, None], kernels, pulse(kernels.shape[-1])),
-            noise2=self.noise2.draw(num, draws),
-            quality2=draws.uniform(self.jpeg2, num),
-            sincs=draw_sinc_kernels(SIZES, self.final_sinc_prob, num, draws),
-        )
-
-    def _degrade_group(self, img: torch.Tensor, size: tuple[int, int], drawn: _PerImage, draws: Draws) -> torch.Tensor:
-        img = _draw_resize(img, (img.shape[-2], img.shape[-1]), self.resize1, draws)
-        img = jpeg.compress(add_noise(img, drawn.noise1, draws), drawn.quality1, self.codec)
-        img = _draw_resize(ops.blur(img, drawn.kernels2), size, self.resize2, draws)
-        img = add_noise(img, drawn.noise2, draws)
-        mode, sinc_last = _draw_mode(draws), bool(draws.chance(0.5, 1))
+    def degrade_group(self, img: torch.Tensor, size: tuple[int, int], group: Group) -> torch.Tensor:
+        img = self.resize.apply(img, img.shape[-2:], group.draws)
+        img = group.apply(img, self.noise, self.jpeg, self.blur2)
+        img = self.resize2.apply(img, size, group.draws)
+        img = group.apply(img, self.noise2)
+        (mode,), sinc_last = draw_modes(1, group.draws), bool(group.draws.chance(0.5, 1))
         if sinc_last:
-            img = jpeg.compress(img, drawn.quality2, self.codec)
-            return ops.blur(ops.resize(img, size, mode), drawn.sincs)
-        return jpeg.compress(ops.blur(ops.resize(img, size, mode), drawn.sincs), drawn.quality2, self.codec)
-
-
-class _PerImage(NamedTuple):
-    """What each image of a batch, or of a group, has of its own after the first blur."""
-
-    noise1: Noise
-    quality1: torch.Tensor
-    kernels2: torch.Tensor
-    noise2: Noise
-    quality2: torch.Tensor
-    sincs: torch.Tensor
-
-
-def _draw_resize(
-    img: torch.Tensor, size: tuple[int, int], how: tuple[Sequence[float], Range], draws: Draws
-) -> torch.Tensor:
-    """Resizes to a size times a factor: up, down or none by weights, and by the factors' limits."""
-    weights, (low, high) = how
-    ranges = ((1.0, high), (low, 1.0), (1.0, 1.0))
-    factor = float(draws.uniform(ranges[int(draws.choice(weights, 1))], 1))
-    return ops.resize(img, (max(1, int(size[0] * factor)), max(1, int(size[1] * factor))), _draw_mode(draws))
-
-
-def _draw_mode(draws: Draws) -> str:
-    return ops.RESIZE_MODES[int(draws.choice([1.0] * len(ops.RESIZE_MODES), 1))]
+            return group.apply(ops.resize(group.apply(img, self.jpeg2), size, mode), self.sinc)
+        return group.apply(ops.resize(img, size, mode), self.sinc, self.jpeg2)

@@ -24,8 +24,12 @@ class LabelSet:
     name: str
     classes: tuple[str, ...]
 
+    def value(self, cls: str) -> int:
+        """The value of a class in masks, as 4 of 'l_eye'; ValueError for a class that the set has not."""
+        return self.classes.index(cls)
+
     def flip_table(self) -> np.ndarray:
-        """(256,) uint8: the value that each value becomes when the picture is mirrored."""
+        """(256,) uint8: the value that each value becomes when the image is mirrored."""
         table = np.arange(256, dtype=np.uint8)
         for value, cls in enumerate(self.classes):
             mirrored = _mirrored(cls)

@@ -97,15 +97,18 @@ class RunnerLoader:
         return compile(source, f'<facesr_ext: python -m {fullname}>', 'exec')
 
 
-def read_options(path: str, force_yml: Sequence[str] = (), root: str | os.PathLike[str] = '.') -> dict[str, Any]:
+def read_options(
+    path: str, force_yml: Sequence[str] = (), root: str | os.PathLike[str] = '.', launcher: str = 'none'
+) -> dict[str, Any]:
     """The options of a training as BasicSR's runner hands them to a model.
 
     Args:
         path (str): The option file.
         force_yml (Sequence[str]): Overrides.
         root (str | PathLike): The folder below which the run's own folders would be; none is made.
+        launcher (str): BasicSR's ``--launcher``; any but 'none' starts the group of processes.
     """
-    words = ['-opt', path, *(['--force_yml', *force_yml] if force_yml else [])]
+    words = ['-opt', path, '--launcher', launcher, *(['--force_yml', *force_yml] if force_yml else [])]
     with arguments(words), open(os.devnull, 'w', encoding='utf-8') as nowhere, contextlib.redirect_stdout(nowhere):
         opt, _ = sys.modules['basicsr.utils.options'].parse_options(str(root), is_train=True)
     return dict(opt)

@@ -13,6 +13,7 @@ from facesr_ext.host import repairs
 ROOMS = {
     'archs': '_arch',
     'losses': '_loss',
+    'runs': '_options',
     'degradations': '',
     'data': '_dataset',
     'models': '_model',

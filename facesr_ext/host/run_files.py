@@ -14,7 +14,6 @@ BEST = 'best'
 """Names the checkpoint with the best figure on the validation set."""
 
 _STEM = re.compile(rf'(.+)_(\d+|{LATEST}|{BEST})')
-_RUN = re.compile(r'experiments[/\\]([^/\\]+)[/\\]')
 
 
 class CheckpointName(NamedTuple):
@@ -60,9 +59,3 @@ def list_states(folder: str | os.PathLike[str]) -> dict[int, Path]:
     """The training states of a folder by their iteration, oldest first."""
     found = {int(path.stem): path for path in Path(folder).glob('*.state') if path.stem.isdecimal()}
     return dict(sorted(found.items()))
-
-
-def run_name(path: str) -> str | None:
-    """The run that a path leads into, None where it does not lead into ``experiments/NAME/``."""
-    found = _RUN.search(path)
-    return None if found is None else found[1]

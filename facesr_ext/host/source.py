@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from facesr_ext.errors import Finding, KeyPath, OptionError
+from facesr_ext.errors import FaceSRError, Finding, KeyPath, OptionError
 
 FORCED = '--force_yml'
 _NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
+
+_COMPLETIONS: list[Callable[[dict[str, Any]], None]] = []
+
+
+def complete_by(function: Callable[[dict[str, Any]], None]) -> None:
+    """Registers a function that fills in options which a file leaves out, in place, whenever a file is read."""
+    if function not in _COMPLETIONS:
+        _COMPLETIONS.append(function)
 
 
 class OptionFile:
@@ -43,6 +51,8 @@ class OptionFile:
         self._parse(text)
         for entry in overrides if self.readable else ():
             self._override(entry)
+        if self.readable and not self.problems:
+            self._complete()
 
     @classmethod
     def read(cls, path: str, overrides: Iterable[str] = ()) -> OptionFile:
@@ -58,6 +68,14 @@ class OptionFile:
         file = cls(path, '')
         file.problems = [Finding('error', error, where=path)]
         return file
+
+    def _complete(self) -> None:
+        """Lets others fill in what the file leaves out; what they refuse is a problem like any other."""
+        for complete in _COMPLETIONS:
+            try:
+                complete(self.options)
+            except FaceSRError as err:
+                self.problems.append(Finding('error', err.message, err.key, self.where(err.key), self.line(err.key)))
 
     def line(self, path: KeyPath) -> int:
         """The line of a key, or of the nearest section around it; overrides come after the file."""

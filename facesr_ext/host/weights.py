@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 import torch
+from platformdirs import user_cache_path
 
 from facesr_ext.errors import DependencyError, OptionError
 
@@ -33,12 +34,9 @@ def where_to_get(path: str | os.PathLike[str]) -> str | None:
 
 
 def cache_dir() -> Path:
-    """Returns the folder for downloaded weights: $FACESR_HOME, or facesr_ext in the user's cache directory."""
+    """Returns the folder for downloaded weights: $FACESR_HOME, or facesr_ext where the system has caches of users."""
     home = os.environ.get('FACESR_HOME')
-    if home:
-        return Path(home).expanduser()
-    base = os.environ.get('LOCALAPPDATA') if os.name == 'nt' else os.environ.get('XDG_CACHE_HOME')
-    return (Path(base) if base else Path.home() / '.cache') / 'facesr_ext'
+    return Path(home).expanduser() if home else user_cache_path('facesr_ext', appauthor=False, opinion=False)
 
 
 def search_places(filename: str) -> list[Path]:

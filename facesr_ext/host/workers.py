@@ -14,6 +14,10 @@ from torch.utils.data import DataLoader
 
 from facesr_ext.errors import OptionError
 
+ADDED = ('phase', 'scale', 'manual_seed', 'degradation', 'skipped_file')
+"""What a dataset's options hold beside its section: BasicSR's parser adds the set's phase (train, val or test) and the
+file's scale, `complete_dataset_options` the file's manual_seed, which the draws of our data sets are a function of, its
+degradation where ``degrade_in_workers`` is set, and where ``skip_bad_files`` is the list of what a run has left out."""
 TERM_GRACE = 60.0
 """Seconds that a worker outlives a SIGTERM, for the training process to finish its iteration."""
 
@@ -64,10 +68,7 @@ def prepare_loader(loader: DataLoader[Any], dataset_opt: dict[str, Any]) -> None
 
 
 def complete_dataset_options(opt: dict[str, Any]) -> None:
-    """Writes into each dataset's options what it needs of the rest of the file.
-
-    ``manual_seed``, which the draws of our data sets are a function of; ``degradation`` where ``degrade_in_workers`` is
-    set; ``skipped_file`` in the run's folder where ``skip_bad_files`` is.
+    """Writes into each dataset's options what it needs of the rest of the file: our part of `ADDED`.
 
     Args:
         opt (dict): Options of a training run.

@@ -1,4 +1,4 @@
-"""Writing built-in faces to disk in the layout that ``FaceDataset`` reads."""
+"""Writing drawn faces to disk in the layout that ``FaceDataset`` reads."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from basicsr.losses.gan_loss import GANLoss
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
-RELATIVISTIC_TYPES = ('vanilla', 'lsgan', 'hinge')
+from facesr_ext.archs.arch_info import check_literals
 
 
 @LOSS_REGISTRY.register()
@@ -20,8 +21,8 @@ class RelativisticGANLoss(nn.Module):
     process of a distributed run, that of the micro-batch.
 
     Args:
-        gan_type (str): BasicSR's ``GANLoss`` that the differences go into: 'vanilla', 'lsgan' or 'hinge'. Default:
-            'vanilla'.
+        gan_type (str): BasicSR's ``GANLoss`` that the differences go into: 'vanilla', 'lsgan' or 'hinge' ('wgan'
+            compares the two averages already). Default: 'vanilla'.
         real_label_val (float): Default: 1.0.
         fake_label_val (float | None): Default: -1.0 for 'lsgan', whose two differences are opposites, else 0.0.
         loss_weight (float): Weight of the generator's loss; the discriminator's has none. Default: 1.0.
@@ -32,17 +33,13 @@ class RelativisticGANLoss(nn.Module):
 
     def __init__(
         self,
-        gan_type: str = 'vanilla',
+        gan_type: Literal['vanilla', 'lsgan', 'hinge'] = 'vanilla',
         real_label_val: float = 1.0,
         fake_label_val: float | None = None,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if gan_type not in RELATIVISTIC_TYPES:
-            reason = '; wgan compares the two averages already' if gan_type == 'wgan' else ''
-            raise ValueError(
-                f'RelativisticGANLoss: gan_type is one of {", ".join(RELATIVISTIC_TYPES)}, not {gan_type!r}{reason}'
-            )
+        check_literals(RelativisticGANLoss, gan_type=gan_type)
         if fake_label_val is None:
             fake_label_val = -1.0 if gan_type == 'lsgan' else 0.0
         self.loss_weight = loss_weight

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from basicsr.archs.vgg_arch import VGGFeatureExtractor
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
+from facesr_ext.archs.arch_info import check_literals
+
+VGGType = Literal['vgg11', 'vgg13', 'vgg16', 'vgg19', 'vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
 _CRITERIA = {'mse': F.mse_loss, 'l1': F.l1_loss}
-_MODES = ('mse', 'vgg', 'mix')
 
 
 @LOSS_REGISTRY.register()
@@ -26,20 +30,19 @@ class VGGFeatureLoss(nn.Module):
 
     Raises:
         DependencyError: if the weights are nowhere to be found; it names the file, its URL and where to put it.
-        ValueError: for another criterion.
+        ValueError: for another vgg_type or criterion.
     """
 
     def __init__(
         self,
         loss_weight: float = 1.0,
         layer: str = 'conv5_3',
-        vgg_type: str = 'vgg16',
-        criterion: str = 'mse',
+        vgg_type: VGGType = 'vgg16',
+        criterion: Literal['mse', 'l1'] = 'mse',
         use_input_norm: bool = True,
     ) -> None:
         super().__init__()
-        if criterion not in _CRITERIA:
-            raise ValueError(f'VGGFeatureLoss: criterion is one of {", ".join(_CRITERIA)}, not {criterion!r}')
+        check_literals(VGGFeatureLoss, vgg_type=vgg_type, criterion=criterion)
         self.loss_weight, self.layer, self.criterion = loss_weight, layer, _CRITERIA[criterion]
         self.vgg = VGGFeatureExtractor([layer], vgg_type=vgg_type, use_input_norm=use_input_norm)
 
@@ -72,21 +75,20 @@ class ContentLoss(nn.Module):
 
     Raises:
         DependencyError: if VGG's weights are needed and nowhere to be found.
-        ValueError: for another mode or vgg_criterion.
+        ValueError: for another mode, vgg_type or vgg_criterion.
     """
 
     def __init__(
         self,
-        mode: str = 'mix',
+        mode: Literal['mse', 'vgg', 'mix'] = 'mix',
         pixel_weight: float = 1.0,
         vgg_weight: float = 0.006,
         layer: str = 'conv5_4',
-        vgg_type: str = 'vgg19',
-        vgg_criterion: str = 'mse',
+        vgg_type: VGGType = 'vgg19',
+        vgg_criterion: Literal['mse', 'l1'] = 'mse',
     ) -> None:
         super().__init__()
-        if mode not in _MODES:
-            raise ValueError(f'ContentLoss: mode is one of {", ".join(_MODES)}, not {mode!r}')
+        check_literals(ContentLoss, mode=mode, vgg_type=vgg_type, vgg_criterion=vgg_criterion)
         self.pixel_weight = pixel_weight if mode != 'vgg' else None
         self.vgg = VGGFeatureLoss(vgg_weight, layer, vgg_type, vgg_criterion) if mode != 'mse' else None
 

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-CRITERIA = ('mse', 'l1', 'ce')
+from facesr_ext.archs.arch_info import check_literals
 
 
 class _PriorLoss(nn.Module):
     """Loss of predicted maps, summed over the hourglasses, averaged over what is known."""
 
-    def __init__(self, loss_weight: float, criterion: str, criteria: tuple[str, ...]) -> None:
+    def __init__(self, loss_weight: float, criterion: Literal['mse', 'l1', 'ce']) -> None:
         super().__init__()
-        if criterion not in criteria:
-            raise ValueError(f'{type(self).__name__}: criterion is one of {", ".join(criteria)}, not {criterion!r}')
+        check_literals(type(self), criterion=criterion)
         self.loss_weight, self.criterion = loss_weight, criterion
 
     def forward(self, pred: Sequence[torch.Tensor], target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -56,10 +56,13 @@ class LandmarkLoss(_PriorLoss):
     Args:
         loss_weight (float): Default: 1.0.
         criterion (str): 'mse' or 'l1'. Default: 'mse'.
+
+    Raises:
+        ValueError: for another criterion.
     """
 
-    def __init__(self, loss_weight: float = 1.0, criterion: str = 'mse') -> None:
-        super().__init__(loss_weight, criterion, ('mse', 'l1'))
+    def __init__(self, loss_weight: float = 1.0, criterion: Literal['mse', 'l1'] = 'mse') -> None:
+        super().__init__(loss_weight, criterion)
 
 
 @LOSS_REGISTRY.register()
@@ -72,7 +75,10 @@ class ParsingLoss(_PriorLoss):
     Args:
         loss_weight (float): Default: 1.0.
         criterion (str): 'mse', 'l1' or 'ce'. Default: 'mse'.
+
+    Raises:
+        ValueError: for another criterion.
     """
 
-    def __init__(self, loss_weight: float = 1.0, criterion: str = 'mse') -> None:
-        super().__init__(loss_weight, criterion, CRITERIA)
+    def __init__(self, loss_weight: float = 1.0, criterion: Literal['mse', 'l1', 'ce'] = 'mse') -> None:
+        super().__init__(loss_weight, criterion)

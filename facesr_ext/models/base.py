@@ -25,7 +25,6 @@ from facesr_ext.imaging import to_images, with_coordinates
 from facesr_ext.metrics.metric_info import Metrics
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.budget import check_budget
-from facesr_ext.models.described import complete_options
 from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
 from facesr_ext.models.forward import enlarge, mirror_mean, upscale
 from facesr_ext.models.precision import Precision
@@ -33,6 +32,7 @@ from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.models.validation import BASELINE, Judged, Validation
 from facesr_ext.runs.checkpoints import load_network
+from facesr_ext.runs.described_options import complete
 from facesr_ext.runs.folder import RunFolder, late_checkpoints
 from facesr_ext.settings.reading import names_of, read
 from facesr_ext.settings.top import FaceTestFile, FaceTrainFile
@@ -54,12 +54,15 @@ class FaceModel(BaseModel):
     opt: dict[str, Any]
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        opt = deepcopy(opt) if opt['is_train'] else complete_options(deepcopy(opt))
+        opt = deepcopy(opt)
+        taken = {} if opt['is_train'] else complete(opt)
         super().__init__(opt)
+        for key, value in taken.items():
+            get_root_logger().info(f'Taken from {opt["path"]["pretrain_network_g"]}: {key}: {value}')
         settings = self._read_options()
         self.device = choose_device(opt)
         get_root_logger().info(f'Machine: {describe_device(self.device)}')
-        self.scale: int = opt['scale']
+        self.scale = _given(settings.scale, 'scale')
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
         self.folder = RunFolder.of(opt['path'])
@@ -102,7 +105,7 @@ class FaceModel(BaseModel):
             penalised (bool): It is trained under a gradient penalty. Default: False.
         """
         section = f'network_{label}'
-        net = build_part((section,), ARCH_REGISTRY, self.opt.get(section))
+        net = build_part((section,), ARCH_REGISTRY, _given(self.opt.get(section), section))
         self.precision.check(section, net)
         self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
@@ -289,3 +292,17 @@ class FaceModel(BaseModel):
 
     def stop_if_asked(self, next_iter: int | None = None) -> None:
         """A training saves and ends here, where a signal has asked for it; a test just ends by the signal."""
+
+
+def _given(value: Any, key: str) -> Any:
+    """What the options say.
+
+    Raises:
+        OptionError: if they do not, and no checkpoint has said it in their place.
+    """
+    if not value:
+        message = (
+            'is missing; write it, or for a test name a checkpoint of facesr_ext that says it: path:pretrain_network_g'
+        )
+        raise OptionError(message, (key,))
+    return value

@@ -1,4 +1,4 @@
-"""What is shown of trainings and results: reports with tables, curves and pictures."""
+"""What is shown of trainings and results: reports with tables, curves and images."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 
 
-class Step(NamedTuple):
+class LoggedStep(NamedTuple):
     """A line of the log: iteration, learning rate, seconds an iteration, and its figures by name."""
 
     iteration: int
@@ -36,8 +36,8 @@ class RunLog(NamedTuple):
         options (dict): Key path 'train:optim_g:lr' -> value, as the run had them with ``--force_yml``.
         networks (dict): Class name -> parameters, the generator first.
         machine (dict): What it ran on: 'Machine', 'PyTorch', ..., as far as the log says.
-        images (int | None): Training pictures.
-        steps (list[Step]): In the order of iterations.
+        images (int | None): Training images.
+        steps (list[LoggedStep]): In the order of iterations.
         validations (dict): Set -> iteration -> mean of each metric, in the order of iterations.
     """
 
@@ -46,7 +46,7 @@ class RunLog(NamedTuple):
     networks: dict[str, int]
     machine: dict[str, str]
     images: int | None
-    steps: list[Step]
+    steps: list[LoggedStep]
     validations: dict[str, dict[int, dict[str, float]]]
 
 
@@ -61,12 +61,12 @@ def read_run(folder: Path) -> RunLog:
     logs = RunFolder(folder).logs()
     if not logs:
         raise DatasetError(f'{folder} is not the folder of a training: it has no train_*.log; name experiments/<name>')
-    steps: dict[int, Step] = {}
+    steps: dict[int, LoggedStep] = {}
     networks: dict[str, int] = {}
     machine: dict[str, str] = {}
     for log in logs:
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-        options = read_options(lines)
+        options = logged_options(lines)
         steps.update((step.iteration, step) for step in map(_read_step, lines) if step is not None)
         for line in lines:
             if found := _NETWORK.search(line):
@@ -80,7 +80,7 @@ def read_run(folder: Path) -> RunLog:
     return RunLog(name, options, networks, machine, images, ordered, read_validations(RunFolder(folder)))
 
 
-def read_options(lines: Iterable[str]) -> dict[str, str]:
+def logged_options(lines: Iterable[str]) -> dict[str, str]:
     """The options as BasicSR logs them: 'key: value' lines, sections as 'key:[' ... ']', indented."""
     options: dict[str, str] = {}
     place: list[str] = []
@@ -100,14 +100,14 @@ def read_options(lines: Iterable[str]) -> dict[str, str]:
     return options
 
 
-def _read_step(line: str) -> Step | None:
+def _read_step(line: str) -> LoggedStep | None:
     found = _ITERATION.search(line)
     if found is None:
         return None
     seconds = _SECONDS.search(line)
     figures = {name: float(value) for name, value in _FIGURE.findall(line.rpartition(']')[2])}
     iteration = int(found[2].replace(',', ''))
-    return Step(iteration, float(found[3]), float(seconds[1]) if seconds else math.nan, figures)
+    return LoggedStep(iteration, float(found[3]), float(seconds[1]) if seconds else math.nan, figures)
 
 
 def read_validations(folder: RunFolder) -> dict[str, dict[int, dict[str, float]]]:

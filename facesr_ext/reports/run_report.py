@@ -1,4 +1,4 @@
-"""A report of a training, from its folder alone: Markdown with curves and pictures."""
+"""A report of a training, from its folder alone: Markdown with curves and images."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, write_image
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.inference.restorer import Restorer
-from facesr_ext.reports.curves import Curve, draw_curves
+from facesr_ext.reports.curves import Curve, Panel, draw_curves
 from facesr_ext.reports.run_log import RunLog, read_run
 from facesr_ext.runs.folder import RunFolder
 
 SHOWN = 8
 _CELL, _WIDTH = 256, 1200
 _BASELINE = '_bicubic'
+_GROUPS = (
+    ('losses', 'l_', True),
+    ('PSNR of the training batches, dB', 'psnr', False),
+    ('gradient norm', 'grad_norm', True),
+)
+"""Panels of the training: title, how the names of its figures begin, and whether the axis is to be logarithmic."""
 _ELSEWHERE = ('network_', 'degradation', 'path', 'logger', 'dist_params')  # in other tables, or of no interest
 _ADDED = ('dist', 'rank', 'world_size', 'auto_resume', 'is_train', 'root_path', 'phase')  # by the runner
 
 
 def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequence[Path] = ()) -> Path:
-    """Writes ``report.md`` and its pictures.
+    """Writes ``report.md`` and its images.
 
     Args:
         run (Path): Folder of the training, ``experiments/<name>``.
         output (Path): Folder, made where it is missing.
-        lq (Path | None): LQ pictures to restore by the run's latest checkpoint; the first eight are shown.
-        beside (Sequence[Path]): Other runs or checkpoints whose results of the same pictures are shown beside.
+        lq (Path | None): LQ images to restore by the run's latest checkpoint; the first eight are shown.
+        beside (Sequence[Path]): Other runs or checkpoints whose results of the same images are shown beside.
 
     Returns:
         Path: The report.
@@ -41,7 +47,7 @@ def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequen
         OptionError: for ``beside`` without LQ, or of another scale.
     """
     if beside and lq is None:
-        raise OptionError('--beside shows what other networks make of the pictures of --lq; name their folder')
+        raise OptionError('--beside shows what other networks make of the images of --lq; name their folder')
     log = read_run(run)
     sections = [
         f'# {log.name}',
@@ -121,30 +127,29 @@ def _hyper_parameters(log: RunLog) -> list[tuple[str, str]]:
         added = parts[-1] in _ADDED or (parts[0], parts[-1]) == ('datasets', 'scale')
         if not elsewhere and not added and parts[:2] != ['val', 'metrics'] and value != 'None':
             rows.append((key, value))
-    return [('training pictures', f'{log.images:,d}')] * (log.images is not None) + rows
+    return [('training images', f'{log.images:,d}')] * (log.images is not None) + rows
 
 
 def _curves(log: RunLog, output: Path) -> list[str]:
     """Losses and learning rate over the iterations."""
     if not log.steps:
         return ['', '## Training', '', 'The log holds no iteration yet.']
-    panels: dict[str, dict[str, Curve]] = {}
+    panels = []
     names = dict.fromkeys(name for step in log.steps for name in step.figures)
-    groups = {'losses (log)': 'l_', 'PSNR of the training batches, dB': 'psnr', 'gradient norm (log)': 'grad_norm'}
-    for title, prefix in groups.items():
-        curves = {name: _series(log, name) for name in names if name.startswith(prefix)}
+    for title, prefix, log_axis in _GROUPS:
+        curves = [_series(log, name) for name in names if name.startswith(prefix)]
         if curves:
-            positive = all(value > 0 for _, y in curves.values() for value in y)
-            panels[title if positive else title.removesuffix(' (log)')] = curves
-    iterations = [step.iteration for step in log.steps]
-    panels['learning rate'] = {'lr': (iterations, [step.lr for step in log.steps])}
+            positive = all(value > 0 for curve in curves for value in curve.y)
+            panels.append(Panel(title, curves, log_axis and positive))
+    rates = Curve('lr', [step.iteration for step in log.steps], [step.lr for step in log.steps])
+    panels.append(Panel('learning rate', [rates]))
     write_image(output / 'training.png', draw_curves(panels))
     return ['', '## Training', '', '![Training curves](training.png)']
 
 
 def _series(log: RunLog, name: str) -> Curve:
     found = [(step.iteration, step.figures[name]) for step in log.steps if name in step.figures]
-    return [x for x, _ in found], [y for _, y in found]
+    return Curve(name, [x for x, _ in found], [y for _, y in found])
 
 
 def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
@@ -152,7 +157,7 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
     lines: list[str] = []
     for name, means in log.validations.items():
         metrics = [key for key in next(iter(means.values())) if not key.endswith(_BASELINE)]
-        panels = {metric: _validation_curves(means, metric) for metric in metrics}
+        panels = [Panel(metric, _validation_curves(means, metric)) for metric in metrics]
         write_image(output / f'validation_{name}.png', draw_curves(panels))
         rows = [(str(i), *(f'{means[i][m]:.4f}' for m in metrics)) for i in means]
         last = means[max(means)]
@@ -167,30 +172,29 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
     return lines
 
 
-def _validation_curves(means: dict[int, dict[str, float]], metric: str) -> dict[str, Curve]:
-    keys = {'result': metric, 'bicubic': metric + _BASELINE}
-    iterations = list(means)
-    return {
-        name: (iterations, [means[i][key] for i in iterations])
-        for name, key in keys.items()
-        if all(key in means[i] for i in iterations)
-    }
+def _validation_curves(means: dict[int, dict[str, float]], metric: str) -> list[Curve]:
+    """The result's, and bicubic's beside it."""
+    return [
+        Curve(name, list(means), [figures[key] for figures in means.values()], dashed)
+        for name, key, dashed in (('result', metric, False), ('bicubic', metric + _BASELINE, True))
+        if all(key in figures for figures in means.values())
+    ]
 
 
 def _predictions(sources: Sequence[Path], lq: Path, output: Path) -> list[str]:
-    """LQ, bicubic and the results of each run or checkpoint for given pictures."""
+    """LQ, bicubic and the results of each run or checkpoint for given images."""
     names = list_images(lq, ('--lq',))[:SHOWN]
-    pictures = [read_image(lq / name) for name in names]
+    images = [read_image(lq / name) for name in names]
     results = []
     for source in sources:
         restorer = Restorer(source)
-        results.append(restorer.restore(pictures))
+        results.append(restorer.restore(images))
         if results[-1][0].shape != results[0][0].shape:
             raise OptionError(f'--beside {source}: its scale is {restorer.scale}, not that of {sources[0]}')
     rows = []
-    for picture, *made in zip(pictures, *results, strict=True):
-        enlarged = cv2.resize(picture, made[0].shape[1::-1], interpolation=cv2.INTER_CUBIC)
-        rows.append([picture, enlarged, *made])
+    for image, *made in zip(images, *results, strict=True):
+        enlarged = cv2.resize(image, made[0].shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        rows.append([image, enlarged, *made])
     titles = ('LQ', 'bicubic', *(['result'] if len(sources) == 1 else (source.stem for source in sources)))
     write_image(output / 'predictions.png', contact_sheet(rows, titles, cell=_cell(rows)))
     return ['', '## Predicted images', '', f'{", ".join(names)}:', '', '![Predicted images](predictions.png)']

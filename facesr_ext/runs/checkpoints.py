@@ -204,25 +204,6 @@ def described_network(metadata: Mapping[str, Any]) -> str | None:
     return yaml.safe_dump(arch, default_flow_style=True, sort_keys=False, width=10**6).strip() if arch else None
 
 
-def described_options(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint says of the options that it was trained by.
-
-    Args:
-        path (str | PathLike): The file.
-
-    Returns:
-        dict: ``network_g``, ``scale``, ``degradation`` and ``challenge`` as in an option file, as far as the file says
-            them; stock BasicSR's says nothing.
-
-    Raises:
-        CheckpointError: if it cannot be read.
-    """
-    metadata = load_checkpoint(path).get(META_KEY)
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    found = {'network_g': 'arch', 'scale': 'scale', 'degradation': 'degradation', 'challenge': 'challenge'}
-    return {option: metadata[key] for option, key in found.items() if metadata.get(key)}
-
-
 def load_weights(
     net: nn.Module, state: dict[str, torch.Tensor], path: str, strict: bool, described: str | None = None
 ) -> None:

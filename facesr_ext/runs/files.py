@@ -115,7 +115,8 @@ class RunFiles:
             'value_range': [0.0, 1.0],
             'degradation': _plain(self.opt.get('degradation') or {}),
             'challenge': _plain(self.opt.get('challenge') or {}),
-            'trained_on': {'name': train_set.get('name'), 'dataroot_gt': train_set.get('dataroot_gt')},
+            'run': self.opt['name'],
+            'trained_on': {key: train_set.get(key) for key in ('name', 'dataroot_gt', 'image_size')},
             'iteration': iteration,
             **({BEST: self.keeping.record} if which == BEST else {}),
         }

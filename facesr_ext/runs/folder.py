@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from facesr_ext.errors import CheckpointError
+from facesr_ext.errors import CheckpointError, KeyPath
 from facesr_ext.host.run_files import BEST, LATEST, checkpoint_name, list_states, parse_checkpoint, state_name
 
 NET_G = 'net_g'
@@ -135,8 +135,8 @@ def is_run(path: PathLike) -> bool:
     return RunFolder(path).models.is_dir()
 
 
-def latest_checkpoint(path: PathLike) -> Path:
-    """The newest checkpoint of a run's folder.
+def latest_checkpoint(path: PathLike, key: KeyPath = ()) -> Path:
+    """The newest checkpoint of a run's folder; ``key`` is the option that names it.
 
     Raises:
         CheckpointError: if it holds none.
@@ -144,7 +144,9 @@ def latest_checkpoint(path: PathLike) -> Path:
     found = RunFolder(path).latest()
     if found is None:
         pattern = checkpoint_name(NET_G, '*')
-        raise CheckpointError(f'{path} holds no checkpoint of a run (models/{pattern}); name a file or a run folder')
+        raise CheckpointError(
+            f'{path} holds no checkpoint of a run (models/{pattern}); name a file or a run folder', key
+        )
     return found
 
 

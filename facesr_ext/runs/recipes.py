@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from facesr_ext.errors import DependencyError
 
@@ -44,3 +44,19 @@ def recipe_named(name: str, *more: Path) -> Path | None:
         if re.search(rf'^name: *{re.escape(name)} *(#.*)?$', text, re.M) and re.search('^train:', text, re.M):
             return file
     return None
+
+
+def how_to_train(file: str, *more: Path) -> str | None:
+    """The command that makes a file of a run, where a recipe has the run's name.
+
+    Args:
+        file (str): Its path, as experiments/NAME/models/net_g_latest.pth, or that of the run.
+        more (Path): Folders of recipes, as for `recipe_named`.
+
+    Returns:
+        str | None: 'train it first: ...', None for a path outside ``experiments`` or a run without a recipe.
+    """
+    parts = PureWindowsPath(file).parts  # cut at slashes of either kind
+    runs = [name for folder, name in zip(parts, parts[1:], strict=False) if folder == 'experiments']
+    recipe = recipe_named(runs[-1], *more) if runs else None
+    return f'train it first: python -m basicsr.train -opt {recipe}' if recipe else None

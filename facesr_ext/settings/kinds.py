@@ -53,8 +53,8 @@ def _shares(value: Any) -> Any:
     return float(pair[0]), float(pair[1])
 
 
-Whole = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-Natural = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Whole = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Gpus = Annotated[
     int | str,

@@ -19,7 +19,7 @@ class Challenge(Section):
 class File(Section):
     """What BasicSR reads of any file."""
 
-    name: str = stock('names the run: experiments/<name>, results/<name>', ...)
+    name: str | None = stock('names the run: experiments/<name>, results/<name>', ...)
     model_type: str = stock('the model, which trains and tests', ...)
     scale: Whole | None = stock('LR-to-HR factor')
     num_gpu: Gpus = stock('auto: all that are there; 0: the CPU', ...)
@@ -73,6 +73,7 @@ class FaceTestFile(_Ours, TestFile):
 
     __test__ = False
 
+    name: str | None = stock('names results/<name>; default: as the run of the checkpoint')
     network_g: Network | None = stock('the network; default: what the checkpoint says')
 
 

@@ -65,7 +65,7 @@ def test_a_gradient_penalty_reaches_every_weight_of_the_critic(norm: str) -> Non
 
 
 def test_critic_refuses_batch_norm() -> None:
-    with pytest.raises(ValueError, match=r"norm is one of none, layer, instance, not 'batch'; .* BatchNorm mixes them"):
+    with pytest.raises(ValueError, match=r"norm is one of none, layer, instance, not 'batch'"):
         WGANCritic(norm='batch')
     with pytest.raises(ValueError, match="not 'spectral'$"):
         WGANCritic(norm='spectral')

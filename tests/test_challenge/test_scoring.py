@@ -92,9 +92,9 @@ def test_command_writes_scores(place: Path, capsys: pytest.CaptureFixture[str]) 
     (place / 'gt' / '00000.png').unlink()
     expected = score(place / 'sr', place / 'gt').mean
     with pytest.raises(SystemExit) as ended:
-        main(['submit', str(place / 'sr'), '--score', str(place / 'gt'), '-o', str(place / 'scores.txt')])
+        main(['submit', 'score', str(place / 'sr'), str(place / 'gt'), '-o', str(place / 'scores.txt')])
     assert ended.value.code == 0
-    assert f'PSNR {expected:.4f} dB, mean of 2 pictures' in capsys.readouterr().out
+    assert f'PSNR {expected:.4f} dB, mean of 2 images' in capsys.readouterr().out
     assert (place / 'scores.txt').read_text() == f'PSNR: {expected:.6f}\n'
 
 

@@ -22,7 +22,7 @@ from facesr_ext.challenge.readme import Readme
 from facesr_ext.challenge.submission import check_submission, pack_checkpoint, pack_results
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import decode_image, encode_image, read_image, write_image
-from facesr_ext.errors import DatasetError, OptionError, SubmissionError
+from facesr_ext.errors import DatasetError, Finding, OptionError, SubmissionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.imaging import imresize, to_images, to_tensor
 
@@ -112,9 +112,10 @@ def test_warnings(place: Path, whose: str) -> None:
     for i in (1, 2):
         write_image(place / 'lq' / f'{i:05d}.png', lq)
         write_image(place / 'results' / f'{i:05d}.png', cv2.resize(lq, (128, 128), interpolation=cv2.INTER_LINEAR))
-    warnings = pack_results(place / 'results', place / 'lq', place / 'a.zip').warnings
-    assert 'the same picture: results/00001.png, results/00002.png' in warnings
-    assert 'bicubic enlargement of the LQ, nothing else: results/00000.png' in warnings
+    assert pack_results(place / 'results', place / 'lq', place / 'a.zip').warnings == [
+        Finding('warning', 'the same image: results/00001.png, results/00002.png'),
+        Finding('warning', 'bicubic enlargement of the LQ, nothing else: results/00000.png'),
+    ]
 
 
 # ---- what is wrong ------------------------------------------------------------------------------------------------
@@ -164,8 +165,8 @@ def _nest(path: Path) -> None:
 
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     'missing': (Path.unlink, 'missing, 3 of 4 results are there: 00000.png'),
-    'extra': (lambda p: write_image(p.with_name('99.png'), read_image(p)), 'no LQ picture is called so.*: 99.png'),
-    'wrong name': (lambda p: p.rename(p.with_name('0.png')), 'no LQ picture is called so, remove or rename it: 0.png'),
+    'extra': (lambda p: write_image(p.with_name('99.png'), read_image(p)), 'no LQ image is called so.*: 99.png'),
+    'wrong name': (lambda p: p.rename(p.with_name('0.png')), 'no LQ image is called so, remove or rename it: 0.png'),
     'suffix': (lambda p: p.rename(p.with_name('00000_n.png')), r'suffix is too much.*: 00000_n.png \(for 00000.png'),
     'wrong extension': (lambda p: p.rename(p.with_suffix('.jpg')), r'with .png: 00000.jpg \(for 00000.png\)'),
     'case': (lambda p: p.rename(p.with_suffix('.PNG')), r'with .png: 00000.PNG \(for 00000.png\)'),
@@ -175,14 +176,14 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     'alpha': (lambda p: _pil(p, 'RGBA'), r'not RGB but with alpha \(mode RGBA\): 00000.png'),
     '16 bits': (_sixteen_bits, '16 bits a channel, not 8: 00000.png'),
     'JPEG': (_as_jpeg, 'JPEG under the name of a PNG: 00000.png'),
-    'cut off': (_cut_off, r'damaged or no picture: 00000.png \('),
-    'one bit': (_flip_a_bit, r'damaged or no picture: 00000.png \('),
-    'empty': (lambda p: p.write_bytes(b''), r'damaged or no picture: 00000.png \('),
-    'text': (lambda p: p.write_text('none'), r'damaged or no picture: 00000.png \('),
+    'cut off': (_cut_off, r'damaged or no image: 00000.png \('),
+    'one bit': (_flip_a_bit, r'damaged or no image: 00000.png \('),
+    'empty': (lambda p: p.write_bytes(b''), r'damaged or no image: 00000.png \('),
+    'text': (lambda p: p.write_text('none'), r'damaged or no image: 00000.png \('),
     'Mac': (lambda p: p.with_name('.DS_Store').write_bytes(b'\0'), 'stray file of an operating system.*: .DS_Store'),
     'Mac, twin': (lambda p: p.with_name('._00000.png').write_bytes(b'\0'), r'stray file.*: \._00000.png'),
     'Windows': (lambda p: p.with_name('Thumbs.db').write_bytes(b'\0'), 'stray file of an operating.*: Thumbs.db'),
-    'notes': (lambda p: p.with_name('notes.txt').write_text(''), 'no LQ picture is called so.*: notes.txt'),
+    'notes': (lambda p: p.with_name('notes.txt').write_text(''), 'no LQ image is called so.*: notes.txt'),
     'nested': (_nest, 'in a sub-folder: more/00000.png'),
     'black': (lambda p: write_image(p, read_image(p) * 0), 'of one colour throughout: 00000.png'),
     'swapped': (_swap, 'red and blue are swapped: 00000.png'),
@@ -227,7 +228,7 @@ def test_every_fault_is_told_at_once(place: Path, capsys: pytest.CaptureFixture[
     _cut_off(results / '00003.png')
     (results / 'Thumbs.db').write_bytes(b'')
     with pytest.raises(SystemExit) as ended:
-        main(['submit', str(results), str(place / 'lq'), '-o', str(place / 'a.zip')])
+        main(['submit', 'pack', str(results), str(place / 'lq'), '-o', str(place / 'a.zip')])
     told = capsys.readouterr().err
     assert ended.value.code == 2 and '5 fault(s)' in told and not (place / 'a.zip').exists()
     for text in ('00000.png', 'JPEG under', 'grey', 'damaged', 'Thumbs.db'):
@@ -262,7 +263,7 @@ def test_a_damaged_archive(place: Path) -> None:
     data = bytearray((place / 'a.zip').read_bytes())
     data[2000] ^= 255
     (place / 'a.zip').write_bytes(bytes(data))
-    with pytest.raises(SubmissionError, match='damaged or no picture: results/00000.png .*CRC'):
+    with pytest.raises(SubmissionError, match='damaged or no image: results/00000.png .*CRC'):
         check_submission(place / 'a.zip', place / 'lq')
     (place / 'a.zip').write_bytes(bytes(data[:3000]))
     with pytest.raises(DatasetError, match='is no zip archive that can be read'):
@@ -298,7 +299,7 @@ def test_an_interruption_leaves_nothing(place: Path, checkpoint: Path, monkeypat
 
 def test_budget(place: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """6,867 parameters; the limit that it was trained under is 10,000."""
-    arguments = ['submit', str(checkpoint), str(place / 'lq'), '-o', str(place / 'a.zip'), '--device', 'cpu']
+    arguments = ['submit', 'pack', str(checkpoint), str(place / 'lq'), '-o', str(place / 'a.zip'), '--device', 'cpu']
     with pytest.raises(SystemExit) as ended:
         main([*arguments, '--max-params', '6866'])
     assert ended.value.code == 2 and '6,867 parameters, 1 too many' in capsys.readouterr().err
@@ -330,36 +331,40 @@ def test_unfit_arguments(place: Path, checkpoint: Path) -> None:
 def test_check_by_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pack_results(place / 'results', place / 'lq', place / 'a.zip')
     with pytest.raises(SystemExit) as ended:
-        main(['submit', '--check', str(place / 'a.zip'), str(place / 'lq')])
+        main(['submit', 'check', str(place / 'a.zip'), str(place / 'lq')])
     assert ended.value.code == 0 and 'a.zip: 4 results, verified' in capsys.readouterr().out
+    write_image(place / 'results' / '00001.png', read_image(place / 'results' / '00000.png'))
+    write_image(place / 'lq' / '00001.png', read_image(place / 'lq' / '00000.png'))
     with pytest.raises(SystemExit) as ended:
-        main(['submit', str(place / 'results')])
-    assert ended.value.code == 2 and 'name the folder of LQ pictures' in capsys.readouterr().err
+        main(['submit', 'check', str(place / 'results'), str(place / 'lq')])
+    assert ended.value.code == 0
+    assert capsys.readouterr().err == 'the same image: 00000.png, 00001.png (warning)\n'
 
 
 @pytest.mark.parametrize(
     ('source', 'arguments', 'message'),
     [
-        ('results', ['--self-ensemble'], '--self-ensemble is not for a folder of results'),
-        ('results', ['--max-params', '9'], '--max-params is not for a folder of results'),
-        ('results', ['--extra-data'], '--extra-data is not for results without --runtime'),
-        ('net.pth', ['--scale', '4'], '--scale is not for a checkpoint'),
-        ('results', ['--check', '--runtime', '1'], '--runtime is not for --check'),
-        ('results', ['--score', 'gt'], 'LQ is not for --score'),
+        ('results', ['--self-ensemble'], '--self-ensemble: is not for a folder of results'),
+        ('results', ['--max-params', '9'], '--max-params: is not for a folder of results'),
+        ('results', ['--extra-data'], '--extra-data: is not for results without --runtime'),
+        ('net.pth', ['--scale', '4'], '--scale: is not for a checkpoint'),
+        ('net.pth', ['--runtime', '1'], '--runtime: is not for a checkpoint'),
     ],
 )
 def test_options_that_would_do_nothing(
     source: str, arguments: list[str], message: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(['submit', str(place / source), str(place / 'lq'), *arguments])
-    assert ended.value.code == 2 and f'submit: {message}' in capsys.readouterr().err
+        main(['submit', 'pack', str(place / source), str(place / 'lq'), '-o', str(place / 'a.zip'), *arguments])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and f'facesr: {message}' in told and 'leave it out' in told
+    assert not (place / 'a.zip').exists()
 
 
 def test_results_with_a_readme_by_the_command(place: Path) -> None:
     arguments = ['--format', 'flat', '--runtime', '0.25', '--device', 'cuda', '--extra-data', '--description', 'mine']
     with pytest.raises(SystemExit) as ended:
-        main(['submit', str(place / 'results'), str(place / 'lq'), '-o', str(place / 'a.zip'), *arguments])
+        main(['submit', 'pack', str(place / 'results'), str(place / 'lq'), '-o', str(place / 'a.zip'), *arguments])
     assert ended.value.code == 0
     with zipfile.ZipFile(place / 'a.zip') as archive:
         assert archive.read('readme.txt').decode() == Readme(0.25, False, True, 'mine').text()

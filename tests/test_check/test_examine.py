@@ -26,18 +26,17 @@ from facesr_ext.errors import OptionError, key_text
 from facesr_ext.host.source import override_value
 from tests.support import OPTIONS, small_options, stock_copy, write_degradation_net, write_options
 
+SAMPLE = Path(__file__).with_name('sample.yml')
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 TRAIN_SET = '    dataroot_gt: builtin  # drawn faces, with labels; or a folder\n'
 VAL_SET = """    type: FaceDataset
     dataroot_gt: builtin
-    dataroot_parsing: ~
-    parsing_labels: celebamask19
     image_size: 128
 """
 
 
 class Bad(NamedTuple):
-    """A shipped file with one edit, and the only finding that it must lead to.
+    """An option file with one edit, and the only finding that it must lead to.
 
     Attributes:
         kind (str): Name of the kind of fault.
@@ -45,7 +44,7 @@ class Bad(NamedTuple):
         key (str): The finding's key.
         says (str): A part of its message.
         at (str): Text of the line that is named; '' for the first line of ``new``.
-        file (str): The shipped file.
+        file (str): A shipped file; by default this test's own, which recipes may differ from.
     """
 
     kind: str
@@ -54,7 +53,7 @@ class Bad(NamedTuple):
     key: str
     says: str
     at: str = ''
-    file: str = 'fsrgan.yml'
+    file: str = ''
 
 
 BAD = [
@@ -77,9 +76,10 @@ BAD = [
     Bad('logger key', 'print_freq:', 'print_frequ:', 'logger:print_frequ', 'did you mean print_freq?'),
     Bad('degradation key', '  preset: fsrnet_x8', '  preset: fsrnet_x8\n  enlrage: true', 'degradation:enlrage',
         'did you mean enlarge?', at='enlrage'),
-    Bad('path key', '  strict_load_g:', '  vgg: weights/vgg.pth\n  strict_load_g:', 'path:vgg', 'make a folder'),
-    Bad('path of no network', '  strict_load_g:', '  pretrain_network_x: a.pth\n  strict_load_g:',
-        'path:pretrain_network_x', 'for a network_x'),
+    Bad('path key', 'pretrain_network_g: ~', 'pretrain_network_g: ~\n  vgg: weights/vgg.pth', 'path:vgg',
+        'make a folder', at='vgg: weights'),
+    Bad('path of no network', 'pretrain_network_g: ~', 'pretrain_network_g: ~\n  pretrain_network_x: a.pth',
+        'path:pretrain_network_x', 'for a network_x', at='pretrain_network_x'),
     # class names
     Bad('model type', 'FaceGANModel', 'FaceGanModel', 'model_type', 'did you mean FaceGANModel?'),
     Bad('arch type', 'type: FSRNet', 'type: FSRNett', 'network_g:type', 'did you mean FSRNet?'),
@@ -103,18 +103,20 @@ BAD = [
     Bad('negative', 'batch_size_per_gpu: 14', 'batch_size_per_gpu: 0', 'datasets:train:batch_size_per_gpu',
         'must be at least 1'),
     Bad('value that is none of a few', 'norm: bn', 'norm: gn', 'network_g:norm', 'must be one of bn, none'),
-    Bad('value refused by the class', 'hg_num: 2', 'hg_num: 0', 'network_g', 'at least 1', at='network_g:\n'),
+    Bad('value refused by the class', 'hg_num: 2', 'hg_num: 0', 'network_g:type', 'at least 1', at='type: FSRNet'),
     Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', 'must be one of fp32, bf16, fp16'),
     Bad('value refused by the optimiser', 'betas: [0.9, 0.99]', 'betas: [0.9, 1.5]', 'train:optim_g', 'Invalid beta',
         at='  optim_g:'),
-    Bad('value refused by the scheduler', 'restart_weights: [1]', 'restart_weights: 1', 'train:scheduler', 'len()',
+    Bad('value refused by the scheduler', 'periods: [100000]', 'periods: [100000]\n    restart_weights: 1',
+        'train:scheduler', 'len()',
         at='  scheduler:'),
     Bad('value refused by the loss', 'gan_type: vanilla', 'gan_type: vanila', 'train:gan_opt', 'vanila',
         at='  gan_opt:'),
     Bad('decay of 1', 'ema_decay: 0.999', 'ema_decay: 1', 'train:ema_decay', 'must be below 1'),
     Bad('metric without options', 'psnr_y: {type: psnr_y, crop_border: 0}', 'psnr_y: ~', 'val:metrics:psnr_y',
         'must be a section', at='psnr_y: ~'),
-    Bad('strict as text', 'strict_load_g: true', 'strict_load_g: yess', 'path:strict_load_g', 'must be true or false'),
+    Bad('strict as text', 'pretrain_network_g: ~', 'pretrain_network_g: ~\n  strict_load_g: yess', 'path:strict_load_g',
+        'must be true or false', at='strict_load_g'),
     Bad('share of the crop as text', 'crop_scale: [0.9, 1.0]', 'crop_scale: wide', 'datasets:train:crop_scale',
         'must be a number or [low, high]'),
     Bad('lr of no part', '{reconstruct: 0.1}', '{tail: 0.1}', 'train:optim_g:lr_scales:tail',
@@ -166,14 +168,14 @@ BAD = [
     Bad('optimiser in val', '  save_img: false', '  save_img: false\n  optim_g: {type: Adam}', 'val:optim_g',
         'it belongs below train:', at='optim_g: {type: Adam}'),
     # sections
-    Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n'
-        '  wandb:\n    project: ~\n    resume_id: ~\n', '\n', 'logger', 'is missing', at='# FSRGAN 8x'),
-    Bad('section is no mapping', '\npath:\n  pretrain_network_g: ~\n  strict_load_g: true\n  resume_state: ~\n',
+    Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n',
+        '\n', 'logger', 'is missing', at='# yaml-language-server'),
+    Bad('section is no mapping', '\npath:\n  pretrain_network_g: ~\n',
         '\npath: here\n', 'path', 'must be a section', at='path: here'),
     Bad('key missing', '  use_tb_logger: true\n', '', 'logger:use_tb_logger', 'is missing', at='logger:'),
     Bad('network missing', 'network_d:\n  type: PatchDiscriminator\n  num_in_ch: 3\n  num_feat: 64\n'
         '  conditional: true  # it sees the enlarged LQ beside the face\n', '', 'network_d', 'FaceGANModel needs it',
-        at='# FSRGAN 8x'),
+        at='# yaml-language-server'),
     Bad('optimiser missing', '  optim_d:\n    type: Adam\n    lr: !!float 1e-4\n    weight_decay: 0\n'
         '    betas: [0.9, 0.99]\n', '', 'train:optim_d', 'is missing', at='train:\n  ema'),
     Bad('phase', '\n  val:\n', '\n  valid:\n', 'datasets:valid', 'is no set of this run', at='  valid:'),
@@ -193,7 +195,7 @@ BAD = [
         'no picture', at='texts'),
     Bad('list missing', VAL_SET, VAL_SET.replace('builtin', 'photos\n    meta_info_file: list.txt'),
         'datasets:val:meta_info_file', 'there is no file list.txt', at='list.txt'),
-    Bad('masks of other pictures', VAL_SET, VAL_SET.replace('builtin', 'photos').replace('~', 'masks'),
+    Bad('masks of other pictures', VAL_SET, VAL_SET.replace('builtin', 'photos\n    dataroot_parsing: masks'),
         'datasets:val:dataroot_parsing', 'has a mask', at='parsing: masks'),
     Bad('landmark file missing', VAL_SET, VAL_SET.replace('builtin', 'photos\n    landmark_file: l.json'),
         'datasets:val:landmark_file', 'there is no file l.json', at='l.json'),
@@ -201,7 +203,8 @@ BAD = [
         'there is no file no.pth'),
     Bad("another recipe's weights missing", 'pretrain_network_g: ~',
         'pretrain_network_g: experiments/fsrnet_x8/models/net_g_latest.pth', 'path:pretrain_network_g', 'fsrnet.yml'),
-    Bad('state missing', 'resume_state: ~', 'resume_state: 5.state', 'path:resume_state', 'there is no file 5.state'),
+    Bad('state missing', 'pretrain_network_g: ~', 'pretrain_network_g: ~\n  resume_state: 5.state', 'path:resume_state',
+        'there is no file 5.state', at='resume_state'),
     # what does not suit each other
     Bad('no LQ', '\ndegradation:\n  preset: fsrnet_x8\n', '\n', 'datasets:train:type', 'gives no LQ', at='  type: Fa'),
     Bad('pairs missing', VAL_SET, '    type: PairedFaceDataset\n    dataroot_gt: photos\n    dataroot_lq: other\n',
@@ -232,14 +235,14 @@ BAD = [
         at='type: VGGStyle', file='esrgan.yml'),
     Bad('size that a discriminator has not', 'input_size: 128', 'input_size: 192', 'network_d:type',
         'must be 128 or 256', at='type: VGGStyle', file='esrgan.yml'),
-    Bad('relative Wasserstein', 'gan_type: vanilla', 'gan_type: wgan', 'train:gan_opt',
-        'compares the two averages already', at='  gan_opt:', file='esrgan.yml'),
-    Bad('published weights missing', 'strict_load_g: true', 'strict_load_g: true', 'path:pretrain_network_g',
+    Bad('relative Wasserstein', 'gan_type: vanilla', 'gan_type: wgan', 'train:gan_opt:gan_type',
+        'must be one of vanilla, lsgan, hinge', at='gan_type: wgan', file='esrgan.yml'),
+    Bad('published weights missing', 'save_img: true', 'save_img: true', 'path:pretrain_network_g',
         'get it from https://github.com/xinntao/Real-ESRGAN/releases', at='pretrain_network_g',
         file='test/esrgan_pretrained.yml'),
     Bad('short periods', 'periods: [100000]', 'periods: [5000]', 'train:scheduler:periods', 'would crash'),
-    Bad('restart weights', 'restart_weights: [1]', 'restart_weights: [1, 1]', 'train:scheduler:restart_weights',
-        '2 value(s) for 1 period(s)'),
+    Bad('restart weights', 'periods: [100000]', 'periods: [100000]\n    restart_weights: [1, 1]',
+        'train:scheduler:restart_weights', '2 value(s) for 1 period(s)', at='restart_weights'),
     # stages
     Bad('stage key', 'iters: 60000', 'itres: 60000', 'train:stages:1:itres', 'did you mean iters?',
         file='srpggan_x4.yml'),
@@ -265,14 +268,14 @@ BAD = [
         'datasets:val:persistent_workers', 'only the training set', at='persistent_workers: true  # in val'),
     Bad('prefetch mode', 'persistent_workers: true', 'prefetch_mode: gpu', 'datasets:train:prefetch_mode',
         "not 'gpu'"),
-    Bad('Weights & Biases alone', 'use_tb_logger: true\n  wandb:\n    project: ~',
+    Bad('Weights & Biases alone', 'use_tb_logger: true',
         'use_tb_logger: false\n  wandb:\n    project: faces', 'logger:wandb:project', 'needs use_tb_logger',
         at='project: faces'),
     # testing
-    Bad('random weights', 'pretrain_network_g: experiments/fsrgan_x8/models/net_g_latest.pth', 'pretrain_network_g: ~',
-        'path:pretrain_network_g', 'random weights', file='test/fsrgan.yml'),
-    Bad('own weights missing', 'fsrgan_x8/models', 'fsrgan_x8/models', 'path:pretrain_network_g', 'train it first',
-        at='pretrain_network_g', file='test/fsrgan.yml'),
+    Bad('no weights', 'save_img: true', 'save_img: true', 'path:pretrain_network_g', 'name the run or the checkpoint',
+        at='pretrain_network_g: ~', file='test.yml'),
+    Bad('weights of a run that is still to be', 'pretrain_network_g: ~', 'pretrain_network_g: experiments/fsrgan_x8',
+        'path:pretrain_network_g', 'train it first', file='test.yml'),
 ]  # fmt: skip
 
 
@@ -292,7 +295,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def edited(place: Path, file: str, *edits: tuple[str, str]) -> Path:
-    text = (OPTIONS / file).read_text(encoding='utf-8')
+    text = (OPTIONS / file if file else SAMPLE).read_text(encoding='utf-8')
     for old, new in edits:
         assert old in text, f'{file} has no {old!r}'
         text = text.replace(old, new, 1)
@@ -305,7 +308,7 @@ def edited(place: Path, file: str, *edits: tuple[str, str]) -> Path:
 def test_bad_file(bad: Bad, place: Path) -> None:
     """One finding, with key, line and remedy; nothing that only follows from it."""
     path = edited(place, bad.file, (bad.old, bad.new))
-    found = check_file(str(path), 'test' if bad.file.startswith('test/') else 'train')
+    found = check_file(str(path), 'test' if bad.file.startswith('test') else 'train')
     assert len(found) == 1, '\n'.join(map(str, found))
     text, mark = path.read_text(encoding='utf-8'), bad.at or bad.new.strip().splitlines()[0]
     line = (text[: text.index(mark)] + mark[: len(mark) - len(mark.lstrip())]).count('\n') + 1
@@ -334,8 +337,8 @@ def test_networks_without_weights_and_of_one_size(weightless: None, place: Path)
     found = {key_text(f.key): f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
     assert set(found) == {'network_g:type', 'datasets:train:image_size', 'datasets:val:image_size'}
     assert 'nothing to train' in found['network_g:type'] and 'takes 64 px alone' in found['datasets:val:image_size']
-    forced = [network, 'path:pretrain_network_g=~']
-    tested = check_file(str(OPTIONS / 'test' / 'fsrnet_noprior.yml'), 'test', forced)
+    forced = [network, 'scale=8', 'degradation:preset=bicubic_x8']
+    tested = check_file(str(OPTIONS / 'test' / 'bicubic.yml'), 'test', forced)
     assert [key_text(f.key) for f in tested] == ['datasets:test_1:image_size']  # what has no weights needs none
 
 
@@ -401,7 +404,9 @@ def test_shipped_files_have_no_findings(path: Path, place: Path) -> None:
     checkpoint = (opt.get('degradation') or {}).get('checkpoint')
     if checkpoint:  # made by another recipe
         write_degradation_net(Path(checkpoint), opt['scale'])
-    assert check_file(str(path), 'train' if 'train' in opt else 'test') == []
+    found = check_file(str(path), 'train' if 'train' in opt else 'test')
+    names_a_run = 'train' in opt or 'network_g' in opt  # else it is for the user to name
+    assert [key_text(f.key) for f in found] == ([] if names_a_run else ['path:pretrain_network_g'])
 
 
 # ---- other people's files -----------------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-"""``facesr check``: the environment, and what an option file costs."""
+"""``facesr check``: findings about an option file, and what it costs."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +11,8 @@ import torch
 from torch import nn
 
 from facesr_ext.check.cost import _saved_bytes, count_macs, measure_step
-from facesr_ext.cli import environment
 from facesr_ext.cli.main import main
-from tests.support import OPTIONS, small_options, write_options, write_vgg
+from tests.support import OPTIONS, small_options, write_options
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -25,85 +23,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     return (code if isinstance(code, int) else 0), written.out + written.err
 
 
-def lines_of(text: str) -> dict[str, str]:
-    return {line[2:18].strip(): line[19:] for line in text.splitlines() if line[:2] in ('  ', '- ', '! ')}
-
-
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-# ---- the environment ----------------------------------------------------------------------------------------------
-
-
-def test_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
-    (place / 'home').mkdir()
-    file = write_vgg(place / 'home')
-    monkeypatch.setenv('FACESR_HOME', str(place / 'home'))
-    code, text = run(capsys, 'check')
-    lines = lines_of(text)
-    assert code == 0 and 'Nothing is broken' in text
-    assert lines['torch'].startswith(torch.__version__) and lines['weights vgg16'] == str(file)
-    assert 'https://' in lines['weights vgg19'] and str(place / 'home') in lines['weights vgg19']
-    wanted = (
-        'Python',
-        'torchvision',
-        'basicsr',
-        'start-up hook',
-        'facexlib',
-        'OpenCV',
-        'CPU',
-        'disk',
-        'current folder',
-    )
-    assert set(wanted) <= set(lines)
-
-
-def test_what_is_broken_is_told_with_status_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(name: str) -> Any:
-        return 'RuntimeError: operator torchvision::nms does not exist' if name == 'torchvision' else sys.modules[name]
-
-    monkeypatch.setattr(environment, '_import', broken)
-    code, text = run(capsys, 'check')
-    assert code == 1 and 'have to be mended' in text
-    assert '! torchvision' in text and 'pip install torch' in lines_of(text)['torchvision']
-
-
-def test_a_vendored_basicsr_and_a_hidden_one_are_seen(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = place / 'basicsr'
-    own.mkdir()
-    (own / '__init__.py').touch()
-    first, *others = environment._basicsr()
-    assert first.status == 'broken' and str(own) in first.text and 'cut-down' in first.text
-    for name in ('train.py', 'test.py'):
-        (own / name).touch()
-    first, *others = environment._basicsr()
-    assert first == environment.Line('ok', 'basicsr', str(own)) and all('is hidden by' in line.text for line in others)
-    assert others
-
-
-def test_pairs_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, '_torch_wanted', lambda: '1.0.0')
-    (line,) = environment._torchvision()
-    assert line.status == 'note' and 'built for torch 1.0.0' in line.text and 'pip install torch==1.0.0' in line.text
-
-
-def test_hook_that_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, 'meta_path', [])
-    assert environment._hook().status == 'note'
-
-
-def test_a_look_that_fails_is_one_line() -> None:
-    def _thing() -> Any:
-        raise OSError('libcuda.so is missing\nlong story')
-        yield
-
-    (line,) = environment._careful(_thing)
-    assert line == environment.Line('broken', 'thing', 'OSError: libcuda.so is missing')
 
 
 # ---- an option file -----------------------------------------------------------------------------------------------
@@ -131,15 +54,37 @@ def test_findings_with_status_2(capsys: pytest.CaptureFixture[str], small: Path)
 def test_dry_and_test_run_no_step(capsys: pytest.CaptureFixture[str], small: Path, place: Path) -> None:
     code, text = run(capsys, 'check', '-opt', str(small), '--dry')
     assert code == 0 and 'MACs' in text and 'images/s' not in text
-    opt = small_options(OPTIONS / 'test' / 'fsrgan.yml')
+    opt = small_options(OPTIONS / 'test' / 'esrgan_pretrained.yml')
     opt['path']['pretrain_network_g'] = 'small.yml'  # a file that is there
     code, text = run(capsys, 'check', '-opt', str(write_options(opt, place / 't.yml')), '--test')
     assert code == 0 and 'parameters of network_g' in text and 'images/s' not in text
 
 
-def test_unknown_argument(capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = run(capsys, 'check', 'options.yml')
-    assert code == 2 and '-opt FILE' in text
+@pytest.mark.parametrize(
+    'words',
+    [
+        'small.yml --force_yml train:ema_dacay=0.9 name=a --dry',
+        '--force_yml train:ema_dacay=0.9 name=a --dry small.yml',
+        '-opt small.yml --force_yml name=a train:ema_dacay=0.9 --launcher none --auto_resume --debug --local_rank 0',
+    ],
+)
+def test_one_file_in_either_spelling(words: str, capsys: pytest.CaptureFixture[str], small: Path) -> None:
+    code, text = run(capsys, 'check', *words.split())
+    assert code == 2 and 'did you mean ema_decay?' in text and 'small.yml: 1 error(s), 0 warning(s)' in text
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        ('', 'name an option file: facesr check FILE; facesr env looks at the machine'),
+        ('a.yml b.yml', '2 files, 2 with errors'),
+        ('-opt a.yml b.yml', '2 files, 2 with errors'),
+        ('a.yml --forceyml x=1', 'No such option'),
+    ],
+)
+def test_unfit_arguments(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = run(capsys, 'check', *words.split())
+    assert code == 2 and message in text
 
 
 # ---- the figures --------------------------------------------------------------------------------------------------

@@ -159,6 +159,74 @@ def test_meta_info_file_and_non_ascii_paths(sample: Path, tmp_path: Path) -> Non
     assert 'parsing' not in data[0] and 'landmarks' not in data[0]
 
 
+def _listed(folder: Path, text: str, encoding: str = 'utf-8') -> Any:
+    meta = folder.parent / f'{folder.name}.txt'
+    meta.write_text(text, encoding=encoding)
+    plain = {'dataroot_parsing': ..., 'landmark_file': ..., 'num_landmark': ..., 'phase': 'val'}
+    return _faces(folder, dataroot_gt=str(folder), meta_info_file=str(meta), **plain)
+
+
+@pytest.fixture
+def named(sample: Path, tmp_path: Path) -> Path:
+    """Three images, one of whose names has spaces and brackets."""
+    image = read_image(sample / 'images' / list_images(sample / 'images')[0])
+    for name in ('a.png', 'my face (2).png', 'c.png'):
+        write_image(tmp_path / 'named' / name, image)
+    return tmp_path / 'named'
+
+
+def test_lists_cut_off_what_basicsr_adds_and_that_alone(named: Path) -> None:
+    lines = ('my face (2).png (64,64,3) 1', 'a.png (64, 64, 3)', 'my face (2).png', '', 'c.png (64,64)  ')
+    data = _listed(named, '\n'.join(lines))
+    assert data.paths == ['my face (2).png', 'a.png', 'my face (2).png', 'c.png'] and data[0]['gt'].shape == (3, 64, 64)
+
+
+def test_lists_that_windows_has_saved(named: Path) -> None:
+    assert _listed(named, 'a.png\r\nc.png\r\n', 'utf-8-sig').paths == ['a.png', 'c.png']
+
+
+def test_lists_are_compared_with_the_disk_before_the_run(named: Path) -> None:
+    with pytest.raises(DatasetError, match=r'val:meta_info_file: 2 of its 3 images are not in .*; the first is b\.png'):
+        _listed(named, 'a.png\nb.png\nc.png extra\n')
+    with pytest.raises(DatasetError, match='val:dataroot_gt: there is no folder'):
+        _listed(named.parent / 'nowhere', 'a.png')
+    (named / '.hidden').mkdir()
+    (named / 'a.png').rename(named / '.hidden' / 'a.data')  # what the list names is taken, listed or not
+    assert len(_listed(named, './c.png\n.hidden/a.data\n')) == 2
+
+
+def test_masks_that_two_images_would_share_are_refused(sample: Path, tmp_path: Path) -> None:
+    name = list_images(sample / 'images')[0]
+    for suffix in ('.png', '.jpg'):
+        write_image(tmp_path / 'images' / f'a{suffix}', read_image(sample / 'images' / name))
+    write_mask(tmp_path / 'masks' / 'a.png', read_mask(sample / 'masks' / name))
+    plain = {'landmark_file': ..., 'num_landmark': ...}
+    with pytest.raises(DatasetError, match=r'dataroot_parsing: a\.jpg and a\.png have one key, a; rename one of them'):
+        _faces(tmp_path, **plain)
+    assert len(_faces(tmp_path, dataroot_parsing=..., **plain)) == 2
+
+
+def test_landmarks_have_full_names(sample: Path, tmp_path: Path) -> None:
+    """So that a.jpg and a.png keep their own; a file that names none of the images is refused."""
+    name, landmarks = list_images(sample / 'images')[0], json.loads((sample / 'landmarks.json').read_text())
+    for suffix in ('.png', '.jpg'):
+        write_image(tmp_path / 'images' / f'a{suffix}', read_image(sample / 'images' / name))
+    own = {'a.png': landmarks[name], 'a.jpg': [[1, 2]] * 68}
+    (tmp_path / 'landmarks.json').write_text(json.dumps(own), encoding='utf-8-sig')
+    data = _faces(tmp_path, dataroot_parsing=..., phase='val')
+    assert data.paths == ['a.jpg', 'a.png'] and (data[0]['landmarks'] == torch.tensor([1.0, 2.0])).all()
+    assert torch.allclose(data[1]['landmarks'], torch.tensor(landmarks[name]))
+    for text, message in (
+        (json.dumps({'b.png': own['a.png']}), 'no image of .* has landmarks in'),
+        (json.dumps({**own, 'b.png': [1]}), r'b\.png has shape \(1,\), not \(68, 2\)'),
+        ('[1]', 'must hold image path -> landmarks, not a list'),
+        ('{', 'cannot read'),
+    ):
+        (tmp_path / 'landmarks.json').write_text(text)
+        with pytest.raises(DatasetError, match='landmark_file: .*' + message):
+            _faces(tmp_path, dataroot_parsing=...)
+
+
 def test_grey_alpha_16_bit_and_exif(tmp_path: Path) -> None:
     rgb = np.tile(np.arange(0, 240, 30, dtype=np.uint8)[:, None, None], (1, 6, 3))
     Image.fromarray(rgb[..., 0]).save(tmp_path / 'grey.png')
@@ -252,18 +320,22 @@ def test_each_draw_is_degraded_by_a_seed_of_its_own(sample: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ('changes', 'error', 'message'),
     [
-        ({'degrade_in_workers': True}, OptionError, 'degrade_in_workers needs the degradation section'),
-        ({'degrade_in_workers': True, 'phase': 'val'}, OptionError, 'degrade_in_workers is for training'),
+        ({'degrade_in_workers': True}, OptionError, 'train:degrade_in_workers: needs the degradation section'),
+        ({'degrade_in_workers': True, 'phase': 'val'}, OptionError, 'val:degrade_in_workers: is for training'),
         ({'dataroot_gt': 'nowhere'}, DatasetError, 'dataroot_gt: there is no folder nowhere'),
-        ({'dataroot_gt': ...}, OptionError, 'dataroot_gt is missing'),
-        ({'dataroot_parsing': 'nowhere'}, DatasetError, 'no picture of .* has a mask'),
-        ({'parsing_labels': 'celeba'}, OptionError, 'parsing_labels is one of celebamask19'),
+        ({'dataroot_gt': ...}, OptionError, 'datasets:train:dataroot_gt: is missing'),
+        ({'dataroot_parsing': 'nowhere'}, DatasetError, 'dataroot_parsing: no image of .* has a mask'),
+        ({'parsing_labels': 'celeba'}, OptionError, 'parsing_labels: must be one of celebamask19'),
         ({'num_landmark': 98}, DatasetError, r'shape \(68, 2\), not \(98, 2\)'),
         ({'num_landmark': ...}, OptionError, 'needs num_landmark'),
-        ({'crop_scale': [0.9, 1.2]}, OptionError, 'crop_scale is a number or'),
-        ({'gtsize': 32}, OptionError, 'has no option gtsize'),
+        ({'crop_scale': [0.9, 1.2]}, OptionError, 'crop_scale: must be a number or'),
+        ({'gtsize': 32}, OptionError, r'train:gtsize: unknown key.* did you mean gt_size'),
         ({'dataroot_gt': 'builtin', 'image_size': ...}, OptionError, 'builtin needs image_size'),
-        ({'dataroot_gt': 'builtin', 'num_landmark': 98}, OptionError, '68 or 5 landmarks'),
+        (
+            {'dataroot_gt': 'builtin', 'num_landmark': 98},
+            OptionError,
+            'num_landmark: drawn faces have 68 or 5 landmarks',
+        ),
     ],
 )
 def test_unfit_options(sample: Path, changes: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -274,7 +346,7 @@ def test_unfit_options(sample: Path, changes: dict[str, Any], error: type[Except
 def test_empty_folder_and_too_large_crop(sample: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match='no picture'):
         _faces(sample, dataroot_gt=str(tmp_path), dataroot_parsing=...)
-    with pytest.raises(DatasetError, match='gt_size 128 is larger than a picture of 64x64 px'):
+    with pytest.raises(DatasetError, match=r'gt_size: 128 is larger than a picture of 64x64 px, .*png'):
         _faces(sample, gt_size=128)[0]
 
 
@@ -326,14 +398,19 @@ def test_pairs_stay_aligned(pair_folder: Path, enlarged: bool) -> None:
 def test_unfit_pairs(pair_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r'is 16x16 px, expected 64x64 px.*lq_enlarged True'):
         _pairs(pair_folder, lq_enlarged=True)[0]
-    with pytest.raises(DatasetError, match='2 of 2 pictures have no LQ'):
+    with pytest.raises(DatasetError, match='2 of 2 images have no LQ'):
         _pairs(pair_folder, filename_tmpl='{}_lq')
     with pytest.raises(OptionError, match='builtin has no stored LQ'):
         _pairs(pair_folder, dataroot_gt='builtin')
-    with pytest.raises(OptionError, match='has no option degrade_in_workers'):
+    with pytest.raises(OptionError, match='degrade_in_workers: unknown key'):
         _pairs(pair_folder, degrade_in_workers=True)
-    with pytest.raises(OptionError, match='gt_size 30 is not a multiple of the scale 4'):
+    with pytest.raises(OptionError, match='gt_size: 30 is not a multiple of the scale 4'):
         _pairs(pair_folder, gt_size=30)[0]
+    for sub, where in (('gt', 'dataroot_gt'), ('lq', 'dataroot_lq')):  # whose LQ is it, and which of the two is meant?
+        write_image(tmp_path / sub / 'c.png', np.zeros((64, 64, 3), np.uint8))
+        write_image(tmp_path / sub / 'c.jpg', np.zeros((64, 64, 3), np.uint8))
+        with pytest.raises(DatasetError, match=rf'{where}: c\.jpg and c\.png have one key, c'):
+            _pairs(pair_folder, **{where: str(tmp_path / sub)})
     with pytest.raises(DatasetError, match='is 64x64 px, but image_size is 128'):
         _pairs(pair_folder, image_size=128)[0]
 

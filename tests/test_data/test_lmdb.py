@@ -153,7 +153,7 @@ def test_a_full_disk_leaves_nothing(sample: Path, tmp_path: Path, monkeypatch: p
         ({'dataroot_gt': 'none.lmdb'}, DatasetError, r'none\.lmdb is no LMDB with a meta_info\.txt'),
         ({'num_landmark': 98}, DatasetError, r'shape \(68, 2\), not \(98, 2\)'),
         ({'dataroot_parsing': 'bare.lmdb'}, DatasetError, r'has a mask in .*would have the key label/parsing/003_0'),
-        ({'landmark_file': 'bare.lmdb'}, DatasetError, 'no picture of .* has landmarks in'),
+        ({'landmark_file': 'bare.lmdb'}, DatasetError, 'no image of .* has landmarks in'),
     ],
 )
 def test_what_does_not_fit_is_named(

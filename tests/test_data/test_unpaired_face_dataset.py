@@ -93,11 +93,11 @@ def test_builtin_lr_faces_are_other_faces_and_a_fixed_set(folders: Path) -> None
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'dataroot_lq': None}, 'dataroot_lq is missing; name a folder of real LR faces, or builtin'),
-        ({'lq_fit': 'area'}, "lq_fit is one of resize, exact, not 'area'"),
+        ({'dataroot_lq': None}, 'datasets:train:dataroot_lq: is missing'),
+        ({'lq_fit': 'area'}, "lq_fit: must be one of resize, exact, not 'area'"),
         ({'image_size': None}, 'image_size or gt_size is missing'),
         ({'image_size': 62}, 'a face of 62 px is not a multiple of the scale 4'),
-        ({'dataroot_parsing': 'masks'}, 'UnpairedFaceDataset has no option dataroot_parsing'),
+        ({'dataroot_parsing': 'masks'}, 'dataroot_parsing: unknown key'),
     ],
 )
 def test_refuses(folders: Path, changes: dict[str, Any], message: str) -> None:
@@ -112,5 +112,9 @@ def test_bad_lr_file_is_named_or_skipped(folders: Path, tmp_path: Path) -> None:
         _set(folders, phase='val', dataroot_lq=str(tmp_path))[0]
     data = _set(folders, phase='val', dataroot_lq=str(tmp_path), skip_bad_files=True)
     assert data[0]['lq'].mean() == pytest.approx(9 / 255)
+    assert Path(data[0]['lq_path']).name == 'good.png'  # the one that is given, not the one that was asked for
+    listed = tmp_path / 'skipped.txt'
+    _set(folders, phase='val', dataroot_lq=str(tmp_path), skip_bad_files=True, skipped_file=str(listed))[0]
+    assert listed.read_text(encoding='utf-8').splitlines() == [str(tmp_path / 'bad.png')]
     with pytest.raises(DatasetError, match='dataroot_lq: there is no folder'):
         _set(folders, dataroot_lq=str(tmp_path / 'none'))

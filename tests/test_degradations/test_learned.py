@@ -98,8 +98,8 @@ def test_other_scale_other_network_and_damaged_files_are_named(tmp_path: Path) -
 
 def test_pictures_of_another_size_are_refused_with_what_fits(tmp_path: Path) -> None:
     write_degradation_net(tmp_path / 'plane.pth', 4, noise='plane')
-    with pytest.raises(DatasetError, match='pictures of 64x64 px alone, not of 96x96; set image_size: 64'):
+    with pytest.raises(DatasetError, match='images of 64x64 px, not of 96x96 px; set image_size: 64, or take'):
         build_degradation(_section(tmp_path / 'plane.pth'), 4)(torch.rand(1, 3, 96, 96), _generator())
     write_degradation_net(tmp_path / 'net.pth', 8)
-    with pytest.raises(DatasetError, match='a multiple of 32, not 64x48 px'):
+    with pytest.raises(DatasetError, match='images of a multiple of 32 px, not of 64x48 px; change image_size'):
         build_degradation(_section(tmp_path / 'net.pth'), 8)(torch.rand(1, 3, 48, 64), _generator())

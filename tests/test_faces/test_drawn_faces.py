@@ -1,4 +1,4 @@
-"""Procedural faces: determinism, exact labels, conventions, variety and detail."""
+"""Drawn faces: determinism, exact labels, conventions, variety and detail."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facesr_ext.faces.drawn.face import ProceduralFace, ProceduralFaces, render_face
+from facesr_ext.faces.drawn.face import DrawnFace, DrawnFaces, render_face
 from facesr_ext.faces.drawn.params import draw_params
+from facesr_ext.faces.labels import CELEBAMASK19
 
-L_EYE, R_EYE, L_BROW, R_BROW, L_EAR, R_EAR = 4, 5, 6, 7, 8, 9
+L_EYE, R_EYE, L_BROW, R_BROW, L_EAR, R_EAR = (
+    CELEBAMASK19.value(side + part) for part in ('eye', 'brow', 'ear') for side in ('l_', 'r_')
+)
 
 
 @pytest.fixture(scope='module')
-def faces() -> list[ProceduralFace]:
+def faces() -> list[DrawnFace]:
     """Forty faces at 256 pixels."""
     return [render_face(3, index, 256) for index in range(40)]
 
 
 @pytest.fixture(scope='module')
-def small() -> list[ProceduralFace]:
+def small() -> list[DrawnFace]:
     """Sixty faces at 128 pixels."""
     return [render_face(3, index, 128) for index in range(60)]
 
@@ -40,12 +43,12 @@ def centroid(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.array([columns.mean(), rows.mean()])
 
 
-def share_with(faces: list[ProceduralFace], label: int) -> float:
+def share_with(faces: list[DrawnFace], label: int) -> float:
     """Share of the faces that show a class."""
     return float(np.mean([(face.parsing == label).any() for face in faces]))
 
 
-def inside_share(face: ProceduralFace, points: slice, labels: tuple[int, ...], border: int) -> float:
+def inside_share(face: DrawnFace, points: slice, labels: tuple[int, ...], border: int) -> float:
     """Share of some landmarks that lie in a union of classes grown by ``border`` pixels."""
     mask = np.isin(face.parsing, labels).astype(np.uint8)
     grown = cv2.dilate(mask, np.ones((2 * border + 1, 2 * border + 1), np.uint8))
@@ -73,7 +76,7 @@ def test_same_arguments_give_the_same_bytes(size: int) -> None:
         assert np.array_equal(first.landmarks, second.landmarks)
 
 
-def test_other_index_or_seed_gives_another_face(small: list[ProceduralFace]) -> None:
+def test_other_index_or_seed_gives_another_face(small: list[DrawnFace]) -> None:
     images = [face.image for face in small[:12]]
     between = [psnr(a, b) for i, a in enumerate(images) for b in images[:i]]
     assert max(between) < 20
@@ -89,7 +92,7 @@ def test_global_random_state_plays_no_part() -> None:
     assert np.array_equal(first.image, render_face(1, 1, 64).image)
 
 
-def test_main_classes_are_present(faces: list[ProceduralFace]) -> None:
+def test_main_classes_are_present(faces: list[DrawnFace]) -> None:
     for label in (0, 1, 2, 11, 12, 17, 18):
         assert share_with(faces, label) >= 0.97, label
     for label in (L_EYE, R_EYE, L_BROW, R_BROW, 13):
@@ -103,21 +106,21 @@ def test_rare_classes_occur() -> None:
     assert seen == set(range(19))
 
 
-def test_face_fills_the_frame(faces: list[ProceduralFace]) -> None:
+def test_face_fills_the_frame(faces: list[DrawnFace]) -> None:
     heights = [np.ptp(np.nonzero(np.isin(face.parsing, range(1, 14)).any(axis=1))[0]) / 256 for face in faces]
     assert 0.55 < float(np.mean(heights)) <= 1.0
     skin = [np.isin(face.parsing, (1, 2, *range(4, 8), 10, 11, 12)).mean() for face in faces]
     assert 0.2 < float(np.mean(skin)) < 0.6
 
 
-def test_landmarks_lie_in_the_image(faces: list[ProceduralFace]) -> None:
+def test_landmarks_lie_in_the_image(faces: list[DrawnFace]) -> None:
     points = np.stack([face.landmarks for face in faces])
     assert np.mean((points >= 0) & (points <= 255)) > 0.97
     inner = points[:, 17:]
     assert np.mean((inner >= 0) & (inner <= 255)) == 1.0
 
 
-def test_eye_landmarks_agree_with_the_eye_masks(faces: list[ProceduralFace]) -> None:
+def test_eye_landmarks_agree_with_the_eye_masks(faces: list[DrawnFace]) -> None:
     checked = 0
     for face in faces:
         for label, points in ((R_EYE, slice(36, 42)), (L_EYE, slice(42, 48))):
@@ -130,7 +133,7 @@ def test_eye_landmarks_agree_with_the_eye_masks(faces: list[ProceduralFace]) -> 
     assert checked > 20
 
 
-def test_mouth_and_nose_landmarks_agree_with_the_masks(faces: list[ProceduralFace]) -> None:
+def test_mouth_and_nose_landmarks_agree_with_the_masks(faces: list[DrawnFace]) -> None:
     for face in faces:
         assert inside_share(face, slice(48, 68), (10, 11, 12), 2) == 1.0
         assert inside_share(face, slice(60, 68), (10, 11, 12), 1) == 1.0
@@ -139,7 +142,7 @@ def test_mouth_and_nose_landmarks_agree_with_the_masks(faces: list[ProceduralFac
         assert np.abs(face.landmarks[48:60].mean(axis=0) - lips).max() < 0.02 * 256
 
 
-def test_open_mouth_lies_between_the_inner_lip_landmarks(faces: list[ProceduralFace]) -> None:
+def test_open_mouth_lies_between_the_inner_lip_landmarks(faces: list[DrawnFace]) -> None:
     opened = [face for face in faces if (face.parsing == 10).sum() > 80]
     assert opened
     for face in opened:
@@ -149,7 +152,7 @@ def test_open_mouth_lies_between_the_inner_lip_landmarks(faces: list[ProceduralF
         assert (area[mouth] > 0).mean() > 0.75
 
 
-def test_jaw_follows_the_border_of_the_face(faces: list[ProceduralFace]) -> None:
+def test_jaw_follows_the_border_of_the_face(faces: list[DrawnFace]) -> None:
     for face in faces:
         chin = face.landmarks[8]
         column = int(np.rint(chin[0]))
@@ -157,14 +160,14 @@ def test_jaw_follows_the_border_of_the_face(faces: list[ProceduralFace]) -> None
         assert abs(float(rows.max()) - float(chin[1])) <= 2.5
 
 
-def test_left_of_the_person_is_right_in_the_image(faces: list[ProceduralFace]) -> None:
+def test_left_of_the_person_is_right_in_the_image(faces: list[DrawnFace]) -> None:
     for face in faces:
         for left, right in ((L_EYE, R_EYE), (L_BROW, R_BROW), (L_EAR, R_EAR)):
             if (face.parsing == left).sum() > 5 and (face.parsing == right).sum() > 5:
                 assert centroid(face.parsing == left)[0] > centroid(face.parsing == right)[0]
 
 
-def test_landmarks_are_in_ibug_order(faces: list[ProceduralFace]) -> None:
+def test_landmarks_are_in_ibug_order(faces: list[DrawnFace]) -> None:
     for face in faces:
         x, y = face.landmarks[:, 0], face.landmarks[:, 1]
         assert x[0] < x[8] < x[16] and y[8] > y[0] and y[8] > y[16]
@@ -183,14 +186,14 @@ def test_size_changes_only_the_sampling(index: int) -> None:
     assert np.mean(large.parsing[::2, ::2] == normal.parsing) > 0.94
 
 
-def test_faces_vary(small: list[ProceduralFace]) -> None:
+def test_faces_vary(small: list[DrawnFace]) -> None:
     stack = np.stack([face.image for face in small]).astype(np.float32)
     assert stack.std(axis=0).mean() > 35
     landmarks = np.stack([face.landmarks for face in small])
     assert landmarks.std(axis=0).mean() > 1.5
 
 
-def test_detail_is_like_that_of_photographs(small: list[ProceduralFace]) -> None:
+def test_detail_is_like_that_of_photographs(small: list[DrawnFace]) -> None:
     values = []
     for face in small:
         low = cv2.resize(face.image, (16, 16), interpolation=cv2.INTER_AREA)
@@ -207,7 +210,7 @@ def encoded_bytes(image: NDArray[np.uint8], suffix: str) -> int:
 
 
 def pixel_statistics(image: NDArray[np.uint8]) -> dict[str, float]:
-    """A few of the statistics of benchmarks/procedural_faces.py."""
+    """A few of the statistics of benchmarks/drawn_faces.py."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     gradient = np.hypot(luma[1:, 1:] - luma[1:, :-1], luma[1:, 1:] - luma[:-1, 1:])
     return {
@@ -220,9 +223,9 @@ def pixel_statistics(image: NDArray[np.uint8]) -> dict[str, float]:
     }
 
 
-def test_pixels_are_like_those_of_photographs(small: list[ProceduralFace]) -> None:
+def test_pixels_are_like_those_of_photographs(small: list[DrawnFace]) -> None:
     # From the 5th to the 95th percentile of 300 face photographs (CelebA, FFHQ, StyleGAN faces) reduced to 128 pixels,
-    # as benchmarks/procedural_faces.py measures them; for the luma, whose spread is wide, the quartiles.
+    # as benchmarks/drawn_faces.py measures them; for the luma, whose spread is wide, the quartiles.
     photographs = {
         'png': (27886, 37049),
         'jpeg75': (3107, 4735),
@@ -245,7 +248,7 @@ def test_expressions_tilt_and_turn_vary() -> None:
 
 
 def test_set_of_faces() -> None:
-    faces = ProceduralFaces(3, seed=2, size=64)
+    faces = DrawnFaces(3, seed=2, size=64)
     assert len(faces) == 3
     assert np.array_equal(faces[1].image, render_face(2, 1, 64).image)
     assert faces[1] is faces[1]
@@ -257,7 +260,7 @@ def test_set_of_faces() -> None:
 
 
 def test_set_travels_without_its_pictures() -> None:
-    faces = ProceduralFaces(4, seed=2, size=64)
+    faces = DrawnFaces(4, seed=2, size=64)
     image = faces[0].image
     sent = pickle.dumps(faces)
     assert len(sent) < 1000
@@ -270,7 +273,7 @@ def test_set_travels_without_its_pictures() -> None:
 )
 def test_bad_arguments_of_the_set(num: int, seed: int, size: int, text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        ProceduralFaces(num, seed, size)
+        DrawnFaces(num, seed, size)
 
 
 @pytest.mark.parametrize(('seed', 'index', 'size'), [(-1, 0, 64), (0, -1, 64), (0, 0, 16)])

@@ -40,7 +40,7 @@ def test_workers_have_no_threads_and_leave_signals_alone() -> None:
 
 @pytest.mark.parametrize(
     ('timeout', 'workers', 'message'),
-    [('1m', 1, 'is a number of seconds'), (-1, 1, 'is a number of seconds'), (5, 0, 'needs workers')],
+    [('1m', 1, 'must be a number of seconds'), (-1, 1, 'must be a number of seconds'), (5, 0, 'needs workers')],
 )
 def test_unfit_timeouts(timeout: Any, workers: int, message: str) -> None:
     loader = DataLoader(_Threads(), 2, num_workers=workers)

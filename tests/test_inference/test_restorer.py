@@ -69,7 +69,7 @@ def _tested(place: Path, run: str, net: dict[str, Any], monkeypatch: pytest.Monk
     """The pictures that BasicSR's test pipeline saves."""
     monkeypatch.chdir(place)
     name = f'{run}_{len(list(place.glob("results/*")))}'
-    opt = small_options(OPTIONS / 'test' / 'realesrfsr.yml')
+    opt = small_options(OPTIONS / 'test' / 'bicubic.yml')
     data = {
         'name': 'lq',
         'type': 'SingleImageDataset',

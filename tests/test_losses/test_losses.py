@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from basicsr.utils.registry import LOSS_REGISTRY
 
-from facesr_ext.errors import DependencyError
+from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host.parts import build_part
 from facesr_ext.losses.content_loss import ContentLoss, VGGFeatureLoss
 from facesr_ext.losses.prior_loss import LandmarkLoss, ParsingLoss
 from tests.support import write_vgg
@@ -42,8 +45,10 @@ def test_cross_entropy_is_least_for_the_right_class() -> None:
 
 
 def test_unknown_criterion() -> None:
-    with pytest.raises(ValueError, match='LandmarkLoss: criterion is one of mse, l1'):
+    with pytest.raises(ValueError, match="LandmarkLoss: criterion is one of mse, l1, not 'ce'"):
         LandmarkLoss(criterion='ce')
+    with pytest.raises(ValueError, match="ParsingLoss: criterion is one of mse, l1, ce, not 'bce'"):
+        ParsingLoss(criterion='bce')
 
 
 def test_vgg_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +108,23 @@ def test_content_loss_of_features_and_of_both(tmp_path: Path, monkeypatch: pytes
     assert torch.allclose(after['vgg'], (before.relu() - wanted.relu()).abs().mean(), rtol=1e-4)
 
 
-def test_content_loss_modes() -> None:
-    with pytest.raises(ValueError, match="mode is one of mse, vgg, mix, not 'l1'"):
-        ContentLoss('l1')
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'mode': 'l1'}, "mode is one of mse, vgg, mix, not 'l1'"),
+        ({'vgg_criterion': 'ce'}, "vgg_criterion is one of mse, l1, not 'ce'"),
+        ({'vgg_type': 'vgg99'}, "vgg_type is one of vgg11, vgg13, .*, not 'vgg99'"),
+    ],
+)
+def test_content_loss_choices(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f'ContentLoss: {message}'):
+        ContentLoss(**arguments)
+    with pytest.raises(OptionError, match=f'train:content_opt: ContentLoss: {message}'):
+        build_part(('train', 'content_opt'), LOSS_REGISTRY, {'type': 'ContentLoss', **arguments})
+
+
+def test_vgg_loss_choices() -> None:
+    with pytest.raises(ValueError, match="VGGFeatureLoss: criterion is one of mse, l1, not 'l2'"):
+        VGGFeatureLoss(criterion='l2')
+    with pytest.raises(ValueError, match='VGGFeatureLoss: vgg_type is one of vgg11'):
+        VGGFeatureLoss(vgg_type='vgg')

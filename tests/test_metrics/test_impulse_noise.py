@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facesr_ext.faces.drawn.face import ProceduralFaces
+from facesr_ext.faces.drawn.face import DrawnFaces
 from facesr_ext.metrics.face_metric import psnr_rgb
 
 # Report S1: probability of either extreme -> PSNR (dB). Its picture's constant is 5.15 to 5.22.
@@ -20,7 +20,7 @@ def _salt_and_pepper(img: np.ndarray, either: float, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(('either', 'reported'), TABLE.items())
 def test_psnr_falls_as_the_share_of_spoilt_values(either: float, reported: float) -> None:
-    img = ProceduralFaces(1, 0, 512)[0].image
+    img = DrawnFaces(1, 0, 512)[0].image
     values = img.astype(np.float64)
     # MSE = p / 2 (E[x^2] + E[(255 - x)^2]), p = 2 either
     constant = 10 * np.log10(255**2 / ((values**2 + (255 - values) ** 2).mean() / 2))

@@ -98,11 +98,11 @@ import torch
 from torch import distributed
 import basicsr
 from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 from facesr_ext.cli.run import _leave_group
+from facesr_ext.host.entry import read_options
 from tests.test_models.test_training import _batch, _step, _weights
 
-opt, _ = parse_options('.', is_train=True)
+opt = read_options(sys.argv[1], launcher='pytorch')
 opt['path']['visualization'] = opt['path']['models'] = opt['path']['training_states'] = '.'
 model = build_model(opt)
 rank = opt['rank']
@@ -131,7 +131,7 @@ def test_a_step_that_is_not_finite_in_one_process_is_skipped_by_all(tmp_path: Pa
     (tmp_path / 'script.py').write_text(TOGETHER, encoding='utf-8')
     file = write_options(small_options(OPTIONS / 'fsrnet.yml'), tmp_path / 'opt.yml')
     root = str(Path(__file__).resolve().parents[2])
-    words = [*TORCHRUN, str(tmp_path / 'script.py'), '-opt', str(file), *LAUNCHED]
+    words = [*TORCHRUN, str(tmp_path / 'script.py'), str(file)]
     done = subprocess.run(
         words, cwd=tmp_path, env=child_environment(PYTHONPATH=root), capture_output=True, text=True, timeout=300
     )

@@ -14,8 +14,8 @@ from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
-from facesr_ext.reports.curves import Curve, draw_curves
-from facesr_ext.reports.run_log import read_options, read_run
+from facesr_ext.reports.curves import Curve, Panel, draw_curves
+from facesr_ext.reports.run_log import logged_options, read_run
 from facesr_ext.reports.run_report import write_report
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 from tests.support import OPTIONS, small_options, write_options
@@ -63,7 +63,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         '| pixel_opt | type: L1Loss, loss_weight: 1.0, reduction: mean |',
         '| gan_opt | type: GANLoss, gan_type: vanilla',
         '| train:optim_g:betas | [0.9, 0.99] |',
-        '| training pictures | 8 |',
+        '| training images | 8 |',
         '| degradation | preset: report_s4 |',
         f'| 4 | {log.validations["val"][4]["psnr_rgb"]:.4f} |',
         f'| bicubic | {log.validations["val"][4]["psnr_rgb_bicubic"]:.4f} |',
@@ -93,7 +93,7 @@ def test_another_network_beside(run: Path, tmp_path: Path) -> None:
         assert sheet.shape[1] == 4 * 258
         own, beside = sheet[:, 2 * 258 : 3 * 258], sheet[:, 3 * 258 :]
         assert np.array_equal(own[:, :256], beside[:, :256]) is (other == run)
-    with pytest.raises(OptionError, match='--beside shows what other networks make of the pictures of --lq'):
+    with pytest.raises(OptionError, match='--beside shows what other networks make of the images of --lq'):
         write_report(run, tmp_path / 'out', beside=[earlier])
     small = tmp_path / 'net_g_1.pth'
     net = {'type': 'ESPCN', 'scale': 2}
@@ -112,17 +112,24 @@ def test_options_are_read_as_basicsr_logs_them() -> None:
 
     opt = {'name': 'x', 'train': {'optim_g': {'lr': 1e-4}, 'empty': {}}, 'text': 'a: [b'}
     lines = ['INFO: ', *dict2str(opt).splitlines(), '', 'INFO: later: 1', '  name: other']
-    assert read_options(lines) == {'name': 'x', 'train:optim_g:lr': '0.0001', 'text': 'a: [b'}
+    assert logged_options(lines) == {'name': 'x', 'train:optim_g:lr': '0.0001', 'text': 'a: [b'}
 
 
 def test_curves_differ_by_what_they_show() -> None:
     x = list(range(10))
-    panels: dict[str, dict[str, Curve]] = {
-        'a (log)': {'l_pix': (x, [10.0**-i for i in x])},
-        'b': {'result': (x, x), 'bicubic': (x, [5.0] * 10)},
-    }
-    picture = draw_curves(panels)
-    assert picture.shape == (320, 1100, 3) and picture.dtype == np.uint8
-    other = draw_curves({**panels, 'b': {'result': (x, x[::-1]), 'bicubic': (x, [5.0] * 10)}})
-    assert draw_curves({'many': {'lr': (range(100), [1.0] * 100)}}).std() > 5
-    assert np.array_equal(picture[:, :540], other[:, :540]) and not np.array_equal(picture, other)
+    losses = Curve('l_pix', x, [10.0**-i for i in x])
+    flat = Curve('bicubic', x, [5.0] * 10, dashed=True)
+    left = Panel('a', [losses], log=True)
+    image = draw_curves([left, Panel('b', [Curve('result', x, x), flat])])
+    assert image.shape == (320, 1100, 3) and image.dtype == np.uint8
+    other = draw_curves([left, Panel('b', [Curve('result', x, x[::-1]), flat])])
+    assert draw_curves([Panel('many', [Curve('lr', range(100), [1.0] * 100)])]).std() > 5
+    assert np.array_equal(image[:, :540], other[:, :540]) and not np.array_equal(image, other)
+
+
+def test_axis_and_dashes_are_asked_for_and_not_read_from_names() -> None:
+    x = list(range(10))
+    curve = Curve('bicubic', x, [10.0**-i for i in x])
+    plain, dashed = (draw_curves([Panel('a (log)', [c])]) for c in (curve, curve._replace(dashed=True)))
+    assert not np.array_equal(plain, dashed)
+    assert not np.array_equal(plain, draw_curves([Panel('a (log)', [curve], log=True)]))

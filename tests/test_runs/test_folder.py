@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facesr_ext.errors import CheckpointError
-from facesr_ext.host.run_files import checkpoint_name, parse_checkpoint, run_name
+from facesr_ext.host.run_files import checkpoint_name, parse_checkpoint
 from facesr_ext.runs.folder import RunFolder, is_run, late_checkpoints, latest_checkpoint
 
 
@@ -32,11 +32,9 @@ def test_names_are_read_as_they_are_written(name: str, label: str, which: str, i
     assert checkpoint_name(label, which, Path(name).suffix) == Path(name).name
 
 
-def test_other_names_and_other_paths() -> None:
+def test_the_end_of_a_run_and_other_names() -> None:
     assert checkpoint_name('net_g', -1) == 'net_g_latest.pth'
     assert parse_checkpoint('ESRGAN_SRx4.pth') is None
-    assert run_name('experiments/fsrgan_x8/models/net_g_latest.pth') == 'fsrgan_x8'
-    assert run_name('net_g_latest.pth') is None
 
 
 def test_what_is_found_in_a_run(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The built-in faces: drawn, each a function of (seed, index), with exact masks and landmarks."""
+"""Drawn faces, each a function of (seed, index), with exact masks and landmarks."""

@@ -1,4 +1,4 @@
-"""Built-in procedural faces with exact parsing masks and landmarks.
+"""Drawn faces with exact parsing masks and landmarks.
 
 Every face is a function of ``(seed, index)`` alone, so that recipes, tests and examples run offline. Masks and
 landmarks come from the very outlines that were painted. The labels follow CelebAMask-HQ, with two conventions worth
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facesr_ext.faces.drawn.canvas import SKIN, Painter
+from facesr_ext.faces.drawn.canvas import Painter
 from facesr_ext.faces.drawn.geometry import FaceGeometry, apply_affine, head_affine
 from facesr_ext.faces.drawn.hair import paint_back_hair, paint_front_hair, paint_hat
 from facesr_ext.faces.drawn.params import draw_params
@@ -23,13 +23,13 @@ from facesr_ext.faces.drawn.shading import background_layer, camera, hair_layers
 MIN_SIZE = 32
 
 
-class ProceduralFace(NamedTuple):
+class DrawnFace(NamedTuple):
     """One face with its labels.
 
     Attributes:
-        image: RGB (size, size, 3) uint8.
-        parsing: Classes 0 to 18 in CelebAMask-HQ order (size, size) uint8.
-        landmarks: 68 points (x, y) in iBUG order (68, 2) float32, pixel centres at integers.
+        image (ndarray): (size, size, 3) uint8 RGB.
+        parsing (ndarray): (size, size) uint8, values of :data:`~facesr_ext.faces.labels.CELEBAMASK19`.
+        landmarks (ndarray): (68, 2) float32, x and y in iBUG's order, pixels; pixel centres are integers.
     """
 
     image: NDArray[np.uint8]
@@ -37,19 +37,19 @@ class ProceduralFace(NamedTuple):
     landmarks: NDArray[np.float32]
 
 
-def render_face(seed: int, index: int, size: int = 256) -> ProceduralFace:
-    """Render face ``index`` of the endless set ``seed``.
+def render_face(seed: int, index: int, size: int = 256) -> DrawnFace:
+    """Renders face ``index`` of the endless set ``seed``.
 
     Args:
-        seed: Number of the set, >= 0.
-        index: Number of the face in the set, >= 0.
-        size: Side of the image in pixels, >= 32. The face is the same at every size up to sampling.
+        seed (int): Number of the set, from 0.
+        index (int): Number of the face in the set, from 0.
+        size (int): Side of the image, pixels, from 32. The face is the same at every size up to sampling.
 
     Returns:
-        Image, parsing mask and landmarks.
+        DrawnFace: image, parsing mask and landmarks.
 
     Raises:
-        ValueError: If ``seed`` or ``index`` is negative or ``size`` is too small.
+        ValueError: if ``seed`` or ``index`` is negative or ``size`` is too small.
     """
     if seed < 0 or index < 0:
         raise ValueError(f'seed and index must not be negative, got seed={seed} and index={index}.')
@@ -67,26 +67,26 @@ def render_face(seed: int, index: int, size: int = 256) -> ProceduralFace:
     face = painter.mask(geometry.face)
     painter.shade(face, neck, 0.05, 0.48, 0.0, 0.05)
     paint_ears(painter, geometry, skin)
-    painter.stamp(skin, face, SKIN)
+    painter.stamp(skin, face, 'skin')
     painter.ink[face > 0] = 255
     paint_features(painter, geometry, rng)
     paint_front_hair(painter, geometry, front, face, rng)
     paint_hat(painter, geometry, rng)
     image, parsing = painter.finish()
     landmarks = apply_affine(head_affine(params.pose, size, 0.5), geometry.landmarks)
-    return ProceduralFace(camera(image, params, rng), parsing, landmarks.astype(np.float32))
+    return DrawnFace(camera(image, params, rng), parsing, landmarks.astype(np.float32))
 
 
-class ProceduralFaces:
+class DrawnFaces:
     """The first ``num`` faces of one set, drawn on first use and kept in memory.
 
     Args:
-        num: Number of faces, >= 1.
-        seed: Number of the set, >= 0.
-        size: Side of the images in pixels, >= 32.
+        num (int): Number of faces, from 1.
+        seed (int): Number of the set, from 0.
+        size (int): Side of the images, pixels, from 32.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: if an argument is out of range.
     """
 
     def __init__(self, num: int, seed: int, size: int) -> None:
@@ -97,12 +97,12 @@ class ProceduralFaces:
         if size < MIN_SIZE:
             raise ValueError(f'size must be at least {MIN_SIZE} pixels, got {size}.')
         self.num, self.seed, self.size = num, seed, size
-        self._cache: dict[int, ProceduralFace] = {}
+        self._cache: dict[int, DrawnFace] = {}
 
     def __len__(self) -> int:
         return self.num
 
-    def __getitem__(self, i: int) -> ProceduralFace:
+    def __getitem__(self, i: int) -> DrawnFace:
         """Face ``i`` (negative counts from the end). The arrays are shared with the cache: copy before writing."""
         if not -self.num <= i < self.num:
             raise IndexError(f'face {i} is out of range for {self.num} faces.')
@@ -112,7 +112,7 @@ class ProceduralFaces:
         return self._cache[i]
 
     def __getstate__(self) -> dict[str, int]:
-        # Workers draw their own faces: sending pictures to each of them would cost more than drawing.
+        # Workers draw their own faces: sending images to each of them would cost more than drawing.
         return {'num': self.num, 'seed': self.seed, 'size': self.size}
 
     def __setstate__(self, state: dict[str, int]) -> None:

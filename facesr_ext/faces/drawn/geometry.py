@@ -1,4 +1,4 @@
-"""Pose and outlines of the built-in procedural faces.
+"""Pose and outlines of the drawn faces.
 
 Everything here is resolution free. The *head frame* has its origin in the middle of the head, x to the image's right,
 y down, and one unit equal to the image side at scale 1; yaw and pitch are applied inside it, while roll, scale and
@@ -38,13 +38,13 @@ def head_affine(pose: Pose, pixels: int, offset: float, roll_share: float = 1.0)
     """Affine map (2, 3) from the head frame to pixel coordinates.
 
     Args:
-        pose: Pose that holds roll, scale and offset.
-        pixels: Side of the target in pixels.
-        offset: What to subtract so that pixel centres come to lie on integers (0.5 for a plain image).
-        roll_share: Part of the roll to apply (the body follows the head only a little).
+        pose (Pose): Holds roll, scale and offset.
+        pixels (int): Side of the target, pixels.
+        offset (float): What to subtract so that pixel centres come to lie on integers (0.5 for a plain image), pixels.
+        roll_share (float): Part of the roll to apply, [0, 1] (the body follows the head only a little).
 
     Returns:
-        Matrix (2, 3).
+        ndarray: (2, 3) float64.
     """
     cos, sin = math.cos(pose.roll * roll_share), math.sin(pose.roll * roll_share)
     size = pose.scale * pixels
@@ -53,7 +53,7 @@ def head_affine(pose: Pose, pixels: int, offset: float, roll_share: float = 1.0)
 
 
 def apply_affine(matrix: Points, points: Points) -> Points:
-    """Map ``points`` (n, 2) by ``matrix`` (2, 3)."""
+    """``points`` (n, 2) mapped by ``matrix`` (2, 3)."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
@@ -64,12 +64,12 @@ def spline(points: Points, closed: bool = False, steps: int = 5) -> Points:
     """Catmull-Rom curve that passes through every point.
 
     Args:
-        points: Control points (n, 2), n >= 3.
-        closed: Whether the last point joins the first one.
-        steps: Samples per segment.
+        points (ndarray): (n, 2), n from 3.
+        closed (bool): The last point joins the first one.
+        steps (int): Samples a segment.
 
     Returns:
-        Samples (n * steps, 2) when closed, ((n - 1) * steps + 1, 2) when open; sample ``i * steps`` is point ``i``.
+        ndarray: (n * steps, 2) when closed, ((n - 1) * steps + 1, 2) when open; sample ``i * steps`` is point ``i``.
     """
     if steps not in _SPLINE_BASIS:
         t = np.arange(steps)[:, None] / steps
@@ -100,10 +100,17 @@ def ellipse(centre: tuple[float, float] | Points, radius_x: float, radius_y: flo
 class FaceGeometry:
     """Outlines of the parts of one face in the head frame (yaw and pitch applied).
 
+    Args:
+        params (FaceParams): What the face looks like.
+
     Attributes:
-        landmarks: The 68 points (68, 2) in iBUG order, in the head frame.
-        eyes: Outlines of the eye openings, the image's left one first.
-        brows: Spines of the brows (n, 2), the image's left one first.
+        landmarks (ndarray): (68, 2) in iBUG's order.
+        jaw (ndarray): (17, 2), from the ear on the left of the image to that on the right.
+        face (ndarray): (n, 2), outline of the face.
+        eyes (list[ndarray]): Outlines (n, 2) of the eye openings, the left one of the image first.
+        brow_points (list[ndarray]): Spines (5, 2) of the brows, the left one of the image first.
+        nose_points (ndarray): (9, 2), the bridge and then the base.
+        outer_lip, inner_lip (ndarray): (12, 2) and (8, 2).
     """
 
     def __init__(self, params: FaceParams) -> None:
@@ -122,7 +129,7 @@ class FaceGeometry:
         )
 
     def pose(self, points: Points | list[tuple[float, float]], lift: float | Points = 0.0) -> Points:
-        """Turn points (n, 2) of the frontal face surface, raised by ``lift``, by yaw and pitch."""
+        """Turns points (n, 2) of the frontal face surface, raised by ``lift`` (head-frame units), by yaw and pitch."""
         flat = np.asarray(points, dtype=np.float64)
         x, y = flat[:, 0], flat[:, 1]
         bulge = np.clip(1 - (x / (1.06 * self.params.shape.width)) ** 2, 0, 1)
@@ -132,7 +139,7 @@ class FaceGeometry:
         return np.stack([turned, y * self.cos_pitch - depth * self.sin_pitch], axis=1)
 
     def rim(self, points: Points | list[tuple[float, float]]) -> Points:
-        """Turn points (n, 2) of the head's silhouette: it keeps nearly its width while the features move."""
+        """Turns points (n, 2) of the head's silhouette: it keeps nearly its width while the features move."""
         flat = np.asarray(points, dtype=np.float64)
         width = self.params.shape.width
         share = np.abs(flat[:, 0]) / width
@@ -205,7 +212,7 @@ class FaceGeometry:
         return np.concatenate([bridge, base])
 
     def nose(self) -> Points:
-        """Outline of the nose."""
+        """Outline (n, 2) of the nose."""
         s = self.params.shape
         top = s.eye_y + 0.004
         rows = [
@@ -240,7 +247,7 @@ class FaceGeometry:
         return outer, self.pose(np.stack([inner_x, s.mouth_y + inner_y], axis=1), lift_in)
 
     def lips(self) -> tuple[Points, Points, Points]:
-        """Outlines of the upper lip, the lower lip and the mouth opening."""
+        """Outlines, each (n, 2), of the upper lip, the lower lip and the mouth opening."""
         top, bottom = spline(self.outer_lip[:7]), spline(self.outer_lip[[6, 7, 8, 9, 10, 11, 0]])
         inner_top = spline(self.inner_lip[:5])
         inner_bottom = spline(self.inner_lip[[4, 5, 6, 7, 0]])
@@ -249,7 +256,7 @@ class FaceGeometry:
         return upper, lower, np.concatenate([inner_top, inner_bottom[1:-1]])
 
     def ear(self, side: int, grow: float = 1.0) -> Points:
-        """Outline of one ear; ``grow`` below 1 gives the inner folds."""
+        """Outline (n, 2) of one ear, ``side`` -1 on the left of the image; ``grow`` below 1 gives the inner folds."""
         s = self.params.shape
         shape = np.array(
             [

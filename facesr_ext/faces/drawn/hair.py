@@ -1,4 +1,4 @@
-"""Painting of the hair and the hats of the built-in procedural faces."""
+"""Painting of the hair and the hats of the drawn faces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from facesr_ext.faces.drawn.canvas import HAIR, HAT, SHIFT, Painter, scaled
+from facesr_ext.faces.drawn.canvas import SHIFT, Painter, scaled
 from facesr_ext.faces.drawn.geometry import SKULL_TOP, FaceGeometry, Points, ellipse, spline
 from facesr_ext.faces.drawn.params import Colour, FaceParams
 from facesr_ext.faces.drawn.shading import Image, light_direction, lit_colour
@@ -102,7 +102,7 @@ def _front_hair(geometry: FaceGeometry, rng: np.random.Generator) -> tuple[Point
 
 
 def paint_back_hair(painter: Painter, geometry: FaceGeometry, back: Image, rng: np.random.Generator) -> None:
-    """Paint the hair that hangs behind the head and the neck."""
+    """Paints the hair that hangs behind the head and the neck."""
     hair = geometry.params.hair
     ends = None
     if hair.style in ('medium', 'long'):
@@ -120,13 +120,13 @@ def paint_back_hair(painter: Painter, geometry: FaceGeometry, back: Image, rng: 
     mask = painter.mask(outline)
     if ends is not None:
         cv2.polylines(mask, painter.place(ends), False, 255, max(1, round(0.011 * painter.unit)), cv2.LINE_8, SHIFT)
-    painter.blend(back, mask, HAIR, 0.006 if hair.style == 'afro' else 0.0035)
+    painter.blend(back, mask, 'hair', 0.006 if hair.style == 'afro' else 0.0035)
 
 
 def paint_front_hair(
     painter: Painter, geometry: FaceGeometry, front: Image, face: Image, rng: np.random.Generator
 ) -> None:
-    """Paint the hair over the forehead and the sides of the face, with its shadow on the face."""
+    """Paints the hair over the forehead and the sides of the face, with its shadow on the face."""
     p = geometry.params
     if p.hair.style == 'bald':
         return
@@ -136,11 +136,11 @@ def paint_front_hair(
     cv2.polylines(mask, painter.place(strands), False, 255, thickness, cv2.LINE_8, SHIFT)
     lx, ly, _ = light_direction(p)
     painter.shade(mask, face, 0.014, 0.5, -0.018 * lx, 0.012 - 0.014 * ly)
-    painter.blend(front, mask, HAIR, 0.0035 if p.hair.curl < 0.4 else 0.005)
+    painter.blend(front, mask, 'hair', 0.0035 if p.hair.curl < 0.4 else 0.005)
 
 
 def paint_hat(painter: Painter, geometry: FaceGeometry, rng: np.random.Generator) -> None:
-    """Paint the hat, if there is one, over everything else."""
+    """Paints the hat, if there is one, over everything else."""
     p = geometry.params
     if not p.extras.hat:
         return
@@ -154,7 +154,7 @@ def paint_hat(painter: Painter, geometry: FaceGeometry, rng: np.random.Generator
     wave = 1 - 0.35 * x * x + np.float32(0.3 * light_direction(p)[0]) * x + 0.07 * felt
     layer = np.clip(np.array(tone, np.float32) * wave[:, :, None], 0, 255).astype(np.uint8)
     full = np.asarray(cv2.resize(layer, (painter.side, painter.side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-    painter.stamp(full, painter.mask(crown), HAT)
+    painter.stamp(full, painter.mask(crown), 'hat')
     _paint_brim(painter, p.extras.hat, (left, right), tone, 0.25 * geometry.sin_yaw)
 
 
@@ -170,7 +170,7 @@ def _paint_brim(painter: Painter, kind: str, sides: tuple[float, float], tone: C
             (right + 0.012, -0.04),
         ]
         band = np.array([*corners, (0.0, 0.0)]) + np.array([0.0, _BRIM_Y])
-        painter.fill(spline(band, closed=True, steps=4), scaled(tone, 0.75), HAT)
+        painter.fill(spline(band, closed=True, steps=4), scaled(tone, 0.75), 'hat')
         x = np.linspace(left * 0.95, right * 0.95, 26)
         bow = (x / right) ** 2
         top, bottom = np.stack([x, _BRIM_Y + 0.035 - 0.03 * bow], 1), np.stack([x, _BRIM_Y + 0.075 - 0.03 * bow], 1)
@@ -178,7 +178,7 @@ def _paint_brim(painter: Painter, kind: str, sides: tuple[float, float], tone: C
     elif kind == 'cap':
         front = [(left * 0.75 + shift, 0.095), (shift, 0.118), (right * 0.75 + shift, 0.095)]
         visor = np.array([(left * 0.85, 0.045), *front, (right * 0.85, 0.045), (0.0, 0.03)]) + np.array([0.0, _BRIM_Y])
-        painter.fill(spline(visor, closed=True, steps=5), scaled(tone, 0.75), HAT)
+        painter.fill(spline(visor, closed=True, steps=5), scaled(tone, 0.75), 'hat')
     else:
-        painter.fill(ellipse((0.0, _BRIM_Y + 0.04), 0.47, 0.07, 40), scaled(tone, 0.75), HAT)
-        painter.fill(ellipse((0.0, _BRIM_Y + 0.02), 0.29, 0.028, 30), scaled(tone, 0.45), HAT)
+        painter.fill(ellipse((0.0, _BRIM_Y + 0.04), 0.47, 0.07, 40), scaled(tone, 0.75), 'hat')
+        painter.fill(ellipse((0.0, _BRIM_Y + 0.02), 0.29, 0.028, 30), scaled(tone, 0.45), 'hat')

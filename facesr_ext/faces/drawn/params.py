@@ -1,4 +1,4 @@
-"""Parameters of the built-in procedural faces, all independent of the image size."""
+"""Parameters of the drawn faces, all independent of the image size."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Extras:
 
 @dataclass(frozen=True)
 class Scene:
-    """Light, background and camera."""
+    """Light (angles in radians, colours as factors), background (RGB, 0 to 255) and camera (blur in image sides)."""
 
     azimuth: float
     elevation: float
@@ -174,13 +174,13 @@ def _ramp(table: NDArray[Any], position: float) -> NDArray[np.float64]:
 
 
 def _colour(values: NDArray[Any]) -> Colour:
-    """Clip to 0..255 and freeze as a tuple."""
+    """(3,) clipped to 0 to 255, as a tuple."""
     red, green, blue = (float(v) for v in np.clip(values, 0, 255))
     return red, green, blue
 
 
 def _vivid(rng: np.random.Generator, low: float, high: float) -> Colour:
-    """A random colour between grey and saturated with brightness in ``low``..``high`` (0 to 255)."""
+    """A random colour between grey and saturated with brightness from ``low`` to ``high`` (0 to 255)."""
     tint = rng.uniform(0, 1, 3)
     tint = tint / tint.max()
     return _colour(rng.uniform(low, high) * (1 - rng.uniform(0, 0.9) * (1 - tint)))
@@ -349,13 +349,13 @@ def _draw_scene(rng: np.random.Generator, melanin: float) -> Scene:
 
 
 def draw_params(rng: np.random.Generator) -> FaceParams:
-    """Draw all parameters of one face.
+    """Draws all parameters of one face.
 
     Args:
-        rng: Source of randomness, advanced by the draw.
+        rng (Generator): Source of randomness, advanced by the draw.
 
     Returns:
-        The parameters, independent of any image size.
+        FaceParams: independent of any image size.
     """
     pose = _draw_pose(rng)
     female = float(rng.uniform(0.6, 1)) if rng.uniform() < 0.5 else float(rng.uniform(0, 0.4))

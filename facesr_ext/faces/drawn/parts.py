@@ -1,4 +1,4 @@
-"""Painting of the parts of the built-in procedural faces."""
+"""Painting of the parts of the drawn faces."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ import math
 import cv2
 import numpy as np
 
-from facesr_ext.faces.drawn.canvas import (
-    CLOTH,
-    EAR_R,
-    EYE_G,
-    L_BROW,
-    L_EAR,
-    L_EYE,
-    L_LIP,
-    MOUTH,
-    NECK,
-    NECK_L,
-    NOSE,
-    R_BROW,
-    R_EAR,
-    R_EYE,
-    U_LIP,
-    Painter,
-    scaled,
-)
+from facesr_ext.faces.drawn.canvas import Painter, scaled
 from facesr_ext.faces.drawn.geometry import FaceGeometry, Points, ellipse, spline, tapered
 from facesr_ext.faces.drawn.shading import SKIN_GRID, SKIN_SPAN, Image, cloth_layer, light_direction, lit_colour
 
 
 def paint_body(painter: Painter, geometry: FaceGeometry, skin: Image, rng: np.random.Generator) -> Image:
-    """Paint neck, necklace and cloth; return the mask of the neck for the shadow of the chin."""
+    """Paints neck, necklace and cloth.
+
+    Args:
+        painter (Painter): Where to.
+        geometry (FaceGeometry): The posed face.
+        skin (ndarray): (side, side, 3) uint8 RGB, of `warp_skin`.
+        rng (Generator): Source of the folds and the pattern of the cloth.
+
+    Returns:
+        ndarray: (side, side) uint8, 0 or 255: the neck, for the shadow of the chin.
+    """
     p = geometry.params
     n, line = p.shape.neck_w, p.extras.neckline
     half = np.array(
@@ -39,10 +31,10 @@ def paint_body(painter: Painter, geometry: FaceGeometry, skin: Image, rng: np.ra
     )
     mirrored = half[::-1] * np.array([-1.0, 1.0])
     neck = painter.mask(np.concatenate([half, mirrored]), body=True)
-    painter.stamp(skin, neck, NECK)
+    painter.stamp(skin, neck, 'neck')
     if p.extras.necklace:
         chain = np.array([[-n, 0.40], [-0.6 * n, line - 0.015], [0, line + 0.015], [0.6 * n, line - 0.015], [n, 0.40]])
-        painter.lines([spline(chain)], (196.0, 168.0, 96.0), 0.008, NECK_L)
+        painter.lines([spline(chain)], (196.0, 168.0, 96.0), 0.008, 'neck_l')
     deep = line + (0.06 if p.extras.cloth == 'shirt' else 0.035)
     collar = spline(
         np.array(
@@ -57,21 +49,21 @@ def paint_body(painter: Painter, geometry: FaceGeometry, skin: Image, rng: np.ra
     )
     outer = np.array([[n * 1.25, 0.425], [0.35, 0.48], [0.64, 0.565], [0.8, 1.0]])
     cloth = np.concatenate([collar, outer, outer[::-1] * np.array([-1.0, 1.0])])
-    painter.stamp(cloth_layer(p, painter.side, rng), painter.mask(cloth, body=True), CLOTH)
+    painter.stamp(cloth_layer(p, painter.side, rng), painter.mask(cloth, body=True), 'cloth')
     if p.extras.cloth == 'shirt':
         tone = lit_colour(p, p.extras.cloth_second, 0.85)
         for s in (-1.0, 1.0):
             flap = np.array([[n * 1.02, 0.36], [n * 1.3, 0.43], [0.45 * n, deep + 0.05], [0.0, deep]]) * np.array(
                 [s, 1.0]
             )
-            painter.fill(flap, scaled(tone, 0.92 + 0.08 * s), CLOTH, body=True)
+            painter.fill(flap, scaled(tone, 0.92 + 0.08 * s), 'cloth', body=True)
     return neck
 
 
 def paint_ears(painter: Painter, geometry: FaceGeometry, skin: Image) -> None:
-    """Paint ears and earrings; the face painted next covers their inner edge."""
+    """Paints ears and earrings; the face painted next covers their inner edge."""
     p = geometry.params
-    for side, label in ((-1, R_EAR), (1, L_EAR)):
+    for side, label in ((-1, 'r_ear'), (1, 'l_ear')):
         painter.stamp(skin, painter.mask(geometry.ear(side)), label)
         inner = geometry.ear(side, 0.62)
         painter.ink_lines([inner[2:24]], 0.010, 0.45)
@@ -82,11 +74,11 @@ def paint_ears(painter: Painter, geometry: FaceGeometry, skin: Image) -> None:
         x, y = geometry.ear(side)[24]
         gold = (222.0, 190.0, 110.0) if p.look.melanin > 0.3 else (225.0, 225.0, 232.0)
         if kind == 'hoop':
-            painter.lines([ellipse((x, y + 0.036), 0.024, 0.034)], gold, 0.008, EAR_R, closed=True)
+            painter.lines([ellipse((x, y + 0.036), 0.024, 0.034)], gold, 0.008, 'ear_r', closed=True)
         else:
-            painter.fill(ellipse((x, y), 0.012, 0.012), gold, EAR_R)
+            painter.fill(ellipse((x, y), 0.012, 0.012), gold, 'ear_r')
             if kind == 'drop':
-                painter.fill(ellipse((x, y + 0.042), 0.011, 0.026), scaled(gold, 0.85), EAR_R)
+                painter.fill(ellipse((x, y + 0.042), 0.011, 0.026), scaled(gold, 0.85), 'ear_r')
         painter.fill(ellipse((x - 0.003, y - 0.003), 0.004, 0.004), (255.0, 255.0, 255.0))
 
 
@@ -122,7 +114,7 @@ def _paint_wrinkles(painter: Painter, geometry: FaceGeometry, rng: np.random.Gen
 def _paint_nose(painter: Painter, geometry: FaceGeometry) -> None:
     p = geometry.params
     s = p.shape
-    painter.fill(geometry.nose(), None, NOSE)
+    painter.fill(geometry.nose(), None, 'nose')
     dark = lit_colour(p, p.look.skin, 0.36)
     for side in (-1.0, 1.0):
         lift = 0.4 * s.nose_lift
@@ -141,7 +133,7 @@ def _paint_mouth(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
     lip = lit_colour(p, p.look.lip, 0.95)
     dark = scaled(lip, 0.42)
     if p.shape.mouth_open > 0:
-        painter.fill(inside, (52.0, 18.0, 20.0), MOUTH)
+        painter.fill(inside, (52.0, 18.0, 20.0), 'mouth')
         top, bottom = spline(geometry.inner_lip[:5]), spline(geometry.inner_lip[[0, 7, 6, 5, 4]])
         if p.look.teeth:
             edge = top + (bottom - top) * 0.62
@@ -151,8 +143,8 @@ def _paint_mouth(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
         else:
             middle = bottom + (top - bottom) * 0.35
             painter.fill(np.concatenate([middle[4:-4], bottom[4:-4][::-1]]), scaled(lip, 0.85))
-    painter.fill(upper, scaled(lip, 0.86), U_LIP)
-    painter.fill(lower, lip, L_LIP)
+    painter.fill(upper, scaled(lip, 0.86), 'u_lip')
+    painter.fill(lower, lip, 'l_lip')
     outer, inner = geometry.outer_lip, geometry.inner_lip
     # Fine folds across the red of the lips and a soft highlight on the lower one.
     share = rng.uniform(0.1, 0.9, (16, 1))
@@ -194,7 +186,7 @@ def _paint_eyes(painter: Painter, geometry: FaceGeometry, rng: np.random.Generat
     ink = lit_colour(p, (38.0, 24.0, 20.0)) if p.look.makeup < 0.4 else (14.0, 10.0, 12.0)
     clean = painter.image.copy()
     masks = []
-    for index, (side, label) in enumerate(((-1, R_EYE), (1, L_EYE))):
+    for index, (side, label) in enumerate(((-1, 'r_eye'), (1, 'l_eye'))):
         eye = geometry.eyes[index]
         mask = painter.mask(eye)
         masks.append(mask)
@@ -206,7 +198,7 @@ def _paint_eyes(painter: Painter, geometry: FaceGeometry, rng: np.random.Generat
         _paint_iris(painter, geometry, side)
         shadow = np.concatenate([eye[:16], eye[:16][::-1] + np.array([0.0, 0.006])])
         painter.fill(shadow, scaled(white, 0.42))
-        painter.labels[mask > 0] = label
+        painter.mark(mask > 0, label)
     outside = cv2.bitwise_not(cv2.bitwise_or(masks[0], masks[1]))
     cv2.copyTo(clean, outside, painter.image)
     for index, side in enumerate((-1, 1)):
@@ -229,7 +221,7 @@ def _paint_brows(painter: Painter, geometry: FaceGeometry, rng: np.random.Genera
     base = np.array(lit_colour(p, p.look.brow))
     skin = np.array(lit_colour(p, p.look.skin, 0.75))
     mix = base + 0.35 * (skin - base)
-    for index, (side, label) in enumerate(((-1, R_BROW), (1, L_BROW))):
+    for index, (side, label) in enumerate(((-1, 'r_brow'), (1, 'l_brow'))):
         spine = spline(geometry.brow_points[index], steps=6)
         if side > 0:
             spine = spine[::-1]  # outer end first
@@ -302,7 +294,7 @@ def _paint_glasses(painter: Painter, geometry: FaceGeometry) -> None:
     ]
     if kind == 'sun':
         for lens in lenses:
-            painter.fill(lens, (30.0, 26.0, 28.0), EYE_G)
+            painter.fill(lens, (30.0, 26.0, 28.0), 'eye_g')
             middle = lens.mean(axis=0)
             painter.fill(middle + 0.88 * (lens - middle), (44.0, 40.0, 42.0))
             painter.fill(
@@ -313,17 +305,17 @@ def _paint_glasses(painter: Painter, geometry: FaceGeometry) -> None:
             middle = lens.mean(axis=0)
             streak = [np.stack([middle + np.array([0.03, -0.045]), middle + np.array([0.055, -0.015])])]
             painter.lines(streak, (236.0, 238.0, 240.0), 0.003)
-    painter.lines(lenses, colour, width, EYE_G, closed=True)
+    painter.lines(lenses, colour, width, 'eye_g', closed=True)
     bridge = geometry.pose([(-0.04, s.eye_y - 0.006), (0.0, s.eye_y - 0.016), (0.04, s.eye_y - 0.006)], 0.03)
     arms = []
     for side in (-1.0, 1.0):
         start = geometry.pose([(side * (s.eye_dx + 0.09), s.eye_y - 0.01)], 0.02)
         arms.append(np.concatenate([start, geometry.rim([(side * s.width * 1.02, s.eye_y - 0.015)])]))
-    painter.lines([spline(bridge), *arms], colour, width, EYE_G)
+    painter.lines([spline(bridge), *arms], colour, width, 'eye_g')
 
 
 def warp_skin(painter: Painter, layer: Image) -> Image:
-    """Skin layer of the head frame on the canvas."""
+    """The layer of `skin_layer` on the canvas, (side, side, 3) uint8 RGB."""
     scale = 2 * SKIN_SPAN / SKIN_GRID
     start = 0.5 * scale - SKIN_SPAN
     matrix = painter.head.copy()
@@ -335,7 +327,7 @@ def warp_skin(painter: Painter, layer: Image) -> Image:
 
 
 def paint_features(painter: Painter, geometry: FaceGeometry, rng: np.random.Generator) -> None:
-    """Paint everything on the skin of the face, glasses included."""
+    """Paints everything on the skin of the face, glasses included."""
     _paint_wrinkles(painter, geometry, rng)
     _paint_nose(painter, geometry)
     _paint_beard(painter, geometry, rng)

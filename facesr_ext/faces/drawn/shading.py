@@ -1,4 +1,4 @@
-"""Colour layers of the built-in procedural faces: skin, hair, cloth, background and camera.
+"""Colour layers of the drawn faces: skin, hair, cloth, background and camera.
 
 Layers come from grids of a fixed size (or from formulas in normalised coordinates), never from the size of the image,
 so that one face stays the same face at every resolution.
@@ -19,7 +19,7 @@ from facesr_ext.faces.drawn.params import Colour, FaceParams, Scene
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
-SKIN_SPAN = 0.56  # the skin layer covers -SKIN_SPAN..SKIN_SPAN of the head frame
+SKIN_SPAN = 0.56  # the skin layer covers -SKIN_SPAN to SKIN_SPAN of the head frame
 _SHADE_GRID = 144
 SKIN_GRID = 288
 _BACK_GRID = 192
@@ -151,11 +151,11 @@ def skin_layer(geometry: FaceGeometry, rng: np.random.Generator) -> Image:
     """Lit skin of the whole head.
 
     Args:
-        geometry: Posed face.
-        rng: Source of the fine texture.
+        geometry (FaceGeometry): The posed face.
+        rng (Generator): Source of the fine texture.
 
     Returns:
-        Picture (SKIN_GRID, SKIN_GRID, 3) of the head frame from -SKIN_SPAN to SKIN_SPAN.
+        ndarray: (SKIN_GRID, SKIN_GRID, 3) uint8 RGB, the head frame from -SKIN_SPAN to SKIN_SPAN.
     """
     params = geometry.params
     axis: Plane = (((np.arange(_SHADE_GRID) + 0.5) / _SHADE_GRID * 2 - 1) * SKIN_SPAN).astype(np.float32)
@@ -174,13 +174,13 @@ def skin_layer(geometry: FaceGeometry, rng: np.random.Generator) -> Image:
 
 
 def lit_colour(params: FaceParams, colour: Colour, share: float = 1.0) -> Colour:
-    """``colour`` under the light of the scene at the mean shade times ``share``."""
+    """``colour`` (RGB, 0 to 255) under the light of the scene at the mean shade times ``share``."""
     red, green, blue = (min(255.0, c * light * share) for c, light in zip(colour, params.scene.light, strict=True))
     return red, green, blue
 
 
 def _strand_tile(rng: np.random.Generator) -> Plane:
-    """Tile (64, 1024) of hair strands: long along the rows, fine across the columns, about -1..1."""
+    """Tile (64, 1024) of hair strands: long along the rows, fine across the columns, about -1 to 1."""
     white = _normal(rng, 64, 1024)
     along = cv2.blur(cv2.blur(white, (1, 13)), (1, 13))
     tile = 0.40 * along / (along.std() + 1e-6)
@@ -224,12 +224,12 @@ def hair_layers(params: FaceParams, side: int, rng: np.random.Generator) -> tupl
     """Strand texture of the hair over the whole canvas.
 
     Args:
-        params: Face parameters.
-        side: Canvas side.
-        rng: Source of the strands.
+        params (FaceParams): What the face looks like.
+        side (int): Side of the canvas, pixels.
+        rng (Generator): Source of the strands.
 
     Returns:
-        Front hair and (darker) back hair, each (side, side, 3).
+        tuple[ndarray, ndarray]: front hair and (darker) back hair, each (side, side, 3) uint8 RGB.
     """
     hair = params.hair
     m = np.asarray(cv2.invertAffineTransform(head_affine(params.pose, _FLOW_GRID, 0.5)), dtype=np.float32)
@@ -264,7 +264,7 @@ def _ints(values: NDArray[Any]) -> Any:
 
 
 def _paint_shapes(picture: Plane, kind: str, rng: np.random.Generator, first: Any, second: Any) -> None:
-    """Draw the objects of one background kind into ``picture`` (float32, in place)."""
+    """Draws the objects of one background kind into ``picture`` (n, n, 3) float32, in place."""
     n = picture.shape[0]
     if kind == 'bokeh':
         for x, y, r, w in rng.uniform(0, 1, (22, 4)):
@@ -308,7 +308,7 @@ def _clutter(rng: np.random.Generator, side: int) -> Plane:
 
 
 def background_layer(params: FaceParams, side: int, rng: np.random.Generator) -> Image:
-    """Background (side, side, 3), drawn on a fixed grid and enlarged."""
+    """Background (side, side, 3) uint8 RGB, drawn on a fixed grid and enlarged."""
     scene, n = params.scene, _BACK_GRID
     first, second = np.array(scene.back_first, np.float32), np.array(scene.back_second, np.float32)
     angle = rng.uniform(0, 2 * math.pi)
@@ -339,7 +339,7 @@ def background_layer(params: FaceParams, side: int, rng: np.random.Generator) ->
 
 
 def cloth_layer(params: FaceParams, side: int, rng: np.random.Generator) -> Image:
-    """Cloth (side, side, 3): pattern times soft folds; only the lower part of it is ever seen."""
+    """Cloth (side, side, 3) uint8 RGB: pattern times soft folds; only the lower part of it is ever seen."""
     extras, n = params.extras, 256
     first = np.array(lit_colour(params, extras.cloth_colour), np.float32)
     second = np.array(lit_colour(params, extras.cloth_second), np.float32)
@@ -365,7 +365,7 @@ def cloth_layer(params: FaceParams, side: int, rng: np.random.Generator) -> Imag
 
 
 def tone_curve(scene: Scene) -> Image:
-    """Exposure, contrast and the shoulder that keeps highlights from clipping, as a table (256,)."""
+    """Exposure, contrast and the shoulder that keeps highlights from clipping, as a table (256,) uint8."""
     tone = np.arange(256) / 255.0 * scene.exposure
     tone = np.maximum((tone - 0.45) * scene.contrast + 0.45, 0.25 * tone)
     knee = 0.72
@@ -375,7 +375,7 @@ def tone_curve(scene: Scene) -> Image:
 
 
 def camera(image: Image, params: FaceParams, rng: np.random.Generator) -> Image:
-    """Slight defocus, tone curve and sensor noise on the finished picture (size, size, 3)."""
+    """Slight defocus, tone curve and sensor noise on the finished image (size, size, 3) uint8 RGB."""
     scene, size = params.scene, image.shape[0]
     sigma = scene.blur * size
     if sigma > 0.25:

@@ -1,4 +1,4 @@
-"""What ``facesr check`` says of the machine: versions, devices, the start-up hook, weights, room on the disk.
+"""``facesr env`` looks at the machine: versions, devices, the start-up hook, weights, room on the disk.
 
 Nothing here may need a whole environment: each line is looked up by itself, and what fails is one line that says so.
 """
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal, NamedTuple
 
+import typer
+
 import facesr_ext
 from facesr_ext.errors import FaceSRError
 
@@ -24,6 +26,7 @@ Status = Literal['ok', 'note', 'broken']
 _ROOM = 2 * 1024**3
 _PIP = {'OpenCV': 'opencv-python'}
 _VGG = ('vgg16', 'vgg19')
+_MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
 
 
 class Line(NamedTuple):
@@ -32,6 +35,16 @@ class Line(NamedTuple):
     status: Status
     what: str
     text: str
+
+
+def main() -> None:
+    """Look at the machine: versions that do not match, devices, weights and where to put them, room on the disk."""
+    broken = False
+    for line in report():
+        broken |= line.status == 'broken'
+        typer.echo(f'{_MARKS[line.status]} {line.what:16} {line.text}')
+    typer.echo('\nLines with ! have to be mended.' if broken else '\nNothing is broken.')
+    raise typer.Exit(int(broken))
 
 
 def report() -> Iterator[Line]:
@@ -144,7 +157,7 @@ def _registration() -> Iterator[Line]:
 
 
 def _packages() -> Iterator[Line]:
-    names = {'facexlib': 'facexlib', 'OpenCV': 'cv2', 'numpy': 'numpy', 'scikit-image': 'skimage', 'PyYAML': 'yaml'}
+    names = {'facexlib': 'facexlib', 'OpenCV': 'cv2', 'numpy': 'numpy', 'PyYAML': 'yaml'}
     for what, name in names.items():
         module = _import(name)
         if isinstance(module, str):
@@ -207,12 +220,3 @@ def _place() -> Iterator[Line]:
         if writable
         else f'{here} cannot be written to, where runs land; start elsewhere',
     )
-
-
-def describe(value: float) -> str:
-    """A count of bytes in a readable unit."""
-    for unit in ('B', 'KiB', 'MiB'):
-        if value < 1024:
-            return f'{value:.0f} {unit}'
-        value /= 1024
-    return f'{value:.2f} GiB'

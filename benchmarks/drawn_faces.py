@@ -1,12 +1,12 @@
 """Drawn faces against photographs: do they compress, blur and vary alike? And how many are drawn a minute?
 
-    python -m benchmarks.procedural_faces FOLDER [--num 300] [--size 128] [--seed 1]
+    python -m benchmarks.drawn_faces FOLDER [--num 300] [--size 128] [--seed 1]
 
-Pictures of the folder are reduced to the size by area averaging, which takes most of their own JPEG artefacts away;
-non-square ones are cut to their middle. Each statistic is computed for every picture. Printed are the medians of both,
+Images of the folder are reduced to the size by area averaging, which takes most of their own JPEG artefacts away;
+non-square ones are cut to their middle. Each statistic is computed for every image. Printed are the medians of both,
 drawn / real, and the two-sample Kolmogorov-Smirnov distance (0: alike, 1: apart).
 
-png, jpeg75: bytes of the stored picture. bicubic_x8: PSNR-RGB of MATLAB's bicubic / 8 and back, dB. gradient, edges:
+png, jpeg75: bytes of the stored image. bicubic_x8: PSNR-RGB of MATLAB's bicubic / 8 and back, dB. gradient, edges:
 mean and 95th percentile of the luma gradient's magnitude, of 255 a pixel. laplacian: variance of the luma's Laplacian.
 slope: exponent of the luma's power spectrum over the frequency (photographs: near -2 to -3). luma, contrast: mean and
 standard deviation of the luma. chroma: mean distance of a pixel's colour from grey. red, green, blue: channel means.
@@ -14,7 +14,6 @@ standard deviation of the luma. chroma: mean distance of a pixel's colour from g
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -25,17 +24,18 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 from tqdm import tqdm
 
+from benchmarks.common import argument_parser
 from facesr_ext.data.image_io import list_images, read_image
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.faces.drawn.face import render_face
-from facesr_ext.imaging import to_tensor
+from facesr_ext.imaging import to_images, to_tensor
 from facesr_ext.metrics.face_metric import psnr_rgb
 
 Image = NDArray[np.uint8]
 
 
-def statistics(image: Image) -> dict[str, float]:
-    """The statistics that the head of this file names, of one picture (size, size, 3) uint8 RGB."""
+def image_statistics(image: Image) -> dict[str, float]:
+    """The statistics that the head of this file names, of one image (size, size, 3) uint8 RGB."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     gradient = np.hypot(luma[1:, 1:] - luma[1:, :-1], luma[1:, 1:] - luma[:-1, 1:])
     colour = image.astype(np.float32)
@@ -58,7 +58,7 @@ def statistics(image: Image) -> dict[str, float]:
 
 
 def encoded_bytes(image: Image, suffix: str) -> int:
-    """Size of the picture as a file; JPEG at quality 75."""
+    """Size of the image as a file; JPEG at quality 75."""
     done, data = cv2.imencode(suffix, image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
     if not done:
         raise RuntimeError(f'OpenCV cannot encode {suffix}')
@@ -66,15 +66,14 @@ def encoded_bytes(image: Image, suffix: str) -> int:
 
 
 def bicubic_psnr(image: Image) -> float:
-    """PSNR-RGB of the picture after MATLAB's bicubic / 8, 8 bit, and back, dB."""
+    """PSNR-RGB of the image after MATLAB's bicubic / 8, 8 bit, and back, dB."""
     gt = to_tensor(image)[None]
     lq = build_degradation({'preset': 'fsrnet_x8'}, 8)(gt, torch.Generator())
-    enlarged = (lq[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    return psnr_rgb(enlarged, image)
+    return psnr_rgb(to_images(lq)[0], image)
 
 
 def spectrum_slope(luma: NDArray[np.float32]) -> float:
-    """Slope of log power over log frequency, from 4 cycles a picture to half of Nyquist's frequency.
+    """Slope of log power over log frequency, from 4 cycles an image to half of Nyquist's frequency.
 
     Beyond that the reduction of the photographs, not their content, sets the spectrum.
     """
@@ -122,7 +121,7 @@ def faces_a_minute(size: int, seed: int, num: int) -> float:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument('folder', type=Path)
     parser.add_argument('--num', type=int, default=300)
     parser.add_argument('--size', type=int, default=128)
@@ -130,8 +129,8 @@ def main() -> None:
     args = parser.parse_args()
     names = list_images(args.folder, 'FOLDER')
     picks = np.random.default_rng(args.seed).permutation(len(names))[: args.num]
-    real = [statistics(photograph(args.folder / names[i], args.size)) for i in tqdm(picks, unit='photo')]
-    drawn = [statistics(render_face(args.seed, i, args.size).image) for i in tqdm(range(args.num), unit='face')]
+    real = [image_statistics(photograph(args.folder / names[i], args.size)) for i in tqdm(picks, unit='photo')]
+    drawn = [image_statistics(render_face(args.seed, i, args.size).image) for i in tqdm(range(args.num), unit='face')]
     report(drawn, real)
     print(f'{faces_a_minute(args.size, args.seed, 60):.0f} faces a minute at {args.size} px on one core')
 

@@ -1,0 +1,148 @@
+"""What our data sets have in common: settings, seeds, and what becomes of a file that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from basicsr.utils import get_root_logger
+from torch.utils.data import Dataset
+
+from facesr_ext.data.sources import Source
+from facesr_ext.data.transforms import WHOLE, FaceSample, mirror, random_crop, tensors
+from facesr_ext.errors import DatasetError, KeyPath, OptionError
+from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.host.workers import ADDED
+from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
+from facesr_ext.settings.reading import read
+
+SetT = TypeVar('SetT', FaceSet, PairedFaceSet, UnpairedFaceSet)
+T = TypeVar('T')
+
+
+class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
+    """Settings and draws of a data set of faces; what is random in a sample is a function of its index alone.
+
+    Args:
+        opt (dict): The section, and what the runner adds to it (:data:`~facesr_ext.host.workers.ADDED`).
+
+    Attributes:
+        place (KeyPath): Where the section stands, for messages.
+        settings (SetT): What it says.
+        train (bool): The set is that of training.
+
+    Raises:
+        OptionError: naming everything that is wrong with the section.
+    """
+
+    SETTINGS: type[SetT]
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        super().__init__()
+        self.opt = opt
+        self.place: KeyPath = ('datasets', str(opt.get('phase') or opt.get('name') or type(self).__name__))
+        self.settings: SetT = read(self.SETTINGS, {k: v for k, v in opt.items() if k not in ADDED}, self.place)
+        self.train = opt.get('phase') == 'train'
+        self.manual_seed = int(opt.get('manual_seed') or 0)
+        self.reader = Reader(self.settings.skip_bad_files, opt.get('skipped_file'))
+
+    def seeds(self, index: int) -> tuple[int, int, int]:
+        """What one sample's randomness is a function of: manual_seed, epoch, draw."""
+        epoch, draw = (index.epoch, index.draw) if isinstance(index, EpochIndex) else (0, int(index))
+        return self.manual_seed, epoch, draw
+
+    def rng(self, index: int) -> np.random.Generator:
+        """The generator of one sample's draws."""
+        return np.random.default_rng(self.seeds(index))
+
+    def augmented(
+        self, samples: Sequence[FaceSample], path: str, rng: np.random.Generator, ratios: Sequence[int] = (1,)
+    ) -> list[FaceSample]:
+        """In training: a random crop to ``gt_size``, then mirrored or not, the same for all images of a pair.
+
+        Args:
+            samples (Sequence[FaceSample]): The GT first.
+            path (str): The GT's, for messages.
+            rng (Generator): The sample's.
+            ratios (Sequence[int]): How many times smaller than the GT each image is.
+
+        Raises:
+            DatasetError: if the GT is smaller than ``gt_size``.
+            OptionError: if ``gt_size`` is not a multiple of a ratio.
+        """
+        if not self.train:
+            return list(samples)
+        size = self.settings.gt_size
+        if size:
+            self._check_crop(samples[0].image, path, size, max(ratios))
+            samples = random_crop(samples, size, rng, ratios)
+        if self.settings.use_hflip and rng.random() < 0.5:
+            samples = [mirror(sample) for sample in samples]
+        return list(samples)
+
+    def tensors(self, sample: FaceSample) -> dict[str, Any]:
+        """As :func:`~facesr_ext.data.transforms.tensors`, and with crops in training their ``position``."""
+        out = tensors(sample)
+        if self.train and self.settings.gt_size:
+            out['position'] = torch.tensor(sample.position or WHOLE, dtype=torch.float32)
+        return out
+
+    def _check_crop(self, image: np.ndarray, path: str, size: int, ratio: int) -> None:
+        height, width = image.shape[:2]
+        if min(height, width) < size:
+            raise DatasetError(
+                f'{size} is larger than a picture of {width}x{height} px, {path}', (*self.place, 'gt_size')
+            )
+        if size % ratio and (height, width) != (size, size):
+            raise OptionError(f'{size} is not a multiple of the scale {ratio}', (*self.place, 'gt_size'))
+
+
+class Reader:
+    """Reads faces of a source; a bad file ends the run, or the next one is taken.
+
+    Args:
+        skip (bool): Take the next one.
+        listed (str | None): Text file of the run that lists what has been left out.
+    """
+
+    def __init__(self, skip: bool, listed: str | None) -> None:
+        self.skip, self.listed = skip, listed
+        self._skipped: set[str] = set()
+
+    def read(self, source: Source, start: int, read: Callable[[int], T], key: KeyPath) -> tuple[int, T]:
+        """The face of a number, or of the next one that can be read.
+
+        Args:
+            source (Source): Where it comes from.
+            start (int): Its number.
+            read (Callable): Reads face i, and raises DatasetError for a bad file.
+            key (KeyPath): The option that is named where none can be read.
+
+        Returns:
+            tuple[int, T]: number and face.
+        """
+        for index in chain(range(start, len(source.names)), range(start)):
+            try:
+                return index, read(index)
+            except DatasetError as err:
+                if not self.skip:
+                    raise
+                self._tell(source.path(index), err)
+        raise DatasetError(f'none of the {len(source.names)} images below {source.root} can be used', key)
+
+    def _tell(self, path: str, err: DatasetError) -> None:
+        """Says once a run that a file is left out: workers come and go, so the list of the run's folder remembers."""
+        if path in self._skipped:
+            return
+        self._skipped.add(path)
+        if self.listed:
+            with Path(self.listed).open('a+', encoding='utf-8') as file:
+                file.seek(0)
+                if f'{path}\n' in file:
+                    return
+                file.write(f'{path}\n')
+        get_root_logger().warning(f'Skipped: {err}')

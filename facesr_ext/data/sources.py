@@ -1,0 +1,286 @@
+"""Where the faces of a data set come from: stored images with their labels, or drawn faces.
+
+A source has ``names``, ``path(i)``, which is what samples and messages call face i, and ``read(i)``, the face itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from basicsr.utils import get_root_logger
+
+from facesr_ext.data.image_io import read_lines
+from facesr_ext.data.stores import (
+    LandmarkStore,
+    Store,
+    by_key,
+    check_landmarks,
+    open_landmarks,
+    open_store,
+)
+from facesr_ext.data.transforms import FaceSample
+from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.errors import DatasetError, KeyPath, OptionError
+from facesr_ext.faces.drawn.face import DrawnFaces
+from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks
+from facesr_ext.imaging import to_images, to_tensor
+from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
+
+BUILTIN = 'builtin'
+"""In place of a folder: drawn faces."""
+_LR_SEED = 1_000_003  # drawn LR faces are of other sets than the HR ones
+
+
+class Masks:
+    """Parsing masks of a store, as celebamask19.
+
+    Args:
+        store (Store): Where they lie.
+        labels (str): The label set that they are stored in.
+    """
+
+    def __init__(self, store: Store, labels: str) -> None:
+        self.store, self.table = store, LABEL_SETS[labels].table_to(CELEBAMASK19)
+
+    def read(self, name: str, size: tuple[int, int]) -> np.ndarray:
+        """(*size) uint8, 255 unknown, of an image of that size; all unknown where it has no mask."""
+        if not self.store.has_mask(name):
+            return np.full(size, UNKNOWN, np.uint8)
+        mask = self.table[self.store.mask(name)]
+        return mask if mask.shape == size else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+class Landmarks:
+    """Landmarks of a store.
+
+    Args:
+        store (LandmarkStore): Where they lie.
+        num (int): Landmarks that each face has.
+        key (KeyPath): The option that names the store.
+    """
+
+    def __init__(self, store: LandmarkStore, num: int, key: KeyPath) -> None:
+        self.store, self.num, self.key = store, num, key
+
+    def read(self, name: str) -> np.ndarray:
+        """(num, 2) float32 pixels of the image, NaN unknown; all unknown where it has none.
+
+        Raises:
+            DatasetError: if it has another number of them.
+        """
+        points = self.store.landmarks(name)
+        if points is None:
+            return np.full((self.num, 2), np.nan, np.float32)
+        check_landmarks(points, self.num, name, self.store.root, self.key)
+        return points
+
+
+class StoredSource:
+    """Images of a store, with labels where there are any.
+
+    Args:
+        images (Store): Where they lie.
+        names (Sequence[str]): Those to use.
+        masks (Masks | None): Their parsing masks.
+        landmarks (Landmarks | None): Their landmarks.
+    """
+
+    def __init__(
+        self, images: Store, names: Sequence[str], masks: Masks | None = None, landmarks: Landmarks | None = None
+    ) -> None:
+        self.images, self.names, self.masks, self.landmarks = images, list(names), masks, landmarks
+        self.root = images.root
+
+    def path(self, index: int) -> str:
+        """Where an image lies."""
+        return str(self.root / self.names[index])
+
+    def read(self, index: int) -> FaceSample:
+        """A face as it is stored; DatasetError where it, or its labels, cannot be read."""
+        name = self.names[index]
+        image = self.images.image(name)
+        return FaceSample(
+            image,
+            None if self.masks is None else self.masks.read(name, image.shape[:2]),
+            None if self.landmarks is None else self.landmarks.read(name),
+        )
+
+
+class DrawnSource:
+    """Drawn faces with their masks and landmarks.
+
+    Args:
+        num, seed (int): How many, and which.
+        size (int): Their height and width, pixels.
+        num_landmark (int): 68, or 5.
+    """
+
+    def __init__(self, num: int, seed: int, size: int, num_landmark: int) -> None:
+        self.faces, self.num_landmark = DrawnFaces(num, seed, size), num_landmark
+        self.root, self.names = Path(BUILTIN), [f'{BUILTIN}_{seed}_{i:05d}' for i in range(num)]
+
+    def path(self, index: int) -> str:
+        """What a face is called, as 'builtin/builtin_0_00012'."""
+        return str(self.root / self.names[index])
+
+    def read(self, index: int) -> FaceSample:
+        """A face; its arrays are shared with a cache: do not write into them."""
+        face = self.faces[index]
+        landmarks = five_landmarks(face.landmarks) if self.num_landmark == 5 else face.landmarks
+        return FaceSample(face.image, face.parsing, landmarks)
+
+
+class DegradedSource:
+    """Drawn faces under Real-ESRGAN's random degradation; number i is a function of (seed, i) alone.
+
+    Args:
+        num, seed (int): How many faces, and which.
+        size (int): Height and width of the LR faces, pixels.
+        scale (int): HR-to-LR factor.
+    """
+
+    def __init__(self, num: int, seed: int, size: int, scale: int) -> None:
+        self.faces, self.seed = DrawnFaces(num, seed, size * scale), seed
+        self.root, self.names = Path(BUILTIN), [f'{BUILTIN}_lq_{seed}_{i:05d}' for i in range(num)]
+        self.degradation = build_degradation({'preset': 'realesrgan'}, scale)
+        self._cache: dict[int, np.ndarray] = {}
+
+    def path(self, index: int) -> str:
+        """What a face is called, as 'builtin/builtin_lq_1000003_00012'."""
+        return str(self.root / self.names[index])
+
+    def read(self, index: int) -> FaceSample:
+        """A face (h, w, 3) without labels; its array is shared with a cache: do not write into it."""
+        if index not in self._cache:
+            state = np.random.SeedSequence([self.seed, index]).generate_state(1)
+            generator = torch.Generator().manual_seed(int(state[0]))
+            lq = self.degradation(to_tensor(self.faces[index].image)[None], generator)
+            self._cache[index] = to_images(lq)[0]
+        return FaceSample(self._cache[index])
+
+
+Source = StoredSource | DrawnSource | DegradedSource
+
+
+def drawn_set(settings: FaceSet | UnpairedFaceSet, train: bool) -> tuple[int, int]:
+    """How many drawn faces a set has, and the seed that says which: validation sees other ones than training."""
+    num, seed = (2000, 0) if train else (32, 1)
+    return settings.num_faces or num, seed if settings.seed is None else settings.seed
+
+
+def open_faces(settings: FaceSet | UnpairedFaceSet, place: KeyPath, train: bool, num_landmark: int = 68) -> Source:
+    """The faces of ``dataroot_gt``, without labels where they are stored.
+
+    Args:
+        settings (FaceSet | UnpairedFaceSet): The section.
+        place (KeyPath): Where it stands.
+        train (bool): The set is that of training.
+        num_landmark (int): Of drawn faces: 68, or 5.
+
+    Raises:
+        OptionError: if drawn faces have no size.
+        DatasetError: as `open_images`.
+    """
+    if settings.dataroot_gt != BUILTIN:
+        return open_images(settings, place)
+    if settings.image_size is None:
+        raise OptionError('builtin needs image_size, the size that faces are drawn for', (*place, 'dataroot_gt'))
+    num, seed = drawn_set(settings, train)
+    get_root_logger().info(
+        f'Drawn faces are in use for {settings.name}: {num} of seed {seed}, no photographs. '
+        f'Your own: --force_yml datasets:{place[-1]}:dataroot_gt=DIR'
+    )
+    return DrawnSource(num, seed, round(settings.image_size / settings.crop_scale[0]), num_landmark)
+
+
+def open_lr_faces(settings: UnpairedFaceSet, place: KeyPath, train: bool, size: int, scale: int) -> Source:
+    """The faces of ``dataroot_lq``; drawn ones have ``size`` pixels. Raises as `open_folder`."""
+    if settings.dataroot_lq == BUILTIN:
+        num, seed = drawn_set(settings, train)
+        return DegradedSource(num, seed + _LR_SEED, size, scale)
+    key = (*place, 'dataroot_lq')
+    images = open_folder(settings.dataroot_lq, settings.io_backend, key)
+    return StoredSource(images, images.names(key))
+
+
+def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyPath) -> StoredSource:
+    """The stored images of ``dataroot_gt``: all, or those of ``meta_info_file``.
+
+    Raises:
+        OptionError: as `open_folder`.
+        DatasetError: if the folder is missing or empty, or the list names images that are not there.
+    """
+    key = (*place, 'dataroot_gt')
+    images = open_folder(settings.dataroot_gt, settings.io_backend, key)
+    if not settings.meta_info_file:
+        return StoredSource(images, images.names(key))
+    list_key = (*place, 'meta_info_file')
+    names = read_lines(settings.meta_info_file, list_key)
+    lacking = images.lacking(names, key)
+    if lacking:
+        raise DatasetError(
+            f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]}. It must '
+            'name one image a line, by its path below dataroot_gt',
+            list_key,
+        )
+    return StoredSource(images, names)
+
+
+def open_folder(root: str, io_backend: dict[str, object] | None, key: KeyPath) -> Store:
+    """The folder or LMDB of an option, of the kind that ``io_backend`` says.
+
+    Raises:
+        OptionError: if it is of another kind.
+    """
+    kind = (io_backend or {}).get('type', 'disk')
+    if kind not in ('disk', 'lmdb'):
+        raise OptionError(f'type is disk or lmdb, not {kind!r}', (*key[:-1], 'io_backend'))
+    store = open_store(root)
+    if store.kind != kind:
+        raise OptionError(
+            f'{store.root} does not fit io_backend: {{type: {kind}}}; an LMDB ends in .lmdb and needs {{type: lmdb}}',
+            key,
+        )
+    return store
+
+
+def with_labels(source: StoredSource, settings: FaceSet | PairedFaceSet, place: KeyPath) -> StoredSource:
+    """The source with the masks of ``dataroot_parsing`` and the landmarks of ``landmark_file``.
+
+    Raises:
+        OptionError: if ``num_landmark`` is missing.
+        DatasetError: if no image has a mask or landmarks there, or two images would share them.
+    """
+    masks = _open_masks(source, settings, (*place, 'dataroot_parsing'))
+    landmarks = _open_landmarks(source, settings, (*place, 'landmark_file'))
+    return StoredSource(source.images, source.names, masks, landmarks)
+
+
+def _open_masks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Masks | None:
+    if not settings.dataroot_parsing:
+        return None
+    store, names = open_store(settings.dataroot_parsing), source.names
+    by_key(names, key)
+    if not any(store.has_mask(name) for name in names):
+        raise DatasetError(
+            f'no image of {source.root} has a mask in {store.root}; {names[0]} would have {store.mask_place(names[0])}',
+            key,
+        )
+    return Masks(store, settings.parsing_labels)
+
+
+def _open_landmarks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Landmarks | None:
+    if not settings.landmark_file:
+        return None
+    if not settings.num_landmark:
+        raise OptionError('needs num_landmark, the number of landmarks a face', key)
+    store = open_landmarks(settings.landmark_file, settings.num_landmark, key)
+    if store.kind != 'file':  # which has full names
+        by_key(source.names, key)
+    if all(store.landmarks(name) is None for name in source.names):
+        raise DatasetError(f'no image of {source.root} has landmarks in {store.root}', key)
+    return Landmarks(store, settings.num_landmark, key)

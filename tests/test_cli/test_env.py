@@ -1,0 +1,99 @@
+"""``facesr env``: what it says of the machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from facesr_ext.cli import env
+from facesr_ext.cli.main import main
+from tests.support import write_vgg
+
+
+def run(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(['env'])
+    written = capsys.readouterr()
+    return int(caught.value.code or 0), written.out + written.err
+
+
+def lines_of(text: str) -> dict[str, str]:
+    return {line[2:18].strip(): line[19:] for line in text.splitlines() if line[:2] in ('  ', '- ', '! ')}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    (place / 'home').mkdir()
+    file = write_vgg(place / 'home')
+    monkeypatch.setenv('FACESR_HOME', str(place / 'home'))
+    code, text = run(capsys)
+    lines = lines_of(text)
+    assert code == 0 and 'Nothing is broken' in text
+    assert lines['torch'].startswith(torch.__version__) and lines['weights vgg16'] == str(file)
+    assert 'https://' in lines['weights vgg19'] and str(place / 'home') in lines['weights vgg19']
+    wanted = (
+        'Python',
+        'torchvision',
+        'basicsr',
+        'start-up hook',
+        'facexlib',
+        'OpenCV',
+        'CPU',
+        'disk',
+        'current folder',
+    )
+    assert set(wanted) <= set(lines)
+
+
+def test_what_is_broken_is_told_with_status_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str) -> Any:
+        return 'RuntimeError: operator torchvision::nms does not exist' if name == 'torchvision' else sys.modules[name]
+
+    monkeypatch.setattr(env, '_import', broken)
+    code, text = run(capsys)
+    assert code == 1 and 'have to be mended' in text
+    assert '! torchvision' in text and 'pip install torch' in lines_of(text)['torchvision']
+
+
+def test_a_vendored_basicsr_and_a_hidden_one_are_seen(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = place / 'basicsr'
+    own.mkdir()
+    (own / '__init__.py').touch()
+    first, *others = env._basicsr()
+    assert first.status == 'broken' and str(own) in first.text and 'cut-down' in first.text
+    for name in ('train.py', 'test.py'):
+        (own / name).touch()
+    first, *others = env._basicsr()
+    assert first == env.Line('ok', 'basicsr', str(own)) and all('is hidden by' in line.text for line in others)
+    assert others
+
+
+def test_pairs_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env, '_torch_wanted', lambda: '1.0.0')
+    (line,) = env._torchvision()
+    assert line.status == 'note' and 'built for torch 1.0.0' in line.text and 'pip install torch==1.0.0' in line.text
+
+
+def test_hook_that_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, 'meta_path', [])
+    assert env._hook().status == 'note'
+
+
+def test_a_look_that_fails_is_one_line() -> None:
+    def _thing() -> Any:
+        raise OSError('libcuda.so is missing\nlong story')
+        yield
+
+    (line,) = env._careful(_thing)
+    assert line == env.Line('broken', 'thing', 'OSError: libcuda.so is missing')

@@ -12,6 +12,7 @@ import torch
 from facesr_ext.check.report import Check
 from facesr_ext.errors import hint
 from facesr_ext.host.weights import where_to_get
+from facesr_ext.runs.folder import RunFolder
 from facesr_ext.runs.recipes import how_to_train
 from facesr_ext.settings import top
 from facesr_ext.settings.reading import names_of
@@ -55,7 +56,7 @@ def _path_keys(check: Check) -> set[str]:
 
 
 def _has_states(check: Check) -> bool:
-    return any(Path('experiments', str(check.opt.get('name')), 'training_states').glob('*.state'))
+    return bool(RunFolder(Path('experiments', str(check.opt.get('name')))).states())
 
 
 def _check_weights(check: Check, key: str, value: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -60,68 +60,6 @@ def build_part(key: Sequence[str], registry: Registry, opt: dict[str, Any] | Non
 def registry_names(registry: Registry) -> list[str]:
     """The names that option files can use; BasicSR's suffixed ones answer to their plain name too."""
     return [name for key, _ in registry for name in {key, key.removesuffix('_basicsr')}]
-
-
-def require_keys(key: Sequence[str], opt: dict[str, Any], required: Iterable[str], optional: Iterable[str]) -> None:
-    """Checks the keys of a section.
-
-    Raises:
-        OptionError: for a key that is missing or unknown.
-    """
-    required = set(required)
-    for name in sorted(required - set(opt)):
-        raise OptionError('is missing', (*key, name))
-    for name in opt:
-        if name not in required | set(optional):
-            raise OptionError(f'unknown key; {hint(name, required | set(optional))}', (*key, name))
-
-
-def whole_number(key: Sequence[str], value: Any, least: int = 1) -> int | None:
-    """A whole number of an option file (YAML 1.1 reads ``1e3`` with a tag as a float); None where it is not set.
-
-    Raises:
-        OptionError: naming the key, where it is something else or below ``least``.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < least:
-        raise OptionError(f'is a whole number from {least} on, not {value!r}; remove it for the default', key)
-    return int(value)
-
-
-def refuse_text_numbers(section: str, opt: dict[str, Any]) -> None:
-    """Refuses numbers that YAML 1.1 reads as text, ``1e-3`` for one.
-
-    Raises:
-        OptionError: naming the key and how to write it.
-    """
-    for key, value in leaves(section, opt):
-        if isinstance(value, str) and any(c.isdigit() for c in value) and _is_number(value):
-            raise OptionError(
-                f'{value!r} is text to YAML, not a number; write {float(value)!r} with a dot (as 1.0e-3) or '
-                f'!!float {value}',
-                key.split(':'),
-            )
-
-
-def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Every value inside a section, with its key path 'section:key'."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from leaves(f'{path}:{key}', inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from leaves(path, inner)
-    else:
-        yield path, value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def optimizer_class(name: str, key: Sequence[str] = ()) -> Callable[..., torch.optim.Optimizer]:

@@ -13,8 +13,7 @@ from torch import nn
 
 from facesr_ext.archs.arch_info import ArchInfo, arch_info
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
-from facesr_ext.errors import FaceSRError, OptionError
-from facesr_ext.host.source import KeyPath
+from facesr_ext.errors import FaceSRError, KeyPath, OptionError
 from facesr_ext.models.budget import check_budget, count_parameters
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.growth import stage_faults

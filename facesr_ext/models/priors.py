@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from facesr_ext.archs.arch_info import Priors, arch_info
-from facesr_ext.data.face_dataset import BUILTIN
+from facesr_ext.data.sources import BUILTIN
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.heatmaps import landmark_heatmaps
 from facesr_ext.faces.labels import CHANNEL_SETS, HELEN11, parsing_planes

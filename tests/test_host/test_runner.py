@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from basicsr.utils import get_root_logger
 from PIL import Image
 
 from facesr_ext.cli import run as runner
@@ -156,6 +157,7 @@ def test_users_error_ends_a_process_with_status_2(
         raise OptionError('x.yml: scale is missing')
 
     monkeypatch.setattr(sys.modules['basicsr.test'], 'test_pipeline', fail)
+    get_root_logger()  # opened for the first time it stops propagating
     monkeypatch.setattr(logging.getLogger('basicsr'), 'propagate', True)
     with pytest.raises(OptionError):
         runner.run_pipeline('test', [])

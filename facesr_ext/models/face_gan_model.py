@@ -38,6 +38,8 @@ class FaceGANModel(FaceSRModel):
     LOG_PREFIX = 'l_g_'
     SETTINGS: type[Train] = GANTrain
 
+    train_settings: GANTrain
+
     def init_training_settings(self) -> None:
         train_opt = self.opt['train']
         settings = self.train_settings

@@ -49,7 +49,7 @@ class FaceSRModel(FaceModel):
     LOG_PREFIX = 'l_'
     SETTINGS: type[Train] = Train
 
-    train_settings: Any  # of the type SETTINGS; None in a test
+    train_settings: Train  # as SETTINGS states it; in training alone
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
@@ -60,7 +60,6 @@ class FaceSRModel(FaceModel):
 
     def _read_options(self) -> FaceTrainFile | FaceTestFile:
         settings = super()._read_options()
-        self.train_settings = None
         if self.is_train:
             self.train_settings = read(self.SETTINGS, self.opt['train'], ('train',))
             self.logger = read(Logger, self.opt.get('logger'), ('logger',))

@@ -39,6 +39,8 @@ class SRPGGANModel(FaceGANModel):
 
     SETTINGS: type[Train] = SRPGGANTrain
 
+    train_settings: SRPGGANTrain
+
     def __init__(self, opt: dict[str, Any]) -> None:
         if opt.get('dist') and opt.get('is_train'):
             opt = {**opt, 'find_unused_parameters': True}  # each stage leaves some without a gradient

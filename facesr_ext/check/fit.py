@@ -23,6 +23,7 @@ from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.settings.reading import read
+from facesr_ext.settings.train import PriorTargets as Targets
 from facesr_ext.settings.train import SRPGGANTrain, Stage
 
 
@@ -177,7 +178,8 @@ def check_priors(check: Check) -> None:
         return
     targets = train.get('prior_targets') or {}
     try:
-        priors = PriorTargets(net, **(targets if isinstance(targets, dict) else {}))
+        wanted = read(Targets, targets, ('train', 'prior_targets'))
+        priors = PriorTargets(net, wanted.parsing, wanted.sigma)
         if check.train and check.clean(('datasets', 'train')):
             priors.check_supervised(train, check.section('datasets', 'train'))
     except FaceSRError as err:

@@ -333,7 +333,7 @@ class FaceSRModel(FaceModel):
             'optimizers': [o.state_dict() for o in self.optimizers],
             'schedulers': [s.state_dict() for s in self.schedulers],
             'scalers': self.precision.state_dict(),
-            'manual_seed': self.opt['manual_seed'],
+            'manual_seed': self.opt.get('manual_seed'),
             'best_metric_results': self.best_metric_results,
         }
         self.files.save(self.saved_networks(), state, current_iter)

@@ -147,7 +147,7 @@ def test_device_is_chosen_by_what_there_is(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
     assert choose_device({'num_gpu': 1, 'dist': False}) == torch.device('mps')
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
-    with pytest.raises(OptionError, match='num_gpu: 1, but torch .* finds no GPU.* num_gpu: 0 or auto'):
+    with pytest.raises(OptionError, match='num_gpu: is 1, but torch .* finds no GPU.* num_gpu: 0 or auto'):
         choose_device({'num_gpu': 1, 'dist': False})
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 4)

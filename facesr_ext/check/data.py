@@ -12,8 +12,8 @@ from typing import Any
 from basicsr.utils import logger as basicsr_logger
 
 from facesr_ext.check.report import Check
-from facesr_ext.data.sources import BUILTIN
 from facesr_ext.data.image_io import list_images, read_lines
+from facesr_ext.data.sources import BUILTIN
 from facesr_ext.errors import DatasetError, FaceSRError, KeyPath
 
 _FILES = ('meta_info_file', 'meta_info', 'landmark_file')

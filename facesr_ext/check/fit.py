@@ -17,7 +17,7 @@ from facesr_ext.errors import FaceSRError, KeyPath, OptionError
 from facesr_ext.models.budget import check_budget, count_parameters
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.growth import stage_faults
-from facesr_ext.models.loss_table import LOSS_TABLE
+from facesr_ext.models.loss_table import LOSS_TABLE, unserved_losses
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -174,19 +174,16 @@ def check_tiles(check: Check) -> None:
 def check_priors(check: Check) -> None:
     """A prior head that nothing teaches, or that has another number of maps than the labels."""
     net, train = check.known.nets.get('network_g'), check.section('train')
-    if not check.our_model or net is None or not check.clean(*(('train', key) for key in LOSS_TABLE)):
+    taught = [('train', key) for key in (*LOSS_TABLE, 'prior_targets')]
+    if not check.our_model or net is None or not check.clean(*taught):
         return
-    targets = train.get('prior_targets') or {}
+    targets = read(Targets, train.get('prior_targets'))
     try:
-        wanted = read(Targets, targets, ('train', 'prior_targets'))
-        priors = PriorTargets(net, wanted.parsing, wanted.sigma)
+        priors = PriorTargets(net, targets.parsing, targets.sigma)
         if check.train and check.clean(('datasets', 'train')):
             priors.check_supervised(train, check.section('datasets', 'train'))
     except FaceSRError as err:
         check.problem(err)
-        return
-    except (TypeError, ValueError) as err:
-        check.error(('train', 'prior_targets'), f'cannot be used: {err}; correct its values')
         return
     for phase, section in check.section('datasets').items():
         sample = check.known.samples.get(phase, {})
@@ -224,9 +221,11 @@ def check_stages(check: Check) -> None:
 
 
 def check_losses(check: Check) -> None:
-    """A training without any loss."""
-    train = check.section('train')
+    """A training without any loss, and losses that the network cannot serve."""
+    train, net = check.section('train'), check.known.nets.get('network_g')
     if check.train and train and check.our_model:
+        for err in unserved_losses(train, arch_info(net)) if net is not None else ():
+            check.problem(err)
         misspelled = any(key[:1] == ('train',) and key[1:] and key[1] in LOSS_TABLE for key in check.meant)
         if not misspelled and not any(train.get(key) for key in LOSS_TABLE):
             check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')

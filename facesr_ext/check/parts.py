@@ -15,6 +15,7 @@ from facesr_ext.degradations.presets import PRESETS, build_degradation
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError, hint
 from facesr_ext.host.parts import optimizer_class, registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
+from facesr_ext.metrics.metric_info import direction_faults
 from facesr_ext.settings.signatures import argument_faults, takes_any
 
 SCHEDULERS = {
@@ -48,12 +49,16 @@ def check_arguments(check: Check) -> None:
         given: tuple[str, ...] = ()
         if part.registry is METRIC_REGISTRY:
             given = ('img', 'img2', 'better')
-            if part.section.get('better') not in (None, 'higher', 'lower'):
-                message = f'must be higher or lower, not {part.section["better"]!r}'
-                check.error((*part.path, 'better'), message)
         elif part.registry is DEGRADATION_REGISTRY:
             given = ('scale',)
         _compare(check, part.path, part.target, given)
+
+
+def check_directions(check: Check) -> None:
+    """``better`` of metrics, which have a direction of their own."""
+    sections = {name: section for name, section in check.section('val', 'metrics').items() if isinstance(section, dict)}
+    for err in direction_faults(sections):
+        check.problem(err)
 
 
 def _compare(check: Check, path: KeyPath, target: Callable[..., Any], given: tuple[str, ...] = ()) -> None:
@@ -154,6 +159,7 @@ def check_degradation(check: Check) -> None:
 CHECKS: tuple[Callable[[Check], None], ...] = (
     check_types,
     check_arguments,
+    check_directions,
     check_optimisers,
     check_degradation,
 )

@@ -146,7 +146,7 @@ BAD = [
         'must be at least 0', at='timeout: -1'),
     Bad('tf32 as a number', 'scale: 8', 'scale: 8\ntf32: 1', 'tf32', 'must be true or false', at='tf32: 1'),
     Bad('direction of a metric', '{type: psnr_y,', '{type: psnr_y, better: highest,', 'val:metrics:psnr_y:better',
-        'must be higher or lower', at='better: highest'),
+        'psnr_y is better where it is higher', at='better: highest'),
     Bad('range with a text', '  preset: ai6126_2024', '  preset: ai6126_2024\n  noise_range: [1, a]',
         'degradation:noise_range:1', 'must be a number', at='noise_range: [1', file='challenge/entry_2024.yml'),
     Bad('range as a word', '  preset: ai6126_2024', '  preset: ai6126_2024\n  jpeg_range: low',
@@ -167,6 +167,13 @@ BAD = [
         'it belongs below train:', at='grad_clip'),
     Bad('optimiser in val', '  save_img: false', '  save_img: false\n  optim_g: {type: Adam}', 'val:optim_g',
         'it belongs below train:', at='optim_g: {type: Adam}'),
+    # what a network cannot serve
+    Bad('coarse image of a network that has none', '  # losses\n', '  coarse_opt: {type: L1Loss}\n  # losses\n',
+        'train:coarse_opt', 'gives no coarse image', at='coarse_opt', file='srresnet.yml'),
+    Bad('parsing of a network without', '  # losses\n', '  parsing_opt: {type: ParsingLoss}\n  # losses\n',
+        'train:parsing_opt', 'predicts no parsing maps', at='parsing_opt', file='srresnet.yml'),
+    Bad('landmarks of a network without', '  # losses\n', '  landmark_opt: {type: LandmarkLoss}\n  # losses\n',
+        'train:landmark_opt', 'predicts no landmarks', at='landmark_opt', file='srresnet.yml'),
     # sections
     Bad('section missing', '\nlogger:\n  print_freq: 100\n  save_checkpoint_freq: !!float 5e3\n  use_tb_logger: true\n',
         '\n', 'logger', 'is missing', at='# yaml-language-server'),
@@ -334,7 +341,8 @@ def weightless() -> Iterator[None]:
 
 def test_networks_without_weights_and_of_one_size(weightless: None, place: Path) -> None:
     network = 'network_g={type: Weightless}'
-    found = {key_text(f.key): f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [network])}
+    forced = [network, 'train:coarse_opt=~']
+    found = {key_text(f.key): f.message for f in check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', forced)}
     assert set(found) == {'network_g:type', 'datasets:train:image_size', 'datasets:val:image_size'}
     assert 'nothing to train' in found['network_g:type'] and 'takes 64 px alone' in found['datasets:val:image_size']
     forced = [network, 'scale=8', 'degradation:preset=bicubic_x8']
@@ -353,7 +361,7 @@ def test_networks_without_weights_and_of_one_size(weightless: None, place: Path)
 )
 def test_basicsrs_networks_under_our_model(network: str, place: Path) -> None:
     """They take the small image; some compute while they are built, which only a real device bears."""
-    forced = [f'network_g={{{network}}}', 'scale=4', 'degradation:preset=bicubic_x4']
+    forced = [f'network_g={{{network}}}', 'scale=4', 'degradation:preset=bicubic_x4', 'train:coarse_opt=~']
     assert check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', forced) == []
 
 

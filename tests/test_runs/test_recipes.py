@@ -13,6 +13,7 @@ from facesr_ext.runs.recipes import how_to_train, shipped_options
         'experiments/quickstart/models/net_g_latest.pth',
         'experiments\\quickstart\\models\\net_g_latest.pth',
         '/home/me/experiments/quickstart/training_states/20.state',
+        'experiments/quickstart',
     ],
 )
 def test_the_recipe_of_a_run_s_file(file: str) -> None:
@@ -20,9 +21,7 @@ def test_the_recipe_of_a_run_s_file(file: str) -> None:
     assert how_to_train(file) == f'train it first: python -m basicsr.train -opt {recipe}'
 
 
-@pytest.mark.parametrize(
-    'file', ['quickstart/models/net_g.pth', 'experiments/quickstart', 'experiments/no_recipe/models/a.pth', 'net_g.pth']
-)
+@pytest.mark.parametrize('file', ['quickstart/models/net_g.pth', 'experiments/no_recipe/models/a.pth', 'net_g.pth'])
 def test_a_file_of_no_recipe(file: str) -> None:
     assert how_to_train(file) is None
 

@@ -5,7 +5,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, check_factor
+from facesr_ext.archs.arch_info import ArchInfo, require_factor
 from facesr_ext.imaging import imresize, luma, quantize
 
 Triple = tuple[int, int, int]
@@ -96,7 +96,7 @@ class Anime4K(nn.Module):
         gradient_strength: float | None = None,
     ) -> None:
         super().__init__()
-        check_factor('Anime4K', scale)
+        require_factor('Anime4K', scale)
         if passes < 0:
             raise ValueError(f'Anime4K: passes is 0 or more, not {passes}')
         self.color_strength = min(scale / 6, 1.0) if color_strength is None else color_strength

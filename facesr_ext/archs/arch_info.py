@@ -95,7 +95,7 @@ def arch_info(net: nn.Module) -> ArchInfo:
     return ArchInfo(scale=int(getattr(net, 'upscale', 1)))
 
 
-def check_literals(cls: Callable[..., Any], **values: object) -> None:
+def require_literals(cls: Callable[..., Any], **values: object) -> None:
     """Checks arguments whose annotation is a ``Literal``: the signature says what there is, and this holds to it.
 
     Args:
@@ -113,7 +113,7 @@ def check_literals(cls: Callable[..., Any], **values: object) -> None:
                 raise ValueError(f'{cls.__name__}: {name} is one of {", ".join(map(str, choices))}, not {value!r}')
 
 
-def check_factor(arch: str, scale: int) -> None:
+def require_factor(arch: str, scale: int) -> None:
     """Checks the scale of a network that has every whole one.
 
     Raises:

@@ -8,7 +8,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
 
 _UPS = 2  # pixel-shuffles of the decoder: it begins at a quarter of the LQ's size
 _WHITEST = 0.99  # of the range [-1, 1]: where the residual's base is cut, so that its inverse tanh is finite
@@ -94,7 +94,7 @@ class DegradationNet(nn.Module):
         size: int | None = None,
     ) -> None:
         super().__init__()
-        check_literals(DegradationNet, scale=scale, noise=noise, norm=norm, fold=fold)
+        require_literals(DegradationNet, scale=scale, noise=noise, norm=norm, fold=fold)
         size, multiple = size or 16 * scale, scale * 2**_UPS
         if fold > scale:
             raise ValueError(f'DegradationNet: fold is at most the scale {scale}, not {fold}')

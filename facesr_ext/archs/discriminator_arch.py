@@ -7,7 +7,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
 
 Norm = Callable[[int], nn.Module]
 
@@ -160,5 +160,5 @@ class WGANCritic(_OneNumber):
         input_size: int = 128,
         norm: Literal['none', 'layer', 'instance'] = 'none',
     ) -> None:
-        check_literals(WGANCritic, norm=norm)
+        require_literals(WGANCritic, norm=norm)
         super().__init__(num_in_ch, num_feat, input_size, CRITIC_NORMS[norm])

@@ -6,7 +6,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, require_literals
 from facesr_ext.imaging import exchange_luma, imresize, luma
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {'tanh': nn.Tanh, 'relu': nn.ReLU}
@@ -37,7 +37,7 @@ class ESPCN(nn.Module):
         luma: bool = False,
     ) -> None:
         super().__init__()
-        check_literals(ESPCN, scale=scale, activation=activation)
+        require_literals(ESPCN, scale=scale, activation=activation)
         self.info = ArchInfo(scale)
         self.luma = luma
         channels = 1 if luma else 3

@@ -8,7 +8,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, Priors, Sizes, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, Priors, Sizes, require_literals
 from facesr_ext.imaging import imresize
 
 FEATURE_SCALE = 0.1
@@ -213,7 +213,7 @@ class FSRNet(nn.Module):
         upscale_input: bool = False,
     ) -> None:
         super().__init__()
-        check_literals(FSRNet, prior_fusion=prior_fusion, prior_input=prior_input, norm=norm, fold=fold)
+        require_literals(FSRNet, prior_fusion=prior_fusion, prior_input=prior_input, norm=norm, fold=fold)
         _check_numbers(hg_num, hg_depth, num_landmark + num_parsing if prior else None)
         if detach_coarse and prior_input == 'input':
             raise ValueError('FSRNet: detach_coarse is for prior_input: coarse; leave it out')

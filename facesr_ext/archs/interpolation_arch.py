@@ -7,7 +7,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, check_factor
+from facesr_ext.archs.arch_info import ArchInfo, require_factor
 from facesr_ext.imaging import imresize
 
 
@@ -16,7 +16,7 @@ class _Interpolation(nn.Module, ABC):
 
     def __init__(self, scale: int = 4) -> None:
         super().__init__()
-        check_factor(type(self).__name__, scale)
+        require_factor(type(self).__name__, scale)
         self.scale = scale
         self.info = ArchInfo(scale)
 

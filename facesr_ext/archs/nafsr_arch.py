@@ -9,7 +9,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, require_literals
 from facesr_ext.imaging import imresize, with_coordinates
 
 
@@ -109,7 +109,7 @@ class NAFSR(nn.Module):
         coords: bool = False,
     ) -> None:
         super().__init__()
-        check_literals(NAFSR, scale=scale, skip=skip)
+        require_literals(NAFSR, scale=scale, skip=skip)
         if len(enc_blocks) != len(dec_blocks):
             raise ValueError(
                 f'NAFSR: enc_blocks and dec_blocks have one number a level, not {len(enc_blocks)} and {len(dec_blocks)}'

@@ -7,7 +7,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     'leaky_relu': lambda: nn.LeakyReLU(0.3, inplace=True),  # Keras' default slope
@@ -60,7 +60,7 @@ class SRNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_literals(SRNet, activation=activation)
+        require_literals(SRNet, activation=activation)
         if not 0 <= dropout < 1:
             raise ValueError(f'SRNet: dropout is a share from 0 to below 1, not {dropout!r}')
         self.info = ArchInfo(input='enlarged', sizes=Sizes(32))

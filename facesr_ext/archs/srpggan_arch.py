@@ -9,7 +9,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, Sizes, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
 from facesr_ext.archs.arch_util import icnr_
 
 WIDEST = 8
@@ -226,7 +226,7 @@ class SRPGGAN(Growing):
         eql_lr: bool = False,
         pixel_norm: bool = False,
     ) -> None:
-        check_literals(SRPGGAN, scale=scale)
+        require_literals(SRPGGAN, scale=scale)
         super().__init__(growth_factors(scale, lr_stage))
         self.scale = scale
         self.info = ArchInfo(scale=scale)
@@ -296,7 +296,7 @@ class SRPGGANCritic(Growing):
         eql_lr: bool = False,
         mbstd: bool = False,
     ) -> None:
-        check_literals(SRPGGANCritic, scale=scale)
+        require_literals(SRPGGANCritic, scale=scale)
         super().__init__(growth_factors(scale, lr_stage))
         if input_size < 8 * scale or input_size & (input_size - 1):
             raise ValueError(

@@ -7,7 +7,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, check_literals
+from facesr_ext.archs.arch_info import ArchInfo, require_literals
 from facesr_ext.archs.arch_util import icnr_
 
 
@@ -57,7 +57,7 @@ class SRResNet(nn.Module):
         icnr: bool = False,
     ) -> None:
         super().__init__()
-        check_literals(SRResNet, scale=scale)
+        require_literals(SRResNet, scale=scale)
         self.info = ArchInfo(scale)
         self.head = nn.Sequential(nn.Conv2d(num_in_ch, num_feat, 9, 1, 4), nn.PReLU())
         self.body = nn.Sequential(

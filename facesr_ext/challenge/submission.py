@@ -17,7 +17,7 @@ from facesr_ext.data.image_io import encode_image, read_image
 from facesr_ext.errors import DatasetError, Finding, OptionError, SubmissionError
 from facesr_ext.host.parts import known_name
 from facesr_ext.inference.restorer import Restorer
-from facesr_ext.models.budget import check_budget, count_parameters
+from facesr_ext.models.budget import count_parameters, require_budget
 from facesr_ext.models.device import describe_device
 from facesr_ext.runs.atomic import replaced_when_whole
 
@@ -70,7 +70,7 @@ def pack_checkpoint(
     """
     layout = layout_named(format_name)
     recorded = (restorer.metadata.get('challenge') or {}).get('max_params')
-    check_budget(restorer.net, recorded if max_params is None else max_params)
+    require_budget(restorer.net, recorded if max_params is None else max_params)
     task = read_task(lq_dir, restorer.scale)
     seconds: list[float] = []
 

@@ -14,7 +14,7 @@ from torch import nn
 from facesr_ext.archs.arch_info import ArchInfo, arch_info
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError
-from facesr_ext.models.budget import check_budget, count_parameters
+from facesr_ext.models.budget import count_parameters, require_budget
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.growth import stage_faults
 from facesr_ext.models.loss_table import LOSS_TABLE, unserved_losses
@@ -39,7 +39,7 @@ def check_networks(check: Check) -> None:
         return
     if check.clean(('challenge',)):
         try:
-            check_budget(net, check.section('challenge').get('max_params'))
+            require_budget(net, check.section('challenge').get('max_params'))
         except OptionError as err:
             check.problem(err)
     if check.train and not count_parameters(net):
@@ -98,7 +98,7 @@ def check_precision(check: Check) -> None:
     try:
         precision = Precision(settings, torch.device('cuda' if cuda else 'cpu'))
         for key, net in check.known.nets.items():
-            precision.check(key, net)
+            precision.require(key, net)
     except FaceSRError as err:
         check.problem(err)
 
@@ -166,7 +166,7 @@ def check_tiles(check: Check) -> None:
     if not check.our_model or net is None or not tile or not check.clean(('val', 'tile')):
         return
     try:
-        Tiling(tile['size'], tile['overlap']).check(('val', 'tile'), arch_info(net).sizes.multiple_of)
+        Tiling(tile['size'], tile['overlap']).require(('val', 'tile'), arch_info(net).sizes.multiple_of)
     except OptionError as err:
         check.problem(err)
 
@@ -181,7 +181,7 @@ def check_priors(check: Check) -> None:
     try:
         priors = PriorTargets(net, targets.parsing, targets.sigma)
         if check.train and check.clean(('datasets', 'train')):
-            priors.check_supervised(train, check.section('datasets', 'train'))
+            priors.require_supervised(train, check.section('datasets', 'train'))
     except FaceSRError as err:
         check.problem(err)
         return

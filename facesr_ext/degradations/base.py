@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from facesr_ext.degradations.draws import Draws
-from facesr_ext.degradations.ops import beside, usm_sharpen
+from facesr_ext.degradations.ops import on_device_of, usm_sharpen
 from facesr_ext.degradations.steps import Group, Step
 from facesr_ext.degradations.values import require_whole
 from facesr_ext.errors import DatasetError
@@ -91,10 +91,10 @@ class GroupedDegradation(Degradation):
         size = (gt.shape[-2] // self.scale, gt.shape[-1] // self.scale)
         order = draws.permutation(num)
         counts = [len(group) for group in order.chunk(self.groups)]
-        img = self.blur.apply(gt[beside(order, gt)], self.blur.draw(num, draws), draws)
+        img = self.blur.apply(gt[on_device_of(order, gt)], self.blur.draw(num, draws), draws)
         groups = Group({step: step.draw(num, draws) for step in self.drawn}, draws).split(counts)
         parts = [self.degrade_group(part, size, group) for part, group in zip(img.split(counts), groups, strict=True)]
-        return quantize(torch.cat(parts)[beside(order.argsort(), gt)])
+        return quantize(torch.cat(parts)[on_device_of(order.argsort(), gt)])
 
     @abstractmethod
     def degrade_group(self, img: torch.Tensor, size: tuple[int, int], group: Group) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from basicsr.utils import diffjpeg
 from torch.nn import functional as F
 
-from facesr_ext.degradations.ops import beside
+from facesr_ext.degradations.ops import on_device_of
 
 CodecName = Literal['libjpeg', 'diffjpeg']
 _BLOCK = 8
@@ -100,7 +100,7 @@ def compress(img: torch.Tensor, quality: torch.Tensor, codec: CodecName = 'libjp
     """
     num, _, height, width = img.shape
     how, matrices = CODECS[codec], _matrices(img.device, img.dtype)
-    luma_steps, chroma_steps = (beside(steps, img) for steps in how.steps(quality.clamp(1, 99)))
+    luma_steps, chroma_steps = (on_device_of(steps, img) for steps in how.steps(quality.clamp(1, 99)))
     margin = (0, -width % 16, 0, -height % 16)
     levels = how.whole(F.pad(img.clamp(0, 1) * 255, margin, mode=how.padding))
     ycbcr = how.whole((matrices.to_ycbcr @ levels.flatten(2)).view_as(levels).add_(how.tie))

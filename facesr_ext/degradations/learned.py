@@ -55,14 +55,14 @@ class LearnedDegradation(Degradation):
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), or (N, 3, H, W) where ``enlarge`` is set."""
         height, width = gt.shape[-2:]
-        self._check_size(height, width)
+        self._require_size(height, width)
         net = self.net.to(gt.device)
         shape = (len(gt), net.z_size(height, width))
         z = torch.randn(shape, generator=generator, device=generator.device).to(gt.device)
         lq = quantize(net(gt, z))
         return quantize(imresize(lq, (height, width))) if self.enlarged else lq
 
-    def _check_size(self, height: int, width: int) -> None:
+    def _require_size(self, height: int, width: int) -> None:
         sizes = self.info.sizes
         wanted = sizes.fault((height, width))
         if wanted is not None:

@@ -9,7 +9,7 @@ import torch
 
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.draws import Draws
-from facesr_ext.degradations.ops import beside
+from facesr_ext.degradations.ops import on_device_of
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.degradations.values import is_list, is_number
 from facesr_ext.errors import OptionError
@@ -54,7 +54,7 @@ class MixtureDegradation(Degradation):
         chosen = Draws(generator).choice(self.weights, len(gt))
         lqs, targets = gt.new_empty(0), gt.clone()
         for number, part in enumerate(self.parts):
-            index = beside((chosen == number).nonzero().flatten(), gt)
+            index = on_device_of((chosen == number).nonzero().flatten(), gt)
             if len(index):
                 lq, targets[index] = part.pair(gt[index], generator)
                 lqs = lqs if lqs.numel() else lq.new_empty(len(gt), *lq.shape[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from facesr_ext.degradations.draws import Draws
-from facesr_ext.degradations.ops import beside
+from facesr_ext.degradations.ops import on_device_of
 from facesr_ext.degradations.poisson import RANDOM_BITS, poisson_counts
 
 _GREY = (0.2989, 0.587, 0.114)  # as torchvision's rgb_to_grayscale, which Real-ESRGAN uses
@@ -32,7 +32,7 @@ def add_noise(
     out = torch.empty_like(img)
     for kind in sorted(set(kinds)):
         chosen = torch.tensor([i for i, other in enumerate(kinds) if other == kind])
-        index = beside(chosen, img)
+        index = on_device_of(chosen, img)
         out[index] = _add_one_kind(img[index], *kind, strength[chosen], draws)
     return out
 
@@ -40,7 +40,7 @@ def add_noise(
 def _add_one_kind(img: torch.Tensor, gaussian: bool, grey: bool, strength: torch.Tensor, draws: Draws) -> torch.Tensor:
     """Adds noise of one kind, of strength (N,), and clamps."""
     noise = draws.normal_like(img, 1 if grey else 3) if gaussian else _shot_noise(img, grey, draws)
-    return torch.addcmul(img, noise, beside(strength, img).view(-1, 1, 1, 1)).clamp_(0, 1)
+    return torch.addcmul(img, noise, on_device_of(strength, img).view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def _shot_noise(img: torch.Tensor, grey: bool, draws: Draws) -> torch.Tensor:

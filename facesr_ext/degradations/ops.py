@@ -15,7 +15,7 @@ RESIZE_MODES = ('area', 'bilinear', 'bicubic')
 USM_RADIUS = 51
 
 
-def beside(values: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
+def on_device_of(values: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
     """Values from the CPU on the image's device, without waiting until it has done what it was asked before."""
     return values.to(img.device, non_blocking=img.is_cuda)
 
@@ -37,7 +37,7 @@ def blur(img: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     padded = F.pad(img, (room,) * 4, mode='reflect')
     size = [next_fast_len(length, real=True) for length in padded.shape[-2:]]
     spectrum = torch.fft.rfft2(padded, s=size)
-    spectrum *= torch.fft.rfft2(beside(kernels, img).flip(-2, -1), s=size)[:, None]
+    spectrum *= torch.fft.rfft2(on_device_of(kernels, img).flip(-2, -1), s=size)[:, None]
     whole = torch.fft.irfft2(spectrum, s=size)
     return whole[..., 2 * room : 2 * room + height, 2 * room : 2 * room + width]
 

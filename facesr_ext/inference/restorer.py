@@ -94,12 +94,12 @@ class Restorer:
         self.scale = _choose_scale(scale or stated, self.info.scale)
         self.tiling = Tiling(tile, tile // 4) if isinstance(tile, int) else tile
         if self.tiling is not None:
-            self.tiling.check(('tile',), self.info.sizes.multiple_of)
+            self.tiling.require(('tile',), self.info.sizes.multiple_of)
         self.self_ensemble, self.batch_size = self_ensemble, batch_size
 
     def _build(self, section: dict[str, Any], weights: Weights) -> nn.Module:
         net: nn.Module = build_part(('network_g',), ARCH_REGISTRY, section)
-        self.precision.check('network_g', net)
+        self.precision.require('network_g', net)
         load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
         return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
 

@@ -8,7 +8,7 @@ from basicsr.losses.gan_loss import GANLoss
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import check_literals
+from facesr_ext.archs.arch_info import require_literals
 
 
 @LOSS_REGISTRY.register()
@@ -39,7 +39,7 @@ class RelativisticGANLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        check_literals(RelativisticGANLoss, gan_type=gan_type)
+        require_literals(RelativisticGANLoss, gan_type=gan_type)
         if fake_label_val is None:
             fake_label_val = -1.0 if gan_type == 'lsgan' else 0.0
         self.loss_weight = loss_weight

@@ -8,7 +8,7 @@ from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import check_literals
+from facesr_ext.archs.arch_info import require_literals
 
 VGGType = Literal['vgg11', 'vgg13', 'vgg16', 'vgg19', 'vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
 _CRITERIA = {'mse': F.mse_loss, 'l1': F.l1_loss}
@@ -42,7 +42,7 @@ class VGGFeatureLoss(nn.Module):
         use_input_norm: bool = True,
     ) -> None:
         super().__init__()
-        check_literals(VGGFeatureLoss, vgg_type=vgg_type, criterion=criterion)
+        require_literals(VGGFeatureLoss, vgg_type=vgg_type, criterion=criterion)
         self.loss_weight, self.layer, self.criterion = loss_weight, layer, _CRITERIA[criterion]
         self.vgg = VGGFeatureExtractor([layer], vgg_type=vgg_type, use_input_norm=use_input_norm)
 
@@ -88,7 +88,7 @@ class ContentLoss(nn.Module):
         vgg_criterion: Literal['mse', 'l1'] = 'mse',
     ) -> None:
         super().__init__()
-        check_literals(ContentLoss, mode=mode, vgg_type=vgg_type, vgg_criterion=vgg_criterion)
+        require_literals(ContentLoss, mode=mode, vgg_type=vgg_type, vgg_criterion=vgg_criterion)
         self.pixel_weight = pixel_weight if mode != 'vgg' else None
         self.vgg = VGGFeatureLoss(vgg_weight, layer, vgg_type, vgg_criterion) if mode != 'mse' else None
 

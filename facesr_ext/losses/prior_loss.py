@@ -8,7 +8,7 @@ from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import check_literals
+from facesr_ext.archs.arch_info import require_literals
 
 
 class _PriorLoss(nn.Module):
@@ -16,7 +16,7 @@ class _PriorLoss(nn.Module):
 
     def __init__(self, loss_weight: float, criterion: Literal['mse', 'l1', 'ce']) -> None:
         super().__init__()
-        check_literals(type(self), criterion=criterion)
+        require_literals(type(self), criterion=criterion)
         self.loss_weight, self.criterion = loss_weight, criterion
 
     def forward(self, pred: Sequence[torch.Tensor], target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

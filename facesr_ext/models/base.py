@@ -24,7 +24,7 @@ from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import to_images, with_coordinates
 from facesr_ext.metrics.metric_info import Metrics
 from facesr_ext.models.batch import Batch, Output
-from facesr_ext.models.budget import check_budget
+from facesr_ext.models.budget import require_budget
 from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
 from facesr_ext.models.forward import enlarge, mirror_mean, upscale
 from facesr_ext.models.precision import Precision
@@ -70,14 +70,14 @@ class FaceModel(BaseModel):
         self.validated: dict[str, int | str] = {}
         self.net_g = self._build_net('g')
         net = self.get_bare_model(self.net_g)
-        check_budget(net, settings.challenge.max_params)
+        require_budget(net, settings.challenge.max_params)
         self.info = arch_info(net)
         if self.info.scale not in (1, self.scale):
             raise OptionError(
                 f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree', ('network_g', 'scale')
             )
         if self.val.tile:
-            Tiling(self.val.tile.size, self.val.tile.overlap).check(('val', 'tile'), self.info.sizes.multiple_of)
+            Tiling(self.val.tile.size, self.val.tile.overlap).require(('val', 'tile'), self.info.sizes.multiple_of)
         self.targets = self._build_targets(net)
 
     def _read_options(self) -> FaceTrainFile | FaceTestFile:
@@ -106,7 +106,7 @@ class FaceModel(BaseModel):
         """
         section = f'network_{label}'
         net = build_part((section,), ARCH_REGISTRY, _given(self.opt.get(section), section))
-        self.precision.check(section, net)
+        self.precision.require(section, net)
         self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
         self.print_network(net)
@@ -177,13 +177,13 @@ class FaceModel(BaseModel):
             )
         big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
-        self._check_size(given)
+        self._require_size(given)
         if self.info.coords:
             given = with_coordinates(given, data.get('position'))
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
         return Batch(lq=self.precision.lay_out(given), enlarged=big, gt=gt, **priors)
 
-    def _check_size(self, lq: torch.Tensor) -> None:
+    def _require_size(self, lq: torch.Tensor) -> None:
         multiple = self.info.sizes.multiple_of
         if lq.shape[-2] % multiple or lq.shape[-1] % multiple:
             raise OptionError(

@@ -12,7 +12,7 @@ def count_parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def check_budget(net: nn.Module, max_params: int | None) -> None:
+def require_budget(net: nn.Module, max_params: int | None) -> None:
     """Looks whether a network keeps to ``challenge: max_params``.
 
     Args:

@@ -83,7 +83,7 @@ class DegradationModel(FaceGANModel):
         if 'gt' not in data or train and 'lq' not in data:
             raise OptionError('DegradationModel needs HR and real LR faces; take UnpairedFaceDataset', ('datasets',))
         hr = self.precision.lay_out(data['gt'].to(self.device))
-        self._check_size(hr)
+        self._require_size(hr)
         target = F.avg_pool2d(hr, self.scale)
         real = data['lq'].to(self.device) if 'lq' in data else None
         if real is not None and real.shape[-2:] != target.shape[-2:]:
@@ -98,8 +98,8 @@ class DegradationModel(FaceGANModel):
         other_z = torch.cat([other_z[:, :camera], z[:, camera:]], 1)
         return Batch(lq=hr, enlarged=hr, gt=target, unpaired=real, z=z, other_z=other_z)
 
-    def _check_size(self, lq: torch.Tensor) -> None:
-        super()._check_size(lq)
+    def _require_size(self, lq: torch.Tensor) -> None:
+        super()._require_size(lq)
         fixed = self.info.sizes.fixed
         if fixed and tuple(lq.shape[-2:]) != (fixed, fixed):
             raise OptionError(

@@ -78,7 +78,7 @@ class FaceSRModel(FaceModel):
         train_opt, settings = self.opt['train'], self.train_settings
         for err in unserved_losses(train_opt, self.info):
             raise err
-        self.targets.check_supervised(train_opt, self.opt['datasets'].get('train', {}))
+        self.targets.require_supervised(train_opt, self.opt['datasets'].get('train', {}))
         self.net_g.train()
         self.ema_decay: float = settings.ema_decay
         if self.ema_decay > 0:

@@ -41,7 +41,7 @@ class Precision:
             torch.set_float32_matmul_precision('high' if allowed else 'highest')
             torch.backends.cudnn.allow_tf32 = allowed
 
-    def check(self, section: str, net: nn.Module) -> None:
+    def require(self, section: str, net: nn.Module) -> None:
         """Raises OptionError where the network does not bear half precision."""
         if self.dtype is not None and not arch_info(net).halves:
             raise OptionError(f'{section} is {type(net).__name__}, which needs fp32', ('precision',))

@@ -39,7 +39,7 @@ class PriorTargets:
                 ('network_g', 'num_parsing'),
             )
 
-    def check_supervised(self, train_opt: dict[str, Any], dataset_opt: dict[str, Any]) -> None:
+    def require_supervised(self, train_opt: dict[str, Any], dataset_opt: dict[str, Any]) -> None:
         """Refuses a prior head that nothing would teach: its maps would reach the decoder all the same.
 
         Raises:

@@ -28,7 +28,7 @@ class Tiling(NamedTuple):
         """Whether (N, C, h, w) is larger than one tile."""
         return max(img.shape[-2:]) > self.size
 
-    def check(self, key: Sequence[str], multiple_of: int = 1) -> None:
+    def require(self, key: Sequence[str], multiple_of: int = 1) -> None:
         """Looks whether the numbers fit each other and the network.
 
         Args:
@@ -62,7 +62,7 @@ def tiled(
     Args:
         forward (Callable): (N, C, h, w) -> (N, C', h * scale, w * scale), on any device.
         img (Tensor): (N, C, H, W); H and W are a multiple of ``multiple_of``.
-        tiling (Tiling): Size and overlap, as `Tiling.check` allows.
+        tiling (Tiling): Size and overlap, as `Tiling.require` allows.
         scale (int): How many times larger the result is than the input.
         multiple_of (int): Tiles begin at multiples of it, so that a network with strides sees the grid it would see in
             the whole picture.

@@ -60,5 +60,5 @@ def test_no_pixel_lacks_weight_and_sizes_stay_whole() -> None:
 )
 def test_unfit_numbers(tiling: Tiling, multiple: int, message: str) -> None:
     with pytest.raises(OptionError, match=f'val:tile:{message}'):
-        tiling.check(('val', 'tile'), multiple)
+        tiling.require(('val', 'tile'), multiple)
     assert not Tiling(32, 8).needed(torch.zeros(1, 3, 32, 32)) and Tiling(32, 8).needed(torch.zeros(1, 3, 8, 33))

@@ -60,7 +60,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     rows = (
         f'| MSRResNet | {log.networks["MSRResNet"]:,d} parameters |',
         f'| limit of the challenge | 2,276,355 parameters, {2_276_355 - log.networks["MSRResNet"]:,d} left |',
-        '| pixel_opt | type: L1Loss, loss_weight: 1.0, reduction: mean |',
+        '| pixel_opt | type: L1Loss, loss_weight: 1.0 |',
         '| gan_opt | type: GANLoss, gan_type: vanilla',
         '| train:optim_g:betas | [0.9, 0.99] |',
         '| training images | 8 |',

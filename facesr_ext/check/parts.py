@@ -12,7 +12,7 @@ from torch import nn
 
 from facesr_ext.check.report import Check, arguments_of, first_line, registered
 from facesr_ext.degradations.presets import PRESETS, build_degradation
-from facesr_ext.errors import FaceSRError, KeyPath, OptionError, hint
+from facesr_ext.errors import FaceSRError, KeyPath, OptionError, closest, hint
 from facesr_ext.host.parts import optimizer_class, registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.metrics.metric_info import direction_faults
@@ -32,7 +32,7 @@ def check_types(check: Check) -> None:
         place = part.path if part.path == ('model_type',) else (*part.path, 'type')
         name = part.section.get('type')
         if name is None:
-            near = [key for key in part.section if hint(key, ('type',)).startswith('did')]
+            near = [key for key in part.section if closest(key, ('type',))]
             if near:  # 'typ:' is one fault, not two
                 check.error((*part.path, near[0]), 'unknown key, nothing reads it; did you mean type?')
             else:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from facesr_ext.check.report import Check, strings_of
-from facesr_ext.errors import KeyPath, OptionError, hint
+from facesr_ext.errors import KeyPath, OptionError, closest, hint
 from facesr_ext.settings import datasets, logger, top, train, val
 from facesr_ext.settings.reading import SECTION, Fault, Section, faults, names_of, read, text_number
 
@@ -100,9 +100,8 @@ def _unknown(section: dict[str, Any], known: set[str], place: KeyPath) -> Iterat
     """Keys that are not among those of somebody else's class."""
     for key in section:
         if key not in known:
-            near = hint(key, known)
-            meant = near.removeprefix('did you mean ').removesuffix('?') if near.startswith('did') else None
-            yield Fault((*place, key), f'unknown key, nothing reads it; {near}', 'unknown', meant)
+            message = f'unknown key, nothing reads it; {hint(key, known)}'
+            yield Fault((*place, key), message, 'unknown', closest(key, known))
 
 
 def _check_best(check: Check) -> None:

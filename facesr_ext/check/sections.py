@@ -9,7 +9,7 @@ from typing import Any
 from facesr_ext.check.report import Check, strings_of
 from facesr_ext.errors import KeyPath, OptionError, closest, hint
 from facesr_ext.settings import datasets, logger, top, train, val
-from facesr_ext.settings.reading import SECTION, Fault, Section, faults, names_of, read, text_number
+from facesr_ext.settings.reading import SECTION, Fault, Section, faults, names_of, text_number
 
 _TEXTS = re.compile(
     r'name|type|suffix|project|resume_id|resume_state|meta_info|.*_file|filename_tmpl|(dataroot|pretrain|param_key)_.*'
@@ -106,11 +106,12 @@ def _unknown(section: dict[str, Any], known: set[str], place: KeyPath) -> Iterat
 
 def _check_best(check: Check) -> None:
     """``keep_best`` and the metrics that it can go by."""
-    if not check.our_model or not check.clean(('logger',), ('val',), ('datasets',)):
+    value = check.section('logger').get('keep_best')
+    if not check.our_model or not value or not check.clean(('logger', 'keep_best'), ('val', 'metrics')):
         return
     has_set = any(phase.startswith('val') for phase in check.section('datasets'))
     try:
-        read(logger.Logger, check.section('logger')).best_metric(check.section('val', 'metrics'), has_set)
+        logger.Logger.model_construct(keep_best=value).best_metric(check.section('val', 'metrics'), has_set)
     except OptionError as err:
         check.problem(err)
 

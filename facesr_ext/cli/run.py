@@ -18,7 +18,7 @@ from torch import distributed
 
 from facesr_ext.check import examine
 from facesr_ext.errors import FaceSRError
-from facesr_ext.host import interrupts
+from facesr_ext.host import interrupts, names
 from facesr_ext.host.entry import Kind, arguments, run_root, split_arguments
 
 
@@ -88,7 +88,7 @@ def _check_options(kind: Kind, argv: Sequence[str]) -> list[str]:
         return []
     findings = examine.check_file(args.opt, kind, args.force_yml or (), args.launcher, args.auto_resume)
     examine.refuse_faults(args.opt, findings)
-    return [str(finding) for finding in findings]
+    return [*filter(None, [names.note_of_taken()]), *map(str, findings)]
 
 
 @contextlib.contextmanager

@@ -13,8 +13,6 @@ from types import CodeType, ModuleType
 from typing import Any, Literal
 
 Kind = Literal['train', 'test']
-RUNNER = 'facesr_ext.cli.run'
-"""The module whose ``run`` takes the place of BasicSR's main program."""
 
 
 def run_root(module: ModuleType) -> Path:
@@ -93,7 +91,11 @@ class RunnerLoader:
 
     def get_code(self, fullname: str) -> CodeType:
         """Returns what runpy executes; nothing happens in a spawned worker, which imports it as ``__mp_main__``."""
-        source = f'if __name__ == "__main__":\n    from {RUNNER} import run\n    run({self.facesr_ext_kind!r})\n'
+        source = (
+            'if __name__ == "__main__":\n'
+            '    from facesr_ext._hook import run_main\n'
+            f'    run_main({self.facesr_ext_kind!r})\n'
+        )
         return compile(source, f'<facesr_ext: python -m {fullname}>', 'exec')
 
 

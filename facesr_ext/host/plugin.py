@@ -7,7 +7,7 @@ import pkgutil
 import sys
 from typing import Literal
 
-from facesr_ext.host import repairs
+from facesr_ext.host import names, repairs
 
 # Room -> ending of the modules that register something. Every module of `degradations` may.
 ROOMS = {
@@ -38,6 +38,7 @@ def register() -> None:
         return
     _state = 'running'
     try:
+        names.share_names()
         repairs.apply_all()
         for room, ending in ROOMS.items():
             for name in component_modules(room, ending):

@@ -111,6 +111,15 @@ assert 'facesr_ext' not in sys.modules
     assert run_forks(run_python, snippets, 'off') == dict.fromkeys(snippets, 'ok')
 
 
+def test_a_folder_of_our_name_does_not_hide_us(run_python: RunPython, tmp_path: Path) -> None:
+    """In the folder above the clone, where the installation is an editable one whose finder comes last."""
+    (tmp_path / 'facesr_ext' / 'facesr_ext').mkdir(parents=True)
+    unseen = f'import sys\nsys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]\n'
+    namespace = 'import importlib.machinery as m\nassert m.PathFinder.find_spec("facesr_ext").origin is None\n'
+    run_python(f'{unseen}{namespace}import basicsr{WHOLE}', cwd=tmp_path)
+    run_python(f'{unseen}import facesr_ext.errors\nassert facesr_ext.__file__', cwd=tmp_path)
+
+
 def test_interpreter_start_imports_nothing(run_python: RunPython) -> None:
     code = (
         'import sys; names = {n.split(".")[0] for n in sys.modules}; '

@@ -8,27 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType
 from typing import Any, Literal
 
 Kind = Literal['train', 'test']
-
-
-def run_root(module: ModuleType) -> Path:
-    """Returns the folder under which experiments/, tb_logger/ and results/ are written.
-
-    BasicSR takes the folder that holds its package: right for a git clone, but site-packages for a pip installation.
-
-    Args:
-        module (ModuleType): basicsr.train or basicsr.test.
-
-    Returns:
-        Path: BasicSR's own root for a clone, the current directory for an installed package.
-    """
-    root = Path(str(module.__file__)).resolve().parent.parent
-    installed = {'site-packages', 'dist-packages'} & set(root.parts) or any(root.glob('basicsr-*.dist-info'))
-    return Path.cwd() if installed else root
 
 
 def split_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

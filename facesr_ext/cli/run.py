@@ -1,6 +1,6 @@
 """BasicSR's train and test pipelines: the option file is looked through, then the pipeline runs.
 
-``python -m basicsr.train``, ``facesr train`` and ``facesr test`` all end here.
+``python -m basicsr.train``, ``python basicsr/train.py``, ``facesr train`` and ``facesr test`` all end here.
 """
 
 from __future__ import annotations
@@ -65,6 +65,35 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
     with arguments(argv), _told_in_the_log(vars(module), notes), signals:
         getattr(module, f'{kind}_pipeline')(os.getcwd())
     _leave_group()
+
+
+def run_to_the_end(kind: Kind) -> None:
+    """Does what `run` does in the place of a main program that has begun already.
+
+    Raises:
+        SystemExit: Always.
+    """
+    run(kind)
+    raise SystemExit(0)
+
+
+def check_for(runner: dict[str, Any], kind: Kind) -> None:
+    """Has the option file checked for a main program of another package, which tells the warnings in its own log.
+
+    Args:
+        runner (dict): The global names of the program.
+        kind (str): 'train' or 'test'.
+
+    Raises:
+        SystemExit: With status 2 where the check refuses the file, which has been logged.
+    """
+    try:
+        notes = _check_options(kind, sys.argv[1:])
+    except FaceSRError as err:
+        get_root_logger().error(str(err))
+        raise SystemExit(2) from None
+    if notes:
+        _make_teller(runner, notes)
 
 
 def _leave_group() -> None:

@@ -179,3 +179,31 @@ def test_runpy_is_given_the_runner_and_workers_nothing(monkeypatch: pytest.Monke
         exec(code, {'__name__': '__main__'})
         assert spec.loader.get_source(f'basicsr.{kind}').startswith('import')
     assert seen == ['train', 'test']
+
+
+@pytest.mark.parametrize('changed', ['', 'own_option = 1\n'], ids=['as it is', 'changed'])
+def test_a_runner_that_is_a_file_trains_as_the_module_does(
+    run_python: RunPython, workplace: Path, changed: str
+) -> None:
+    """``python basicsr/train.py``, as BasicSR documents it, and a train.py that another package has made of it."""
+    for kind in ('train', 'test'):
+        stock = Path(str(sys.modules[f'basicsr.{kind}'].__file__)).read_text(encoding='utf-8')
+        program = workplace / 'clone' / 'basicsr' / f'{kind}.py'
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(stock.replace("if __name__ == '__main__'", f"{changed}if __name__ == '__main__'"))
+    root = workplace / 'clone' if changed else workplace
+    words = ['clone/basicsr/train.py', '-opt', 'train.yml']
+    run_python(words, cwd=workplace)
+    whole = root / 'experiments' / 'whole'
+    assert sorted(int(p.stem) for p in (whole / 'training_states').iterdir()) == [5, 10, 15, 20]
+    for iteration in (15, 20):
+        (whole / 'training_states' / f'{iteration}.state').unlink()
+    expected = weights_at(whole, 20)
+    done = run_python([*words, '--auto_resume', '--force_yml', 'train:optim_g:lr=1e-3'], cwd=workplace)
+    assert 'Resuming training from epoch: 5, iter: 10' in done.stderr
+    assert all(torch.equal(value, expected[key]) for key, value in weights_at(whole, 20).items())
+    done = run_python([*words, '--force_yml', 'network_g={type: SRCNN, num_fet: 4}'], cwd=workplace, check=False)
+    assert done.returncode == 2 and 'did you mean num_feat' in done.stderr and 'Traceback' not in done.stderr
+    if not changed:
+        run_python(['clone/basicsr/test.py', '-opt', 'test.yml'], cwd=workplace)
+        assert (workplace / 'results' / 'whole').is_dir() and not (workplace / 'clone' / 'results').exists()

@@ -69,9 +69,17 @@ def optimizer_class(name: str, key: Sequence[str] = ()) -> Callable[..., torch.o
     Raises:
         OptionError: There is none of that name.
     """
-    classes = {
+    return _optimizers()[known_name(key, name, _optimizers())]
+
+
+def optimizer_names() -> list[str]:
+    """The names of torch.optim's optimisers."""
+    return sorted(_optimizers())
+
+
+def _optimizers() -> dict[str, Callable[..., torch.optim.Optimizer]]:
+    return {
         key: value
         for key, value in vars(torch.optim).items()
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
     }
-    return classes[known_name(key, name, classes)]

@@ -108,6 +108,26 @@ def run_main(kind: str) -> None:
         run(kind)
 
 
+def run_to_the_end(kind: str) -> None:
+    """Does what `run_main` does in the place of a main program that has begun already.
+
+    Raises:
+        SystemExit: Always.
+    """
+    run_main(kind)
+    raise SystemExit(0)
+
+
+def check_for(runner: dict[str, Any], kind: str) -> None:
+    """Has ``facesr_ext.cli.run`` check the option file of a main program, given by its names; without it nothing is."""
+    try:
+        check = importlib.import_module('facesr_ext.cli.run').check_for
+    except Exception as err:  # noqa: BLE001 - see run_main
+        _tell(err, 'the option file is not checked')
+    else:
+        check(runner, kind)
+
+
 def _tell(err: Exception, what: str) -> None:
     """Says on stderr what facesr_ext failed of; with FACESR_EXT_STRICT=1 raises it."""
     if os.environ.get('FACESR_EXT_STRICT') == '1':

@@ -67,16 +67,6 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
     _leave_group()
 
 
-def run_to_the_end(kind: Kind) -> None:
-    """Does what `run` does in the place of a main program that has begun already.
-
-    Raises:
-        SystemExit: Always.
-    """
-    run(kind)
-    raise SystemExit(0)
-
-
 def check_for(runner: dict[str, Any], kind: Kind) -> None:
     """Has the option file checked for a main program of another package, which tells the warnings in its own log.
 

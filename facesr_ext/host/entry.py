@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import filecmp
-import importlib
 import os
 import re
 import sys
@@ -13,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
 from typing import Any, Literal
 
-Kind = Literal['train', 'test']
-RUNNER = 'facesr_ext.cli.run'
-"""The module whose ``run`` takes the place of BasicSR's main program."""
+from facesr_ext import _hook
 
+Kind = Literal['train', 'test']
 _REPAIRS_OF_RUNNERS: list[Callable[[dict[str, Any]], None]] = []
 
 
@@ -113,11 +111,11 @@ def meet_runner(names: dict[str, Any], kind: Kind) -> None:
     if names is vars(module) or not (main or 'load_resume_state' in names):
         return
     if main and _is_same_file(names.get('__file__'), module.__file__):
-        importlib.import_module(RUNNER).run_to_the_end(kind)
+        _hook.run_to_the_end(kind)
     for repair in _REPAIRS_OF_RUNNERS if kind == 'train' else ():
         repair(names)
     if main and callable(names.get(f'{kind}_pipeline')):
-        importlib.import_module(RUNNER).check_for(names, kind)
+        _hook.check_for(names, kind)
 
 
 def _is_same_file(one: str | None, other: str | None) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import _facesr_ext_boot
+import facesr_ext
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 ROOT = Path(_facesr_ext_boot.__file__).parent
@@ -191,11 +192,16 @@ def test_failed_registration_is_told_and_harms_nobody(run_python: RunPython, tmp
     env = make_package(
         tmp_path,
         {
-            '__init__.py': 'from . import test, train\nfrom .utils import registry\nvalue = 7\n',
+            '__init__.py': 'from . import test, train\nfrom .utils import registry\nvalue = 7\n'
+            + ''.join(f'import {name}\n' for name in facesr_ext._PARTS),
             'train.py': 'def train_pipeline(root): ...\n',
             'test.py': 'def test_pipeline(root): ...\n',
             'utils/__init__.py': '',
             'utils/registry.py': registries,
+            **dict.fromkeys(
+                ('archs/__init__.py', 'losses/__init__.py', 'models/__init__.py', 'metrics/__init__.py'), ''
+            ),
+            **{f'{name.removeprefix("basicsr.").replace(".", "/")}.py': '' for name in facesr_ext._PARTS},
         },
     )
     code = 'import facesr_ext; facesr_ext.register = lambda: 1 / 0\nimport basicsr; assert basicsr.value == 7'

@@ -11,6 +11,7 @@ imported before.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,13 @@ def apply_all() -> None:
     for repair in REPAIRS:
         repair()
     entry.on_foreign_runner(_repair_copy)
+
+
+def apply_what_fits() -> None:
+    """Applies those repairs whose features an older BasicSR has."""
+    for repair in REPAIRS:
+        with contextlib.suppress(AttributeError, ImportError, KeyError, TypeError):
+            repair()
 
 
 def _repair_copy(names: dict[str, Any]) -> None:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from basicsr.models import base_model, realesrgan_model, realesrnet_model
-from basicsr.utils import DiffJPEG, dist_util, img_process_util
 from basicsr.utils.registry import MODEL_REGISTRY
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host.patching import names_used, replace_everywhere
+from facesr_ext.host.patching import host_module, names_used, replace_everywhere
+
+base_model, dist_util = host_module('models.base_model'), host_module('utils.dist_util')
+diffjpeg, img_process_util = host_module('utils.diffjpeg'), host_module('utils.img_process_util')
+realesrgan_model, realesrnet_model = host_module('models.realesrgan_model'), host_module('models.realesrnet_model')
 
 TIMEOUT = datetime.timedelta(hours=4)
 """How long a process waits for the others. torch's ten minutes (NCCL) are shorter than many a validation, which the
@@ -29,7 +31,7 @@ def repair_cuda_parts() -> None:
 
     Symptom: "Found no NVIDIA driver" in Real-ESRGAN's models and in whatever has been made of them.
     """
-    for cls in (DiffJPEG, img_process_util.USMSharp):
+    for cls in (diffjpeg.DiffJPEG, img_process_util.USMSharp):
         if 'cuda' not in vars(cls):
             cls.cuda = _cuda_if_there
 
@@ -80,7 +82,7 @@ def _device_init(stock: Any) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         stock(self, *args, **kwargs)
         for part in vars(self).values():
-            if isinstance(part, (DiffJPEG, img_process_util.USMSharp)):
+            if isinstance(part, (diffjpeg.DiffJPEG, img_process_util.USMSharp)):
                 part.to(self.device)
 
     return __init__

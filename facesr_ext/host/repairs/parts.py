@@ -11,19 +11,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from basicsr.archs import vgg_arch
-from basicsr.data import degradations
-from basicsr.losses import basic_loss
-from basicsr.metrics import fid
-from basicsr.metrics import niqe as niqe_module
-from basicsr.models import base_model
-from basicsr.utils import img_process_util
 from scipy import linalg
 
 from facesr_ext.errors import DatasetError
 from facesr_ext.host.parts import known_name, optimizer_class, optimizer_names
-from facesr_ext.host.patching import names_used, replace_everywhere, warn_once
+from facesr_ext.host.patching import host_module, names_used, replace_everywhere, warn_once
 from facesr_ext.host.vgg import VGGBuilders
+
+basic_loss, base_model = host_module('losses.basic_loss'), host_module('models.base_model')
+degradations, vgg_arch = host_module('data.degradations'), host_module('archs.vgg_arch')
+fid, niqe_module = host_module('metrics.fid'), host_module('metrics.niqe')
+img_process_util = host_module('utils.img_process_util')
 
 
 def repair_jpeg_quality() -> None:

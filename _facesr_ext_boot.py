@@ -1,9 +1,10 @@
 """Start-up hook of facesr_ext: makes a plain ``import basicsr`` work and know the parts of facesr_ext.
 
 ``facesr_ext.start`` (Python 3.15 and later, PEP 829) or ``facesr_ext.pth`` (earlier) calls `autoload` when the
-interpreter starts. It puts one finder on ``sys.meta_path`` that answers for three names only:
+interpreter starts. It puts one finder on ``sys.meta_path`` that answers for four names only:
 
 - ``basicsr``: the real module, followed by ``facesr_ext.register()`` once its ``__init__`` has finished;
+- ``facesr_ext``: the package beside this file where a folder of that name hides it, as in the folder above the clone;
 - ``torchvision.transforms.functional_tensor``: only where torchvision no longer has it (removed in 0.17). Stock BasicSR
   cannot be imported without it: https://github.com/XPixelGroup/BasicSR/issues/663
 - ``scipy.ndimage.filters``: only where SciPy no longer has it (to be removed in 2.0), which BasicSR's NIQE imports.
@@ -43,6 +44,13 @@ class _Finder:
             if spec is not None and spec.origin is not None and hasattr(spec.loader, 'exec_module'):
                 spec.loader = _loaders().HostLoader(spec.loader)
             return spec
+        if name == 'facesr_ext':
+            spec = self._real(name, path, target)
+            if spec is None or spec.origin is None:
+                from importlib.machinery import PathFinder
+
+                spec = PathFinder.find_spec(name, [os.path.dirname(os.path.abspath(__file__))]) or spec
+            return spec
         if name in _SHIMS:
             spec = self._real(name, path, target)
             if spec is None:
@@ -53,13 +61,16 @@ class _Finder:
         return None
 
     def _real(self, name: str, path: 'Sequence[str] | None', target: 'ModuleType | None') -> 'ModuleSpec | None':
+        """The first package that a finder knows; a folder without __init__.py only where there is nothing else."""
+        folder = None
         for finder in sys.meta_path:
             if getattr(finder, 'facesr_ext_finder', False) or not hasattr(finder, 'find_spec'):
                 continue
             spec = finder.find_spec(name, path, target)
-            if spec is not None:
+            if spec is not None and spec.origin is not None:
                 return spec
-        return None
+            folder = folder or spec
+        return folder
 
 
 def _loaders() -> 'ModuleType':

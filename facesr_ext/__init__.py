@@ -17,20 +17,55 @@ if TYPE_CHECKING:
 __version__ = '0.1.0'
 
 _REGISTRIES = ('ARCH_REGISTRY', 'DATASET_REGISTRY', 'LOSS_REGISTRY', 'METRIC_REGISTRY', 'MODEL_REGISTRY')
+_OLDEST = (1, 4, 2)
+_PARTS = (
+    'basicsr.archs.vgg_arch',
+    'basicsr.losses.basic_loss',
+    'basicsr.models.realesrgan_model',
+    'basicsr.metrics.niqe',
+)
+"""What comes with an import of BasicSR; a copy that lacks any of them has been cut down."""
 
 
 def host_is_basicsr() -> bool:
-    """Tells whether the imported ``basicsr`` is BasicSR itself, not a cut-down copy that some project ships.
+    """Tells whether the imported ``basicsr`` is BasicSR itself, not a copy that some project ships.
 
     Returns:
-        bool: True where ``basicsr.train``, ``basicsr.test`` and the five registries are there.
+        bool: True where ``basicsr.train``, ``basicsr.test`` and the five registries are there, and the parts of 1.4.2
+        besides, unless it is an installed release.
     """
     registries = sys.modules.get('basicsr.utils.registry')
     return (
         hasattr(sys.modules.get('basicsr.train'), 'train_pipeline')
         and hasattr(sys.modules.get('basicsr.test'), 'test_pipeline')
         and all(hasattr(registries, name) for name in _REGISTRIES)
+        and (_is_installed() or not (host_is_older() or set(_PARTS) - set(sys.modules)))
     )
+
+
+def host_is_older() -> bool:
+    """Tells whether the imported ``basicsr`` says that it is older than the oldest that facesr_ext works with."""
+    version = str(getattr(sys.modules.get('basicsr'), '__version__', ''))
+    numbers = tuple(int(number) for number in version.split('+')[0].split('.')[:3] if number.isdecimal())
+    return bool(numbers) and numbers < _OLDEST
+
+
+def _is_installed() -> bool:
+    """Whether pip knows the imported ``basicsr``: it lies where its files are listed, or in the clone of ``pip -e``."""
+    import importlib.metadata
+    import json
+    from pathlib import Path
+    from urllib.request import url2pathname
+
+    file = getattr(sys.modules.get('basicsr'), '__file__', None)
+    try:
+        distribution = importlib.metadata.distribution('basicsr')
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    url = json.loads(distribution.read_text('direct_url.json') or '{}').get('url', '')
+    places = [Path(str(distribution.locate_file('')))]
+    places += [Path(url2pathname(url.removeprefix('file://')))] if url.startswith('file://') else []
+    return file is not None and Path(file).resolve().parents[1] in [place.resolve() for place in places]
 
 
 def register() -> None:
@@ -40,7 +75,7 @@ def register() -> None:
     ``pip install --target``, a bare PYTHONPATH, or FACESR_EXT_AUTOLOAD=0.
 
     Raises:
-        DependencyError: BasicSR is not installed, or another package called ``basicsr`` hides it.
+        DependencyError: BasicSR is not installed or older than 1.4.2, or another package called ``basicsr`` hides it.
     """
     import _facesr_ext_boot
     from facesr_ext.errors import DependencyError
@@ -59,8 +94,8 @@ def register() -> None:
         return  # called by a module that BasicSR is importing just now: the finder registers when it has finished
     if not host_is_basicsr():
         raise DependencyError(
-            f'The package basicsr at {getattr(host, "__file__", None)} is not BasicSR: it has no train and test '
-            'runners or not the five registries. Take it off the import path, or install BasicSR before it.'
+            f'The package basicsr at {getattr(host, "__file__", None)} is not BasicSR 1.4.2 or later: it is a copy of '
+            'some project, cut down or older. Take it off the import path, or install BasicSR before it.'
         )
     importlib.import_module('facesr_ext.host.plugin').register()
 

@@ -1,7 +1,11 @@
-"""The loaders that the start-up hook's finder hands out: BasicSR with registration, and missing modules."""
+"""The loaders that the start-up hook's finder hands out: BasicSR with registration, and missing modules.
+
+What ``python -m basicsr.train`` executes begins here too: whatever is wrong with facesr_ext, BasicSR still trains.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from importlib.machinery import ModuleSpec
@@ -82,11 +86,54 @@ def _register_quietly() -> None:
     try:
         if facesr_ext.host_is_basicsr():  # a foreign or vendored basicsr is left alone
             facesr_ext.register()
-    except Exception as err:  # any bug of ours would otherwise take BasicSR away from people who do not even use us
-        if os.environ.get('FACESR_EXT_STRICT') == '1':
-            raise
-        if sys.stderr is not None:
-            sys.stderr.write(
-                f'facesr_ext: not registered with basicsr ({type(err).__name__}: {err}). '
-                'FACESR_EXT_STRICT=1 shows where, FACESR_EXT_AUTOLOAD=0 switches facesr_ext off.\n'
-            )
+    except Exception as err:  # noqa: BLE001 - a bug of ours must not take BasicSR away from people who do not use us
+        _tell(err, 'not registered with basicsr')
+
+
+def run_main(kind: str) -> None:
+    """Runs BasicSR's ``train`` or ``test`` by ``facesr_ext.cli.run``; where that cannot be had, as BasicSR has it.
+
+    Args:
+        kind (str): 'train' or 'test'.
+
+    Raises:
+        Exception: what kept facesr_ext from being imported, with FACESR_EXT_STRICT=1.
+    """
+    try:
+        run = importlib.import_module('facesr_ext.cli.run').run
+    except Exception as err:  # noqa: BLE001 - a broken part of ours, or of a package that only we need
+        _tell(err, f'basicsr.{kind} runs without it')
+        getattr(sys.modules[f'basicsr.{kind}'], f'{kind}_pipeline')(os.getcwd())
+    else:
+        run(kind)
+
+
+def run_to_the_end(kind: str) -> None:
+    """Does what `run_main` does in the place of a main program that has begun already.
+
+    Raises:
+        SystemExit: Always.
+    """
+    run_main(kind)
+    raise SystemExit(0)
+
+
+def check_for(runner: dict[str, Any], kind: str) -> None:
+    """Has ``facesr_ext.cli.run`` check the option file of a main program, given by its names; without it nothing is."""
+    try:
+        check = importlib.import_module('facesr_ext.cli.run').check_for
+    except Exception as err:  # noqa: BLE001 - see run_main
+        _tell(err, 'the option file is not checked')
+    else:
+        check(runner, kind)
+
+
+def _tell(err: Exception, what: str) -> None:
+    """Says on stderr what facesr_ext failed of; with FACESR_EXT_STRICT=1 raises it."""
+    if os.environ.get('FACESR_EXT_STRICT') == '1':
+        raise err
+    if sys.stderr is not None:
+        sys.stderr.write(
+            f'facesr_ext: {what} ({type(err).__name__}: {err}). '
+            'FACESR_EXT_STRICT=1 shows where, FACESR_EXT_AUTOLOAD=0 switches facesr_ext off.\n'
+        )

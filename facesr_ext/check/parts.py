@@ -13,6 +13,7 @@ from torch import nn
 from facesr_ext.check.report import Check, arguments_of, first_line, registered
 from facesr_ext.degradations.presets import PRESETS, build_degradation
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError, closest, hint
+from facesr_ext.host.names import SUFFIX, taken_by
 from facesr_ext.host.parts import optimizer_class, registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.metrics.metric_info import direction_faults
@@ -39,6 +40,9 @@ def check_types(check: Check) -> None:
                 check.error(place, 'is missing; name the class')
         elif part.target is None:
             check.error(place, f'{name!r} is unknown; {hint(name, registry_names(part.registry))}')
+        elif taken_by(part.registry, name) is not None:
+            module = taken_by(part.registry, name)
+            check.warning(place, f'{name} is that of {module} here; write {name}{SUFFIX} for the one of facesr_ext')
 
 
 def check_arguments(check: Check) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import FaceSRError, Finding, KeyPath, Level, closest, key_text
+from facesr_ext.host.names import registered_name
 from facesr_ext.host.parts import registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.host.source import OptionFile
@@ -184,7 +185,7 @@ class Check:
 def registered(registry: Registry, name: Any) -> Callable[..., Any] | None:
     """The class or function of a name, as ``Registry.get`` finds it, which prints and raises."""
     objects = {key: target for key, target in registry}  # noqa: C416 - a Registry's keys() would mislead dict()
-    return objects.get(str(name)) or objects.get(f'{name}_basicsr')
+    return objects.get(str(registered_name(registry, name))) or objects.get(f'{name}_basicsr')
 
 
 def arguments_of(section: dict[str, Any]) -> dict[str, Any]:

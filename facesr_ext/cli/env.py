@@ -5,28 +5,47 @@ Nothing here may need a whole environment: each line is looked up by itself, and
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import typer
 
 import facesr_ext
-from facesr_ext.errors import FaceSRError
 
 Status = Literal['ok', 'note', 'broken']
 _ROOM = 2 * 1024**3
 _PIP = {'OpenCV': 'opencv-python'}
 _VGG = ('vgg16', 'vgg19')
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
+_PROBE = """
+import json, sys
+said = {'hook': any(getattr(finder, 'facesr_ext_finder', False) for finder in sys.meta_path), 'error': ''}
+try:
+    import facesr_ext
+    if not said['hook']:
+        facesr_ext.register()
+    import basicsr
+    said['whole'] = facesr_ext.host_is_basicsr()
+except Exception as err:
+    said['error'] = f'{type(err).__name__}: {err}'
+for name in ('basicsr', 'facesr_ext'):
+    said[name] = getattr(sys.modules.get(name), '__file__', None)
+said['registered'] = getattr(sys.modules.get('facesr_ext.host.plugin'), '_state', '') == 'done'
+print('\\n' + json.dumps(said))
+"""
+"""What `python -m basicsr.train` would meet: -c and -m put the current folder first, the command `facesr` does not."""
 
 
 class Line(NamedTuple):
@@ -49,11 +68,9 @@ def main() -> None:
 
 def report() -> Iterator[Line]:
     """Looks at everything, one after the other."""
-    hook = _hook()  # before anything of ours puts it there
-    for look in (_python, _torch, _torchvision, _basicsr):
-        yield from _careful(look)
-    yield hook
-    for look in (_registration, _packages, _devices, _processor, _weights, _place):
+    _ask_fresh_process.cache_clear()
+    looks = (_python, _torch, _torchvision, _basicsr, _hook, _registration)
+    for look in (*looks, _packages, _devices, _processor, _weights, _place):
         yield from _careful(look)
 
 
@@ -75,6 +92,23 @@ def _import(name: str) -> ModuleType | str:
         return importlib.import_module(name)
     except Exception as err:  # noqa: BLE001 - ImportError, OSError of a missing library, RuntimeError of a wrong one
         return _reason(err)
+
+
+@functools.cache
+def _ask_fresh_process() -> dict[str, Any]:
+    """What another Python, started in the current folder as BasicSR's commands are, says of basicsr and facesr_ext.
+
+    Returns:
+        dict: ``hook`` and ``registered`` (bool), ``basicsr`` and ``facesr_ext`` (file or None), ``error`` (text), and
+        ``whole`` (bool) where basicsr could be imported.
+    """
+    done = subprocess.run([sys.executable, '-c', _PROBE], capture_output=True, text=True, check=False)
+    said: dict[str, Any] = json.loads((done.stdout.splitlines() or ['null'])[-1]) or {}
+    if not said:
+        raise RuntimeError(f'Python ended with status {done.returncode}: {done.stderr.strip()[-300:]}')
+    told = [line for line in done.stderr.splitlines() if line.startswith('facesr_ext: ')]
+    said['error'] = said['error'] or '; '.join(told)
+    return said
 
 
 def _python() -> Iterator[Line]:
@@ -116,44 +150,45 @@ def _torch_wanted() -> str | None:
 
 
 def _basicsr() -> Iterator[Line]:
-    """Which basicsr is imported, and which others lie on the path."""
-    copies = [folder for entry in sys.path if (folder := Path(entry or '.') / 'basicsr' / '__init__.py').is_file()]
-    copies = list(dict.fromkeys(folder.resolve().parent for folder in copies))
-    here = Path.cwd() / 'basicsr'
-    if (here / '__init__.py').is_file() and here.resolve() not in copies[:1]:
-        copies.insert(0, here.resolve())  # `python -m` looks here first
-    whole = [folder for folder in copies if (folder / 'train.py').is_file() and (folder / 'test.py').is_file()]
-    if not copies:
-        yield Line(
-            'broken', 'basicsr', 'is not installed; pip install "basicsr>=1.4.2" (see the README for Python 3.13)'
-        )
+    """Which basicsr a process imports that starts in the current folder, and which others lie on the path."""
+    said = _ask_fresh_process()
+    if said['basicsr'] is None:
+        missing = 'is not installed; pip install "basicsr>=1.4.2" (see the README for Python 3.13)'
+        there = importlib.util.find_spec('basicsr') is not None
+        yield Line('broken', 'basicsr', f'cannot be imported ({said["error"]})' if there else missing)
         return
-    first = copies[0]
-    if first not in whole:
-        text = f'{first} is a cut-down copy without train.py and test.py, and comes before any other; '
+    first = Path(said['basicsr']).resolve().parent
+    if not said.get('whole'):
+        text = f'{first} is a cut-down copy without runners or registries, and comes before any other; '
         yield Line('broken', 'basicsr', f'{text}start elsewhere, or take it off PYTHONPATH')
     else:
         yield Line('ok', 'basicsr', str(first))
-    for folder in copies[1:]:
-        yield Line('note', 'basicsr', f'{folder} is hidden by {first}; uninstall one of them if that is not meant')
+    entries = [Path.cwd(), *(Path(entry or '.') for entry in sys.path)]
+    copies = [(entry / 'basicsr').resolve() for entry in entries if (entry / 'basicsr' / '__init__.py').is_file()]
+    for folder in dict.fromkeys(copies):
+        if folder != first:
+            yield Line('note', 'basicsr', f'{folder} is hidden by {first}; uninstall one of them if that is not meant')
 
 
-def _hook() -> Line:
-    if any(getattr(finder, 'facesr_ext_finder', False) for finder in sys.meta_path):
-        return Line('ok', 'start-up hook', 'read: python -m basicsr.train and basicsr.test know facesr_ext')
-    reason = (
-        'FACESR_EXT_AUTOLOAD switches it off' if 'FACESR_EXT_AUTOLOAD' in os.environ else 'this Python reads no .pth'
-    )
-    return Line('note', 'start-up hook', f'not read ({reason}): use facesr train and facesr test, or install again')
+def _hook() -> Iterator[Line]:
+    if _ask_fresh_process()['hook']:
+        yield Line('ok', 'start-up hook', 'read: python -m basicsr.train and basicsr.test know facesr_ext')
+        return
+    switched = 'FACESR_EXT_AUTOLOAD' in os.environ
+    reason = 'FACESR_EXT_AUTOLOAD switches it off' if switched else 'this Python reads no .pth'
+    text = f'not read ({reason}): use facesr train and facesr test, or install again'
+    yield Line('note', 'start-up hook', text)
 
 
 def _registration() -> Iterator[Line]:
-    try:
-        facesr_ext.register()
-    except FaceSRError as err:
-        yield Line('broken', 'facesr_ext', str(err))
+    """Whether ``import basicsr`` in the current folder brings the parts of facesr_ext."""
+    said = _ask_fresh_process()
+    if said['registered']:
+        place = Path(said['facesr_ext']).parent
+        yield Line('ok', 'facesr_ext', f'{facesr_ext.__version__}, registered ({place})')
     else:
-        yield Line('ok', 'facesr_ext', f'{facesr_ext.__version__}, registered ({Path(facesr_ext.__file__).parent})')
+        reason = said['error'] or 'this basicsr is left alone'
+        yield Line('broken', 'facesr_ext', f'not registered in {Path.cwd()}: {reason}')
 
 
 def _packages() -> Iterator[Line]:

@@ -1,6 +1,6 @@
 """BasicSR's train and test pipelines: the option file is looked through, then the pipeline runs.
 
-``python -m basicsr.train``, ``facesr train`` and ``facesr test`` all end here.
+``python -m basicsr.train``, ``python basicsr/train.py``, ``facesr train`` and ``facesr test`` all end here.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import logging
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from types import ModuleType
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from basicsr.utils import get_root_logger
@@ -18,8 +20,11 @@ from torch import distributed
 
 from facesr_ext.check import examine
 from facesr_ext.errors import FaceSRError
-from facesr_ext.host import interrupts
-from facesr_ext.host.entry import Kind, arguments, run_root, split_arguments
+from facesr_ext.host import interrupts, names
+from facesr_ext.host.entry import Kind, arguments, split_arguments
+
+Note = tuple[int, str]
+"""What is to be told in the log: level and text."""
 
 
 def run(kind: Kind, argv: Sequence[str] | None = None) -> None:
@@ -56,9 +61,29 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
     module = importlib.import_module(f'basicsr.{kind}')
     argv = sys.argv[1:] if argv is None else argv
     signals = interrupts.watched() if kind == 'train' else contextlib.nullcontext()
-    with arguments(argv), _told_in_the_log(module, _check_options(kind, argv)), signals:
-        getattr(module, f'{kind}_pipeline')(str(run_root(module)))
+    notes = [(logging.INFO, f'This run writes below the current directory, {Path.cwd()}.'), *_check_options(kind, argv)]
+    with arguments(argv), _told_in_the_log(vars(module), notes), signals:
+        getattr(module, f'{kind}_pipeline')(os.getcwd())
     _leave_group()
+
+
+def check_for(runner: dict[str, Any], kind: Kind) -> None:
+    """Has the option file checked for a main program of another package, which tells the warnings in its own log.
+
+    Args:
+        runner (dict): The global names of the program.
+        kind (str): 'train' or 'test'.
+
+    Raises:
+        SystemExit: With status 2 where the check refuses the file, which has been logged.
+    """
+    try:
+        notes = _check_options(kind, sys.argv[1:])
+    except FaceSRError as err:
+        get_root_logger().error(str(err))
+        raise SystemExit(2) from None
+    if notes:
+        _make_teller(runner, notes)
 
 
 def _leave_group() -> None:
@@ -74,11 +99,11 @@ def _leave_group() -> None:
         distributed.destroy_process_group()
 
 
-def _check_options(kind: Kind, argv: Sequence[str]) -> list[str]:
+def _check_options(kind: Kind, argv: Sequence[str]) -> list[Note]:
     """Looks the option file through before anything is built; a missing argument is left to BasicSR's parser.
 
     Returns:
-        list[str]: Warnings.
+        list: Warnings, for the log.
 
     Raises:
         OptionError: listing all findings, where one of them is an error.
@@ -88,29 +113,35 @@ def _check_options(kind: Kind, argv: Sequence[str]) -> list[str]:
         return []
     findings = examine.check_file(args.opt, kind, args.force_yml or (), args.launcher, args.auto_resume)
     examine.refuse_faults(args.opt, findings)
-    return [str(finding) for finding in findings]
+    return [(logging.WARNING, str(told)) for told in (names.note_of_taken(), *findings) if told is not None]
 
 
 @contextlib.contextmanager
-def _told_in_the_log(module: ModuleType, warnings: list[str]) -> Iterator[None]:
-    """Logs warnings once BasicSR has opened its log, which never gets its file if anybody logs before.
+def _told_in_the_log(runner: dict[str, Any], notes: list[Note]) -> Iterator[None]:
+    """Logs notes once BasicSR has opened its log, which never gets its file if anybody logs before.
 
     Args:
-        module (ModuleType): basicsr.train or basicsr.test.
-        warnings (list[str]): What to tell.
+        runner (dict): The names of the module whose pipeline runs, basicsr.train for example.
+        notes (list): What to tell.
     """
-    stock: Any = getattr(module, 'get_root_logger', get_root_logger)
-
-    def tell(*args: Any, **kwargs: Any) -> Any:
-        logger = stock(*args, **kwargs)
-        while warnings:
-            logger.warning(warnings.pop(0))
-        return logger
-
-    module.get_root_logger = tell  # type: ignore[attr-defined]
+    stock, tell = _make_teller(runner, notes)
     try:
         yield
     finally:
-        module.get_root_logger = stock  # type: ignore[attr-defined]
-        if warnings:  # the run has ended before
+        runner['get_root_logger'] = stock
+        if notes:  # the run has ended before
             tell()
+
+
+def _make_teller(runner: dict[str, Any], notes: list[Note]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Has a runner's get_root_logger tell notes at its first call; returns the stock function and the new one."""
+    stock: Any = runner.get('get_root_logger', get_root_logger)
+
+    def tell(*args: Any, **kwargs: Any) -> Any:
+        logger = stock(*args, **kwargs)
+        while notes:
+            logger.log(*notes.pop(0))
+        return logger
+
+    runner['get_root_logger'] = tell
+    return stock, tell

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import filecmp
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from types import CodeType, ModuleType
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
 from typing import Any, Literal
 
+from facesr_ext import _hook
+
 Kind = Literal['train', 'test']
-RUNNER = 'facesr_ext.cli.run'
-"""The module whose ``run`` takes the place of BasicSR's main program."""
-
-
-def run_root(module: ModuleType) -> Path:
-    """Returns the folder under which experiments/, tb_logger/ and results/ are written.
-
-    BasicSR takes the folder that holds its package: right for a git clone, but site-packages for a pip installation.
-
-    Args:
-        module (ModuleType): basicsr.train or basicsr.test.
-
-    Returns:
-        Path: BasicSR's own root for a clone, the current directory for an installed package.
-    """
-    root = Path(str(module.__file__)).resolve().parent.parent
-    installed = {'site-packages', 'dist-packages'} & set(root.parts) or any(root.glob('basicsr-*.dist-info'))
-    return Path.cwd() if installed else root
+_REPAIRS_OF_RUNNERS: list[Callable[[dict[str, Any]], None]] = []
 
 
 def split_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -93,8 +78,51 @@ class RunnerLoader:
 
     def get_code(self, fullname: str) -> CodeType:
         """Returns what runpy executes; nothing happens in a spawned worker, which imports it as ``__mp_main__``."""
-        source = f'if __name__ == "__main__":\n    from {RUNNER} import run\n    run({self.facesr_ext_kind!r})\n'
+        source = (
+            'if __name__ == "__main__":\n'
+            '    from facesr_ext._hook import run_main\n'
+            f'    run_main({self.facesr_ext_kind!r})\n'
+        )
         return compile(source, f'<facesr_ext: python -m {fullname}>', 'exec')
+
+
+def on_foreign_runner(repair: Callable[[dict[str, Any]], None]) -> None:
+    """Registers a function that repairs a runner which is not the imported one, given by the names of its module."""
+    if repair not in _REPAIRS_OF_RUNNERS:
+        _REPAIRS_OF_RUNNERS.append(repair)
+
+
+def meet_runner(names: dict[str, Any], kind: Kind) -> None:
+    """Gives a runner that begins to read its options what ``python -m basicsr.train`` has: repairs and the check.
+
+    A program that is BasicSR's own file (``python basicsr/train.py -opt ...``) is run to its end by the imported module
+    in its place. One that another package has made of it (its own ``train.py``) goes on itself, with the repaired
+    functions where it has copies of the stock ones; where its files go it says itself.
+
+    Args:
+        names (dict): The global names of the caller.
+        kind (str): 'train' or 'test'.
+
+    Raises:
+        SystemExit: The run is over, or the check has refused the option file.
+    """
+    module = sys.modules[f'basicsr.{kind}']
+    main = names.get('__name__') == '__main__'
+    if names is vars(module) or not (main or 'load_resume_state' in names):
+        return
+    if main and _is_same_file(names.get('__file__'), module.__file__):
+        _hook.run_to_the_end(kind)
+    for repair in _REPAIRS_OF_RUNNERS if kind == 'train' else ():
+        repair(names)
+    if main and callable(names.get(f'{kind}_pipeline')):
+        _hook.check_for(names, kind)
+
+
+def _is_same_file(one: str | None, other: str | None) -> bool:
+    try:
+        return one is not None and other is not None and filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
 
 
 def read_options(

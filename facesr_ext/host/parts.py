@@ -11,6 +11,7 @@ import torch
 from basicsr.utils.registry import Registry
 
 from facesr_ext.errors import OptionError, hint
+from facesr_ext.host.names import registered_name
 
 
 def known_name(key: Sequence[str], name: Any, names: Iterable[str]) -> str:
@@ -44,7 +45,7 @@ def build_part(key: Sequence[str], registry: Registry, opt: dict[str, Any] | Non
     if not opt:
         raise OptionError('the section is missing or empty; it needs a type and its arguments', key)
     arguments = deepcopy(dict(opt))
-    kind = arguments.pop('type', None)
+    kind = registered_name(registry, arguments.pop('type', None))
     build: Callable[..., Any] = registry.get(known_name((*key, 'type'), kind, registry_names(registry)))
     parameters = inspect.signature(build).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -68,9 +69,17 @@ def optimizer_class(name: str, key: Sequence[str] = ()) -> Callable[..., torch.o
     Raises:
         OptionError: There is none of that name.
     """
-    classes = {
+    return _optimizers()[known_name(key, name, _optimizers())]
+
+
+def optimizer_names() -> list[str]:
+    """The names of torch.optim's optimisers."""
+    return sorted(_optimizers())
+
+
+def _optimizers() -> dict[str, Callable[..., torch.optim.Optimizer]]:
+    return {
         key: value
         for key, value in vars(torch.optim).items()
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
     }
-    return classes[known_name(key, name, classes)]

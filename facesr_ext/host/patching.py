@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from typing import Any
 
 from basicsr.utils import get_root_logger
+
+
+def host_module(name: str) -> Any:
+    """A module of BasicSR, None where this release has none of that name.
+
+    Args:
+        name (str): Without ``basicsr.``: 'losses.basic_loss'.
+    """
+    try:
+        return importlib.import_module(f'basicsr.{name}')
+    except ImportError:
+        return None
 
 
 def names_used(function: Any) -> set[str]:

@@ -7,7 +7,9 @@ import pkgutil
 import sys
 from typing import Literal
 
-from facesr_ext.host import repairs
+import facesr_ext
+from facesr_ext.errors import DependencyError
+from facesr_ext.host import names, repairs
 
 # Room -> ending of the modules that register something. Every module of `degradations` may.
 ROOMS = {
@@ -30,14 +32,19 @@ def register() -> None:
     are held, so a lock of ours could only add a deadlock.
 
     Raises:
+        DependencyError: BasicSR is older than 1.4.2; the repairs that fit it have been applied.
         Exception: whatever a repair or a component raised. Nothing of the failed module stays registered, and the next
             call tries again.
     """
     global _state
     if _state != 'idle':
         return
+    if facesr_ext.host_is_older():
+        repairs.apply_what_fits()
+        raise DependencyError(_older())
     _state = 'running'
     try:
+        names.share_names()
         repairs.apply_all()
         for room, ending in ROOMS.items():
             for name in component_modules(room, ending):
@@ -46,6 +53,14 @@ def register() -> None:
         _state = 'idle'
         raise
     _state = 'done'
+
+
+def _older() -> str:
+    host = sys.modules['basicsr']
+    return (
+        f'basicsr {getattr(host, "__version__", "?")} is older than 1.4.2, the first that facesr_ext works with; it '
+        'runs as it is, with the repairs that fit. For the parts of facesr_ext: pip install -U "basicsr>=1.4.2"'
+    )
 
 
 def component_modules(room: str, ending: str) -> list[str]:

@@ -24,11 +24,14 @@ def repair_loggers() -> None:
     Cause: the writer is not told where the run goes on; W&B's id is drawn anew and kept nowhere; nothing closes the
     writer but the end of the last iteration.
     """
-    train = sys.modules['basicsr.train']
-    code = getattr(train.init_tb_loggers, '__code__', None)  # type: ignore[attr-defined]
-    if code is None or not {'init_tb_logger', 'init_wandb_logger'} <= set(code.co_names):
-        return
-    train.init_tb_loggers = init_tb_loggers  # type: ignore[attr-defined]
+    repair_loggers_of(vars(sys.modules['basicsr.train']))
+
+
+def repair_loggers_of(runner: dict[str, Any]) -> None:
+    """Does it in a runner, given by the names of its module."""
+    code = getattr(runner.get('init_tb_loggers'), '__code__', None)
+    if code is not None and {'init_tb_logger', 'init_wandb_logger'} <= set(code.co_names):
+        runner['init_tb_loggers'] = init_tb_loggers
 
 
 def init_tb_loggers(opt: dict[str, Any]) -> Any:

@@ -70,13 +70,12 @@ def test_a_vendored_basicsr_and_a_hidden_one_are_seen(place: Path, monkeypatch: 
     own = place / 'basicsr'
     own.mkdir()
     (own / '__init__.py').touch()
+    env._ask_fresh_process.cache_clear()
     first, *others = env._basicsr()
     assert first.status == 'broken' and str(own) in first.text and 'cut-down' in first.text
-    for name in ('train.py', 'test.py'):
-        (own / name).touch()
-    first, *others = env._basicsr()
-    assert first == env.Line('ok', 'basicsr', str(own)) and all('is hidden by' in line.text for line in others)
-    assert others
+    assert others and all(f'is hidden by {own}' in line.text for line in others)
+    (registration,) = env._registration()
+    assert registration.status == 'broken' and 'left alone' in registration.text
 
 
 def test_pairs_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +85,26 @@ def test_pairs_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_hook_that_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, 'meta_path', [])
-    assert env._hook().status == 'note'
+    monkeypatch.setenv('FACESR_EXT_AUTOLOAD', '0')
+    env._ask_fresh_process.cache_clear()
+    (hook,) = env._hook()
+    assert hook.status == 'note' and 'FACESR_EXT_AUTOLOAD' in hook.text
+    (registration,) = env._registration()
+    assert registration.status == 'ok'
+
+
+def test_a_folder_of_our_name_hides_nothing(place: Path) -> None:
+    (place / 'facesr_ext' / 'facesr_ext').mkdir(parents=True)
+    env._ask_fresh_process.cache_clear()
+    lines = [*env._basicsr(), *env._hook(), *env._registration()]
+    assert {line.status for line in lines} == {'ok'} and str(place) not in lines[-1].text
+
+
+def test_what_cannot_be_registered_is_broken(place: Path) -> None:
+    (place / 'pydantic.py').write_text('raise ImportError("of another world")', encoding='utf-8')
+    env._ask_fresh_process.cache_clear()
+    (registration,) = env._registration()
+    assert registration.status == 'broken' and 'of another world' in registration.text
 
 
 def test_a_look_that_fails_is_one_line() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import _facesr_ext_boot
+import facesr_ext
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 ROOT = Path(_facesr_ext_boot.__file__).parent
@@ -111,6 +112,15 @@ assert 'facesr_ext' not in sys.modules
     assert run_forks(run_python, snippets, 'off') == dict.fromkeys(snippets, 'ok')
 
 
+def test_a_folder_of_our_name_does_not_hide_us(run_python: RunPython, tmp_path: Path) -> None:
+    """In the folder above the clone, where the installation is an editable one whose finder comes last."""
+    (tmp_path / 'facesr_ext' / 'facesr_ext').mkdir(parents=True)
+    unseen = f'import sys\nsys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]\n'
+    namespace = 'import importlib.machinery as m\nassert m.PathFinder.find_spec("facesr_ext").origin is None\n'
+    run_python(f'{unseen}{namespace}import basicsr{WHOLE}', cwd=tmp_path)
+    run_python(f'{unseen}import facesr_ext.errors\nassert facesr_ext.__file__', cwd=tmp_path)
+
+
 def test_interpreter_start_imports_nothing(run_python: RunPython) -> None:
     code = (
         'import sys; names = {n.split(".")[0] for n in sys.modules}; '
@@ -182,11 +192,16 @@ def test_failed_registration_is_told_and_harms_nobody(run_python: RunPython, tmp
     env = make_package(
         tmp_path,
         {
-            '__init__.py': 'from . import test, train\nfrom .utils import registry\nvalue = 7\n',
+            '__init__.py': 'from . import test, train\nfrom .utils import registry\nvalue = 7\n'
+            + ''.join(f'import {name}\n' for name in facesr_ext._PARTS),
             'train.py': 'def train_pipeline(root): ...\n',
             'test.py': 'def test_pipeline(root): ...\n',
             'utils/__init__.py': '',
             'utils/registry.py': registries,
+            **dict.fromkeys(
+                ('archs/__init__.py', 'losses/__init__.py', 'models/__init__.py', 'metrics/__init__.py'), ''
+            ),
+            **{f'{name.removeprefix("basicsr.").replace(".", "/")}.py': '' for name in facesr_ext._PARTS},
         },
     )
     code = 'import facesr_ext; facesr_ext.register = lambda: 1 / 0\nimport basicsr; assert basicsr.value == 7'

@@ -25,7 +25,8 @@ SHIPPED = 'import facesr_ext.runs.recipes as shipped; print(shipped.shipped_opti
 @pytest.fixture(scope='module')
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the source tree, so that building leaves nothing in the real one."""
-    folder = tmp_path_factory.mktemp('source')
+    folder = tmp_path_factory.mktemp('source') / 'facesr_ext'  # as a clone is called
+    folder.mkdir()
     for name in (*SOURCES, 'facesr_ext.pth', 'facesr_ext.start'):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, folder)
@@ -56,14 +57,14 @@ def pip(run_python: RunPython, python: Path, *arguments: str) -> None:
     run_python([*options, *arguments], env={'PIP_NO_INDEX': '1'})
 
 
-def install_and_remove(run_python: RunPython, python: Path, *target: str) -> str:
-    """Installs, looks for the hook, uninstalls, looks for remains. Returns where facesr_ext was imported from."""
+def install_and_remove(run_python: RunPython, python: Path, *target: str, cwd: Path | None = None) -> str:
+    """Installs, looks for the hook, uninstalls, looks for remains. Returns where cwd imports facesr_ext from."""
     folder = site_packages(python)
     before = sorted(path.name for path in folder.iterdir())
     run_python(UNHOOKED, python=python)
     pip(run_python, python, 'install', '--no-deps', '--no-build-isolation', '--ignore-installed', *target)
     assert (folder / 'facesr_ext.pth').is_file() and (folder / 'facesr_ext.start').is_file()
-    place = run_python(WHOLE, python=python).stdout.strip()
+    place = run_python(WHOLE, python=python, cwd=cwd).stdout.strip()
     shipped = Path(run_python(SHIPPED, python=python).stdout.strip().splitlines()[-1])
     assert sorted(p.name for p in shipped.rglob('*.yml')) == sorted(p.name for p in (ROOT / 'options').rglob('*.yml'))
     run_python(UNHOOKED, python=python, env={'FACESR_EXT_AUTOLOAD': '0'})
@@ -96,5 +97,5 @@ def test_sdist(run_python: RunPython, source: Path, environment: Path, tmp_path:
 @pytest.mark.parametrize('mode', ['', 'strict', 'compat'])
 def test_editable(run_python: RunPython, source: Path, environment: Path, mode: str) -> None:
     settings = ['--config-settings', f'editable_mode={mode}'] if mode else []
-    place = install_and_remove(run_python, environment, *settings, '--editable', str(source))
+    place = install_and_remove(run_python, environment, *settings, '--editable', str(source), cwd=source.parent)
     assert site_packages(environment) not in Path(place).parents

@@ -21,6 +21,7 @@ from torch import nn
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host import repairs, resume, vgg
 from facesr_ext.host.patching import names_used
+from facesr_ext.host.repairs import parts
 from tests.support import stock_copy
 
 train = sys.modules['basicsr.train']
@@ -192,6 +193,27 @@ def test_optimizers_of_torch_by_name() -> None:
     for name in ('Optimizer', 'lr_scheduler', None):
         with pytest.raises(OptionError):
             model.get_optimizer(name, params, 1e-3)
+
+
+def test_a_longer_list_of_optimizers_is_still_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BasicSR's later sources: a chain of ``if optim_type == ...`` up to Rprop, which has neither NAdam nor RAdam."""
+
+    def listed(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
+        if optim_type in ('Adam', 'AdamW', 'Adamax', 'SGD', 'ASGD', 'RMSprop', 'Rprop'):
+            return getattr(torch.optim, optim_type)(params, lr, **kwargs)
+        raise NotImplementedError(f'optimizer {optim_type} is not supported yet.')
+
+    def every(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
+        return getattr(torch.optim, optim_type)(params, lr, **kwargs)
+
+    monkeypatch.setattr(BaseModel, 'get_optimizer', listed)
+    parts.repair_optimizers()
+    params = [nn.Parameter(torch.zeros(1))]
+    for name in ('NAdam', 'RAdam', 'RMSprop'):
+        assert type(BaseModel.get_optimizer(None, name, params, 1e-3)).__name__ == name
+    monkeypatch.setattr(BaseModel, 'get_optimizer', every)
+    parts.repair_optimizers()
+    assert BaseModel.get_optimizer is every
 
 
 # VGG weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,8 @@ def test_applying_twice_changes_nothing() -> None:
         (img_process_util, 'filter2D'),
         (dist_util, '_init_dist_pytorch'),
         (base_model.BaseModel, 'model_to_device'),
+        (MODEL_REGISTRY, 'get'),
+        (DiffJPEG, 'cuda'),
     ]
     before = [getattr(owner, name) for owner, name in parts]
     for repair in repairs_device.REPAIRS:
@@ -48,9 +51,21 @@ def test_stock_realesrnet_asks_for_cuda(monkeypatch: pytest.MonkeyPatch) -> None
         assert 'cuda' in names_used(stock.__init__), 'mended upstream: the repair can go'
 
 
-@pytest.mark.parametrize(
-    'cls', [realesrgan_model.RealESRGANModel, realesrnet_model.RealESRNetModel], ids=lambda c: c.__name__
-)
+@pytest.fixture(params=['RealESRGANModel', 'RealESRNetModel', 'RealHATGANModel', 'RealHATNetModel'])
+def cls(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Real-ESRGAN's models, and copies of them as other packages have them, registered after the repairs."""
+    monkeypatch.setattr(MODEL_REGISTRY, '_obj_map', dict(MODEL_REGISTRY._obj_map))
+    if 'HAT' in request.param:
+        module = realesrgan_model if 'GAN' in request.param else realesrnet_model
+        text = Path(str(module.__file__)).read_text(encoding='utf-8')
+        file = tmp_path / 'copied_model.py'
+        file.write_text(text.replace('RealESR', 'RealHAT').replace("register(suffix='basicsr')", 'register()'))
+        spec = importlib.util.spec_from_file_location('copied_model', file)
+        assert spec is not None and spec.loader is not None
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    return MODEL_REGISTRY.get(request.param)
+
+
 def test_realesrgan_models_and_their_pool_take_the_models_device(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def init(self: Any, opt: dict[str, Any]) -> None:
         self.device, self.opt = torch.device('cpu'), opt

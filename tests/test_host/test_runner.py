@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -84,6 +83,7 @@ def test_train_resume_and_test_with_basicsrs_own_commands(run_python: RunPython,
     """Seven images, batch four, train all 20 iterations; a run cut off in mid-epoch ends with the same weights."""
     train = ['-m', 'basicsr.train', '-opt', 'train.yml']
     done = run_python(train, cwd=workplace)
+    assert f'current directory, {workplace}' in '\n'.join(done.stderr.splitlines()[:3])
     whole = workplace / 'experiments' / 'whole'
     states = sorted(int(p.stem) for p in (whole / 'training_states').iterdir())
     assert states == [5, 10, 15, 20], 'the stock loader drops every second batch and ends after 11 iterations'
@@ -105,8 +105,7 @@ def test_train_resume_and_test_with_basicsrs_own_commands(run_python: RunPython,
 
     run_python(['-m', 'basicsr.test', '-opt', 'test.yml'], cwd=workplace)
     assert len(list((workplace / 'results' / 'whole' / 'visualization' / 'pairs').glob('*.png'))) == 7
-    installed = entry.run_root(sys.modules['basicsr.train']) == Path.cwd()
-    assert not installed or not (Path(str(sys.modules['basicsr'].__file__)).parents[1] / 'experiments').exists()
+    assert not (Path(str(sys.modules['basicsr'].__file__)).parents[1] / 'experiments').exists()
 
 
 def test_command_shows_a_users_error_without_a_traceback(run_python: RunPython, workplace: Path) -> None:
@@ -121,21 +120,23 @@ def test_command_shows_a_users_error_without_a_traceback(run_python: RunPython, 
     assert 'did you mean RMSprop' in done.stderr and 'Traceback' not in done.stderr
 
 
-def test_root_is_the_clone_or_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_land_under_the_current_directory_beside_a_clone_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[str] = []
+
+    def pipeline(root: str) -> None:
+        sys.modules['basicsr.test'].get_root_logger()  # type: ignore[attr-defined]
+        seen.append(root)
+
     monkeypatch.chdir(tmp_path)
-    module = ModuleType('basicsr.train')
-
-    def root(*parts: str) -> Path:
-        folder = tmp_path.joinpath(*parts)
-        folder.mkdir(parents=True, exist_ok=True)
-        module.__file__ = str(folder / 'basicsr' / 'train.py')
-        return entry.run_root(module)
-
-    assert root('clone') == (tmp_path / 'clone').resolve()
-    assert root('venv', 'lib', 'site-packages') == Path.cwd()
-    assert root('usr', 'lib', 'python3', 'dist-packages') == Path.cwd()
-    (tmp_path / 'target' / 'basicsr-1.4.2.dist-info').mkdir(parents=True)  # pip install --target
-    assert root('target') == Path.cwd()
+    monkeypatch.setattr(sys.modules['basicsr.test'], '__file__', str(tmp_path / 'clone' / 'basicsr' / 'test.py'))
+    monkeypatch.setattr(sys.modules['basicsr.test'], 'test_pipeline', pipeline)
+    get_root_logger()  # opened for the first time it stops propagating
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'propagate', True)
+    caplog.set_level(logging.INFO)
+    runner.run_pipeline('test', [])
+    assert seen == [str(tmp_path)] and f'current directory, {tmp_path}' in caplog.messages[0]
 
 
 def test_arguments_reach_basicsr_and_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,3 +179,31 @@ def test_runpy_is_given_the_runner_and_workers_nothing(monkeypatch: pytest.Monke
         exec(code, {'__name__': '__main__'})
         assert spec.loader.get_source(f'basicsr.{kind}').startswith('import')
     assert seen == ['train', 'test']
+
+
+@pytest.mark.parametrize('changed', ['', 'own_option = 1\n'], ids=['as it is', 'changed'])
+def test_a_runner_that_is_a_file_trains_as_the_module_does(
+    run_python: RunPython, workplace: Path, changed: str
+) -> None:
+    """``python basicsr/train.py``, as BasicSR documents it, and a train.py that another package has made of it."""
+    for kind in ('train', 'test'):
+        stock = Path(str(sys.modules[f'basicsr.{kind}'].__file__)).read_text(encoding='utf-8')
+        program = workplace / 'clone' / 'basicsr' / f'{kind}.py'
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(stock.replace("if __name__ == '__main__'", f"{changed}if __name__ == '__main__'"))
+    root = workplace / 'clone' if changed else workplace
+    words = ['clone/basicsr/train.py', '-opt', 'train.yml']
+    run_python(words, cwd=workplace)
+    whole = root / 'experiments' / 'whole'
+    assert sorted(int(p.stem) for p in (whole / 'training_states').iterdir()) == [5, 10, 15, 20]
+    for iteration in (15, 20):
+        (whole / 'training_states' / f'{iteration}.state').unlink()
+    expected = weights_at(whole, 20)
+    done = run_python([*words, '--auto_resume', '--force_yml', 'train:optim_g:lr=1e-3'], cwd=workplace)
+    assert 'Resuming training from epoch: 5, iter: 10' in done.stderr
+    assert all(torch.equal(value, expected[key]) for key, value in weights_at(whole, 20).items())
+    done = run_python([*words, '--force_yml', 'network_g={type: SRCNN, num_fet: 4}'], cwd=workplace, check=False)
+    assert done.returncode == 2 and 'did you mean num_feat' in done.stderr and 'Traceback' not in done.stderr
+    if not changed:
+        run_python(['clone/basicsr/test.py', '-opt', 'test.yml'], cwd=workplace)
+        assert (workplace / 'results' / 'whole').is_dir() and not (workplace / 'clone' / 'results').exists()

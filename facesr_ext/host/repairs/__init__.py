@@ -11,9 +11,11 @@ imported before.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
-from facesr_ext.host import run_logs
+from facesr_ext.host import entry, run_logs
 from facesr_ext.host.repairs import device, loaders, options, parts, runner
 
 REPAIRS: tuple[Callable[[], None], ...] = (
@@ -26,7 +28,28 @@ REPAIRS: tuple[Callable[[], None], ...] = (
 )
 
 
+RUNNER_REPAIRS: tuple[Callable[[dict[str, Any]], None], ...] = (
+    runner.repair_resume_of,
+    loaders.repair_sampler_of,
+    run_logs.repair_loggers_of,
+)
+
+
 def apply_all() -> None:
     """Applies every repair; a second call does nothing."""
     for repair in REPAIRS:
         repair()
+    entry.on_foreign_runner(_repair_copy)
+
+
+def apply_what_fits() -> None:
+    """Applies those repairs whose features an older BasicSR has."""
+    for repair in REPAIRS:
+        with contextlib.suppress(AttributeError, ImportError, KeyError, TypeError):
+            repair()
+
+
+def _repair_copy(names: dict[str, Any]) -> None:
+    """Puts the repaired functions of basicsr.train into a runner that has copies of the stock ones."""
+    for repair in RUNNER_REPAIRS:
+        repair(names)

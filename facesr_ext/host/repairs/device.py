@@ -4,48 +4,86 @@ from __future__ import annotations
 
 import datetime
 import functools
+import inspect
 import os
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from basicsr.models import base_model, realesrgan_model, realesrnet_model
-from basicsr.utils import dist_util, img_process_util
+from basicsr.utils.registry import MODEL_REGISTRY
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host.patching import names_used, replace_everywhere
+from facesr_ext.host.patching import host_module, names_used, replace_everywhere
+
+base_model, dist_util = host_module('models.base_model'), host_module('utils.dist_util')
+diffjpeg, img_process_util = host_module('utils.diffjpeg'), host_module('utils.img_process_util')
+realesrgan_model, realesrnet_model = host_module('models.realesrgan_model'), host_module('models.realesrnet_model')
 
 TIMEOUT = datetime.timedelta(hours=4)
 """How long a process waits for the others. torch's ten minutes (NCCL) are shorter than many a validation, which the
 first process does alone; a process that dies is noticed by torchrun at once all the same."""
 
 
+def repair_cuda_parts() -> None:
+    """Leaves DiffJPEG and USMSharp where they are if ``.cuda()`` is called without CUDA.
+
+    Symptom: "Found no NVIDIA driver" in Real-ESRGAN's models and in whatever has been made of them.
+    """
+    for cls in (diffjpeg.DiffJPEG, img_process_util.USMSharp):
+        if 'cuda' not in vars(cls):
+            cls.cuda = _cuda_if_there
+
+
+def _cuda_if_there(self: torch.nn.Module, device: Any = None) -> torch.nn.Module:
+    return torch.nn.Module.cuda(self, device) if torch.cuda.is_available() else self
+
+
 def repair_realesrgan_models() -> None:
-    """Lets RealESRGANModel and RealESRNetModel run on the device of the model, be it a CPU.
+    """Lets Real-ESRGAN's models, and copies of them in other packages, run on the device of the model, be it a CPU.
 
     Symptom: "Found no NVIDIA driver" (or tensors on two devices with num_gpu: 0 beside a GPU) at construction, then at
     the first batch; a batch size that does not divide queue_size ends in an assertion.
     Cause: DiffJPEG, USMSharp and the pair pool are moved by a hard ``.cuda()``.
-    What is done: they are made on ``self.device``; the pool is there before the stock code would make it.
+    What is done: they are moved to ``self.device``; the pool is there before the stock code would make it. A class of
+    another package gets this when it is looked up to be built.
     Upstream: https://github.com/XPixelGroup/BasicSR/issues/107
     """
-    for module, name in ((realesrgan_model, 'RealESRGANModel'), (realesrnet_model, 'RealESRNetModel')):
-        cls = getattr(module, name)
-        if 'cuda' in names_used(cls.__init__):
-            cls.__init__ = _device_init(cls, module)
-            cls._dequeue_and_enqueue = _device_pool(cls._dequeue_and_enqueue)
+    for cls in (realesrgan_model.RealESRGANModel, realesrnet_model.RealESRNetModel):
+        _to_the_models_device(cls)
+    if 'get' in vars(MODEL_REGISTRY):
+        return
+    stock = MODEL_REGISTRY.get
+
+    @functools.wraps(stock)
+    def get(*args: Any, **kwargs: Any) -> Any:
+        found = stock(*args, **kwargs)
+        for cls in inspect.getmro(found) if isinstance(found, type) else ():
+            _to_the_models_device(cls)
+        return found
+
+    MODEL_REGISTRY.get = get
 
 
-def _device_init(cls: Any, module: Any) -> Callable[..., None]:
-    """The constructor of a Real-ESRGAN model, on the model's device."""
+def _to_the_models_device(cls: Any) -> None:
+    """Mends the constructor and the pair pool of one class, where its own code calls ``.cuda()``."""
+    init, pool = vars(cls).get('__init__'), vars(cls).get('_dequeue_and_enqueue')
+    if 'cuda' in names_used(init):
+        cls.__init__ = _device_init(init)
+    if pool is not None and not hasattr(pool, 'facesr_ext_stock') and 'cuda' in names_used(inspect.unwrap(pool)):
+        cls._dequeue_and_enqueue = _device_pool(pool)
 
-    def __init__(self: Any, opt: dict[str, Any]) -> None:
-        super(cls, self).__init__(opt)
-        self.jpeger = module.DiffJPEG(differentiable=False).to(self.device)
-        self.usm_sharpener = module.USMSharp().to(self.device)
-        self.queue_size = opt.get('queue_size', 180)
+
+def _device_init(stock: Any) -> Callable[..., None]:
+    """The constructor of a Real-ESRGAN model, whose JPEG and sharpener end on the model's device."""
+
+    @functools.wraps(stock)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        stock(self, *args, **kwargs)
+        for part in vars(self).values():
+            if isinstance(part, (diffjpeg.DiffJPEG, img_process_util.USMSharp)):
+                part.to(self.device)
 
     return __init__
 
@@ -67,6 +105,7 @@ def _device_pool(stock: Callable[[Any], None]) -> Callable[[Any], None]:
             self.queue_ptr = 0
         stock(self)
 
+    _dequeue_and_enqueue.facesr_ext_stock = stock  # type: ignore[attr-defined]
     return _dequeue_and_enqueue
 
 
@@ -153,6 +192,7 @@ def repair_ddp_on_cpu() -> None:
 
 
 REPAIRS: tuple[Callable[[], None], ...] = (
+    repair_cuda_parts,
     repair_realesrgan_models,
     repair_filter2d,
     repair_launcher,

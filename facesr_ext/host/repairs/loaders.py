@@ -28,10 +28,22 @@ def repair_sampler() -> None:
     place.
     What is done: the runner's EnlargedSampler becomes ResumableSampler, and its loader tells it the real batch size.
     """
-    if len(_train.EnlargedSampler(_ThreeImages(), 1, 0)) % 4 == 0:  # type: ignore[attr-defined]
+    repair_sampler_of(vars(_train))
+
+
+def repair_sampler_of(runner: dict[str, Any]) -> None:
+    """Does it in a runner, given by the names of its module: BasicSR's, or a copy that draws by BasicSR's sampler."""
+    sampler, stock = runner.get('EnlargedSampler'), runner.get('create_train_val_dataloader')
+    if getattr(sampler, '__module__', '') != 'basicsr.data.data_sampler' or 'EnlargedSampler' not in names_used(stock):
         return
-    _train.EnlargedSampler = ResumableSampler  # type: ignore[attr-defined]
-    stock = _train.create_train_val_dataloader  # type: ignore[attr-defined]
+    if len(sampler(_ThreeImages(), 1, 0)) % 4 == 0:  # type: ignore[misc]
+        return
+    runner['EnlargedSampler'] = ResumableSampler
+    runner['create_train_val_dataloader'] = _in_whole_batches(stock)
+
+
+def _in_whole_batches(stock: Any) -> Callable[..., tuple[Any, ...]]:
+    """A runner's create_train_val_dataloader that tells the sampler the batch size and where the run goes on."""
 
     @functools.wraps(stock)
     def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
@@ -47,13 +59,12 @@ def repair_sampler() -> None:
         if skipped:
             logger.info(f'Resuming inside an epoch: {skipped} of its {sampler.iters_per_epoch} batches have been used.')
         if done and resume.FOUND.state is not None:
-            resume.FOUND.state['epoch'] = (
-                first  # the saved number may come from another batch size, and ends an epoch late
-            )
+            # The saved number may come from another batch size, and ends an epoch late.
+            resume.FOUND.state['epoch'] = first
         epochs = math.ceil(total_iters / sampler.iters_per_epoch)
         return loader, sampler, val_loaders, epochs, total_iters
 
-    _train.create_train_val_dataloader = create_train_val_dataloader  # type: ignore[attr-defined]
+    return create_train_val_dataloader
 
 
 class _ThreeImages:

@@ -20,6 +20,7 @@ def repair_option_files() -> None:
     ``lr=1e-4`` arrives as text, ``{a: 1}`` and ``-1`` too; a forced manual_seed does not seed.
     Cause: PyYAML's unsafe loader, ``exec`` and ``eval``; overrides are applied after the seed has been set.
     What is done: the loader is a safe one, and it applies the overrides itself; BasicSR's parser sees none.
+    Every runner calls this function first: here `entry.meet_runner` meets those that are not the imported one.
     Upstream: https://github.com/XPixelGroup/BasicSR/issues/768
     """
     options: Any = importlib.import_module('basicsr.utils.options')
@@ -32,6 +33,7 @@ def repair_option_files() -> None:
 
     @functools.wraps(stock)
     def parse_options(root_path: str, is_train: bool = True) -> Any:
+        entry.meet_runner(sys._getframe(1).f_globals, 'train' if is_train else 'test')
         args, rest = entry.split_arguments(sys.argv[1:])
         entries = tuple(args.force_yml or ())
         loader = type('ForcedLoader', (OptionLoader,), {'overrides': entries})

@@ -11,19 +11,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from basicsr.archs import vgg_arch
-from basicsr.data import degradations
-from basicsr.losses import basic_loss
-from basicsr.metrics import fid
-from basicsr.metrics import niqe as niqe_module
-from basicsr.models import base_model
-from basicsr.utils import img_process_util
 from scipy import linalg
 
 from facesr_ext.errors import DatasetError
-from facesr_ext.host.parts import known_name, optimizer_class
-from facesr_ext.host.patching import names_used, replace_everywhere, warn_once
+from facesr_ext.host.parts import known_name, optimizer_class, optimizer_names
+from facesr_ext.host.patching import host_module, names_used, replace_everywhere, warn_once
 from facesr_ext.host.vgg import VGGBuilders
+
+basic_loss, base_model = host_module('losses.basic_loss'), host_module('models.base_model')
+degradations, vgg_arch = host_module('data.degradations'), host_module('archs.vgg_arch')
+fid, niqe_module = host_module('metrics.fid'), host_module('metrics.niqe')
+img_process_util = host_module('utils.img_process_util')
 
 
 def repair_jpeg_quality() -> None:
@@ -150,10 +148,10 @@ def repair_optimizers() -> None:
     """Lets ``train:optim_g:type`` name any optimiser of torch.optim.
 
     Symptom: "optimizer AdamW is not supperted yet".
-    Cause: the release on PyPI knows only Adam; later sources list a few more by hand.
+    Cause: the release on PyPI knows only Adam; later sources list a few more by hand. Each of torch's is tried.
     """
     stock = base_model.BaseModel.get_optimizer
-    if {'RMSprop', 'getattr', 'optimizer_class'} & names_used(stock):
+    if all(_builds(stock, name) for name in optimizer_names()):
         return
 
     @functools.wraps(stock)
@@ -165,6 +163,17 @@ def repair_optimizers() -> None:
         return optimizer(params, lr=lr, **kwargs)
 
     base_model.BaseModel.get_optimizer = get_optimizer
+
+
+def _builds(get_optimizer: Callable[..., Any], name: str) -> bool:
+    """Whether BasicSR's function knows an optimiser; what that says of the arguments does not matter."""
+    try:
+        get_optimizer(None, name, [torch.nn.Parameter(torch.zeros(2, 2))], 1e-3)
+    except NotImplementedError:
+        return False
+    except Exception:  # noqa: BLE001 - some want other arguments, or refuse the parameter
+        pass
+    return True
 
 
 def repair_vgg_weights() -> None:

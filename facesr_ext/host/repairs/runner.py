@@ -6,6 +6,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from facesr_ext.host import entry, resume
 from facesr_ext.host.patching import names_used
@@ -40,7 +41,13 @@ def repair_resume() -> None:
     """
     if 'current_device' in names_used(_train.load_resume_state):  # type: ignore[attr-defined]
         functools.update_wrapper(resume.load_resume_state, _train.load_resume_state)  # type: ignore[attr-defined]
-        _train.load_resume_state = resume.load_resume_state  # type: ignore[attr-defined]
+    repair_resume_of(vars(_train))
+
+
+def repair_resume_of(runner: dict[str, Any]) -> None:
+    """Does it in a runner, given by the names of its module."""
+    if 'current_device' in names_used(runner.get('load_resume_state')):
+        runner['load_resume_state'] = resume.load_resume_state
 
 
 REPAIRS: tuple[Callable[[], None], ...] = (repair_runners, repair_resume)

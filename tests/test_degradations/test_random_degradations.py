@@ -314,3 +314,13 @@ def test_mixture_by_probability(faces: torch.Tensor) -> None:
     assert torch.equal(lq, again) and 0.65 < by_bicubic.float().mean() < 0.85
     sharpened = (target != batch).flatten(1).any(1)
     assert torch.equal(sharpened, ~by_bicubic)
+
+
+def test_the_first_order_preset_is_the_organisers(faces: torch.Tensor) -> None:
+    """Their file: blur 0.2 to 5 of 41 px, noise 0 to 25 of which none is grey, JPEG 50 to 95, sizes 1/16 to 1."""
+    made: Any = build_degradation({'preset': 'ai6126_2023'}, 4)
+    assert (made.noise.gaussian, made.noise.sigma, made.noise.grey) == (1.0, (0.0, 25.0), 0.0)
+    assert (made.blur.sizes, made.blur.sigma, made.blur.sinc_prob) == ([41], (0.2, 5.0), 0.0)
+    assert made.jpeg.quality == (50.0, 95.0) and made.downscale_range == (0.0625, 1.0)
+    _, grey, _ = made.noise.draw(1000, _draws())
+    assert not grey.any()

@@ -21,7 +21,7 @@ from facesr_ext.errors import DatasetError
 from facesr_ext.faces.drawn.face import DrawnFaces
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
-RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4')
+RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4', 'report_s4_twice')
 
 
 def _draws(seed: int = 0) -> Draws:
@@ -324,3 +324,20 @@ def test_the_first_order_preset_is_the_organisers(faces: torch.Tensor) -> None:
     assert made.jpeg.quality == (50.0, 95.0) and made.downscale_range == (0.0625, 1.0)
     _, grey, _ = made.noise.draw(1000, _draws())
     assert not grey.any()
+
+
+@pytest.mark.parametrize('preset', ['report_s4', 'report_s4_twice'])
+def test_s4_blurs_alike_in_all_directions_with_one_noise(preset: str) -> None:
+    """S4 gives one sigma, 0.2 to 3, one noise of 15 and JPEG 5 to 50; its text has all of it a second time."""
+    made: Any = build_degradation({'preset': preset}, 4)
+    twice = preset.endswith('twice')
+    for blur in [made.blur, made.blur2] if twice else [made.blur]:
+        (drawn,) = blur.draw(200, _draws())
+        assert torch.allclose(drawn, drawn.mT, atol=1e-7) and torch.allclose(drawn, drawn.flip(-1), atol=1e-7)
+        assert blur.sigma == (0.2, 3.0) and blur.sizes == list(range(7, 22, 2)) and blur.prob in (None, 1.0)
+    for step in [made.noise, made.noise2] if twice else [made.noise]:
+        assert (step.gaussian, step.sigma, step.grey) == (1.0, (15.0, 15.0), 0.0)
+    for step in [made.jpeg, made.jpeg2] if twice else [made.jpeg]:
+        assert step.quality == (5.0, 50.0) and step.codec == 'libjpeg'
+    if twice:
+        assert made.resize.weights == made.resize2.weights == [0.0, 0.0, 1.0] and made.sinc.prob == 0

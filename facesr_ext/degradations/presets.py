@@ -19,9 +19,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     # the challenge's editions of 2022 and 2023 (MMEditing): the organisers' file is the class's defaults; the share of
     # grey noise, 0 there, fits 348 of the validation pairs, where 0.4 does not
     'ai6126_2023': {'type': 'FirstOrderDegradation', 'scale': 4, 'noise_range': [0.0, 25.0], 'gray_noise_prob': 0.0},
-    # its editions of 2024 and 2025; the organisers' file sharpens LQ source and target alike (gt_usm)
+    # its editions of 2024 and 2025; the organisers' file sharpens LQ source and target alike (gt_usm). Its LQ were made
+    # by Real-ESRGAN's code, which resizes by the factor
     'ai6126_2024': {
         'type': 'SecondOrderDegradation', 'scale': 4, 'usm_lq': True, 'usm_target': False, 'resize_range': [0.2, 1.5],
+        'resize_by': 'scale_factor',
         'noise_range': [1.0, 20.0], 'poisson_scale_range': [0.05, 2.0], 'jpeg_range': [50.0, 95.0],
         'noise_range2': [1.0, 15.0], 'poisson_scale_range2': [0.05, 1.5], 'jpeg_range2': [70.0, 95.0],
     },

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
 import torch
+from basicsr.archs.arch_util import default_init_weights
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
@@ -140,6 +142,8 @@ class WGANCritic(_OneNumber):
     """SRGAN's discriminator as the critic of a Wasserstein GAN with gradient penalty: no BatchNorm, no sigmoid.
 
     The penalty holds each picture's gradient to norm 1, which means nothing where a norm mixes the pictures of a batch.
+    Without a norm its weights begin as He's, as those of ``SRPGGANCritic``: PyTorch's default shrinks the gradient from
+    layer to layer, to 2e-4 at the image, and a critic that says the same of every image teaches nothing.
 
     Paper: Improved Training of Wasserstein GANs (Gulrajani et al., NeurIPS 2017), section 4.
 
@@ -162,3 +166,6 @@ class WGANCritic(_OneNumber):
     ) -> None:
         require_literals(WGANCritic, norm=norm)
         super().__init__(num_in_ch, num_feat, input_size, CRITIC_NORMS[norm])
+        if CRITIC_NORMS[norm] is None:
+            default_init_weights([self.body, self.head])
+            default_init_weights(self.head[-1], math.sqrt(0.5))  # no rectifier follows

@@ -89,7 +89,11 @@ def _without(section: dict[str, Any], names: set[str]) -> dict[str, Any]:
 def _check_train(check: Check) -> None:
     section, place = check.section('train'), ('train',)
     if check.our_model:
-        check.take(faults(check.model.SETTINGS, section, place, check.opt['model_type']))
+        foreign = train.keys_of_heirs(check.model.SETTINGS, section)
+        for key in foreign:
+            check.warning((*place, key), f'{check.opt["model_type"]} does not read it, nothing else does; remove it')
+        own = {key: value for key, value in section.items() if key not in foreign}
+        check.take(faults(check.model.SETTINGS, own, place, check.opt['model_type']))
     elif check.model is not None:
         known = strings_of(check.model) | {'total_iter', 'warmup_iter'}
         check.take(_unknown(section, known, place))

@@ -93,6 +93,18 @@ def resize(img: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:
     return F.interpolate(img, size=size, mode=mode)
 
 
+def resize_by_factor(img: torch.Tensor, factor: float, mode: str) -> torch.Tensor:
+    """Resizes as :func:`resize`, to whole pixels of (H, W) * ``factor``, but reads at just this factor.
+
+    Where that gives no whole number, a strip below one pixel of the result is lost at the right and at the bottom, and
+    whatever brings the image back to a fixed size moves its content there. 'area' knows sizes alone. It is what
+    Real-ESRGAN's first resize does.
+    """
+    if min(img.shape[-2:]) * factor < 1:
+        return resize(img, (max(1, int(img.shape[-2] * factor)), max(1, int(img.shape[-1] * factor))), mode)
+    return F.interpolate(img, scale_factor=factor, mode=mode)
+
+
 def resize_by_opencv(img: torch.Tensor, size: tuple[int, int], mode: str) -> torch.Tensor:
     """Resizes as OpenCV does: a pixel by 'area' is the mean of just what it covers, also when it enlarges.
 

@@ -11,7 +11,7 @@ from facesr_ext.degradations import ops
 from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Range
 from facesr_ext.degradations.kernels import KINDS, Kind
-from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise, Resize, Sinc, draw_modes
+from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise, Resize, ResizeBy, Sinc, draw_modes
 from facesr_ext.degradations.values import require_probability
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
@@ -21,7 +21,7 @@ KIND_PROB = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 
 @DEGRADATION_REGISTRY.register()
 class SecondOrderDegradation(GroupedDegradation):
-    """Real-ESRGAN's degradation, every option under its name there; the defaults are its own.
+    """Real-ESRGAN's degradation, every option under its name there; the defaults are its own, but for ``resize_by``.
 
     The batch is cut into random groups. Resize modes and factors and the order of the last two steps are drawn for
     each group, as they set the size; kernels, noise, grey noise and JPEG quality for each image. Real-ESRGAN draws the
@@ -36,6 +36,9 @@ class SecondOrderDegradation(GroupedDegradation):
         usm_target (bool): The network is trained towards the sharpened GT. Default: False.
         kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range: First blur.
         resize_prob (Sequence[float]): Weights of up, down, keep. resize_range (Range): Factors.
+        resize_by (str): The first resize. 'size': to whole pixels, aligned at the edges. 'scale_factor': by the factor
+            as it is drawn, as Real-ESRGAN; the LQ then lies right of and below the GT, by 0.3 of its pixels on
+            average. Default: 'size'.
         gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob: First noise; sigma is of 255.
         jpeg_range (Range): Quality, 1 to 100.
         second_blur_prob (float): Share of images that are blurred twice. The rest ends in 2 and is the second stage.
@@ -81,9 +84,10 @@ class SecondOrderDegradation(GroupedDegradation):
         jpeg_range2: Range = (30.0, 95.0),
         final_sinc_prob: float = 0.8,
         jpeg_codec: Literal['libjpeg', 'diffjpeg'] = 'diffjpeg',
+        resize_by: ResizeBy = 'size',
     ) -> None:
         blur = Blur(SIZES, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
-        self.resize = Resize(resize_prob, resize_range)
+        self.resize = Resize(resize_prob, resize_range, by=resize_by)
         self.noise = Noise(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
         self.jpeg = Jpeg(jpeg_range, jpeg_codec)
         twice = require_probability('second_blur_prob', second_blur_prob)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -21,6 +21,10 @@ from facesr_ext.host.parts import known_name
 
 Params = tuple[torch.Tensor, ...]
 """What a step has drawn: tensors (N, ...) on the CPU, an entry for each image."""
+
+ResizeBy = Literal['size', 'scale_factor']
+RESIZE_BY: tuple[ResizeBy, ...] = get_args(ResizeBy)
+"""How a random factor becomes a resize: to its size in whole pixels, edges on edges, or by the factor as it is."""
 
 
 class Step(ABC):
@@ -233,20 +237,30 @@ class Resize:
         resize_prob (Sequence[float]): Weights of up, down, keep.
         resize_range (Range): The smallest and the largest factor.
         suffix (str): What the option names end in, for messages. Default: ''.
+        by (str): One of :data:`RESIZE_BY`. Default: 'size'.
 
     Raises:
-        OptionError: for other than three weights, or a range that is out of bounds.
+        OptionError: for other than three weights, a range that is out of bounds, or an unknown ``by``.
     """
 
-    def __init__(self, resize_prob: Sequence[float], resize_range: Range, suffix: str = '') -> None:
+    def __init__(
+        self, resize_prob: Sequence[float], resize_range: Range, suffix: str = '', by: ResizeBy = 'size'
+    ) -> None:
         self.weights = require_weights('resize_prob' + suffix, resize_prob, ('up', 'down', 'keep'))
         low, high = require_range('resize_range' + suffix, resize_range)
         self.ranges = ((1.0, high), (low, 1.0), (1.0, 1.0))
+        self.by = known_name(('degradation', 'resize_by'), by, RESIZE_BY)
 
     def apply(self, img: torch.Tensor, size: Sequence[int], draws: Draws) -> torch.Tensor:
-        """(N, 3, H, W) -> (N, 3, height * factor, width * factor), where (height, width) is ``size``."""
+        """(N, 3, H, W) -> (N, 3, height * factor, width * factor), where (height, width) is ``size``.
+
+        By 'scale_factor' it is the image's own size that is multiplied.
+        """
         factor = float(draws.uniform(self.ranges[int(draws.choice(self.weights, 1))], 1))
-        return ops.resize(img, (max(1, int(size[0] * factor)), max(1, int(size[1] * factor))), *draw_modes(1, draws))
+        (mode,) = draw_modes(1, draws)
+        if self.by == 'scale_factor':
+            return ops.resize_by_factor(img, factor, mode)
+        return ops.resize(img, (max(1, int(size[0] * factor)), max(1, int(size[1] * factor))), mode)
 
 
 def draw_modes(num: int, draws: Draws) -> list[str]:

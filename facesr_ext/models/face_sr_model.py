@@ -27,7 +27,7 @@ from facesr_ext.runs.keeping import BestOf, Keeping, is_better
 from facesr_ext.settings.logger import Logger
 from facesr_ext.settings.reading import read
 from facesr_ext.settings.top import FaceTestFile, FaceTrainFile
-from facesr_ext.settings.train import Train
+from facesr_ext.settings.train import Train, keys_of_heirs
 
 
 @MODEL_REGISTRY.register()
@@ -61,7 +61,9 @@ class FaceSRModel(FaceModel):
     def _read_options(self) -> FaceTrainFile | FaceTestFile:
         settings = super()._read_options()
         if self.is_train:
-            self.train_settings = read(self.SETTINGS, self.opt['train'], ('train',))
+            left_over = keys_of_heirs(self.SETTINGS, self.opt['train'])  # the check has warned of them
+            own = {key: value for key, value in self.opt['train'].items() if key not in left_over}
+            self.train_settings = read(self.SETTINGS, own, ('train',))
             self.logger = read(Logger, self.opt.get('logger'), ('logger',))
         return settings
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from typing_extensions import NotRequired, TypedDict
 
 from facesr_ext.settings.kinds import Loss, Natural, PartOf, Share, Whole, option, stock
-from facesr_ext.settings.reading import Section
+from facesr_ext.settings.reading import Section, names_of
 
 
 class Optimizer(TypedDict):
@@ -74,6 +75,20 @@ class DegradationTrain(GANTrain):
     """A training of a high-to-low network."""
 
     diversity_opt: Loss | None = option('results of different z are to differ, up to a bound')
+
+
+def keys_of_heirs(settings: type[Train], section: Mapping[str, Any]) -> list[str]:
+    """Keys that only a model derived from this one reads: what is left over where a file's model_type is its parent's.
+
+    Args:
+        settings (type[Train]): What the model reads.
+        section (Mapping): ``train:`` of the option file.
+    """
+    own, theirs, heirs = set(names_of(settings)), set(), list(settings.__subclasses__())
+    for heir in heirs:  # grows as it goes
+        theirs.update(names_of(heir))
+        heirs += heir.__subclasses__()
+    return [key for key in section if key in theirs - own]
 
 
 class Stage(Section):

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import yaml
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch.nn import functional as F
 
+from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.archs.discriminator_arch import PatchDiscriminator, SRGANDiscriminator, WGANCritic
+from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.imaging import to_tensor
+from tests.support import TRAIN_FILES
+
+
+def _critics() -> dict[str, dict[str, Any]]:
+    """Every discriminator of ours as it is by default, the critic's norms, and BasicSR's that recipes name."""
+    ours = [name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('facesr_ext.')]
+    found = {name: {'type': name} for name in ours if name.endswith(('Critic', 'Discriminator'))}
+    found |= {f'WGANCritic, {norm}': {'type': 'WGANCritic', 'norm': norm} for norm in ('layer', 'instance')}
+    recipes = {path.stem: yaml.safe_load(path.read_text(encoding='utf-8')) for path in TRAIN_FILES}
+    named = {name: opt['network_d'] for name, opt in recipes.items() if 'network_d' in opt}
+    return found | {name: section for name, section in named.items() if section['type'] not in found}
+
+
+CRITICS = _critics()
 
 
 def _parameters(net: torch.nn.Module) -> int:
@@ -41,6 +63,21 @@ def test_one_number_for_each_picture_of_the_one_size(cls: type[SRGANDiscriminato
         net(torch.rand(1, 3, 48, 32))
     with pytest.raises(ValueError, match=f'{cls.__name__}: input_size is a multiple of 16, not 50'):
         cls(input_size=50)
+
+
+@pytest.mark.parametrize('name', CRITICS)
+def test_an_untrained_critic_sees_the_image(name: str) -> None:
+    """The gradient of a verdict at the image: nothing vanishes on the way, nor does it explode."""
+    section = dict(CRITICS[name])
+    torch.manual_seed(0)
+    net = ARCH_REGISTRY.get(section.pop('type'))(**section)
+    side = arch_info(net).sizes.fixed or 32
+    faces = torch.stack([to_tensor(render_face(3, number, 128).image) for number in range(2)])
+    img = F.adaptive_avg_pool2d(faces, side).requires_grad_()
+    verdict = net(img, *([img.detach()] if arch_info(net).conditional else []))
+    (gradient,) = torch.autograd.grad(verdict.sum() / verdict[0].numel() ** 0.5, img)  # of a map: each place's
+    sizes = gradient.flatten(1).norm(dim=1)
+    assert sizes.min() > 0.01 and sizes.max() < 10
 
 
 @pytest.mark.parametrize('norm', ['none', 'layer', 'instance'])

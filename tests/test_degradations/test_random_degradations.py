@@ -17,11 +17,11 @@ from facesr_ext.degradations import jpeg, kernels, noise, ops
 from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import DrawnFaces
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
-RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4')
+RANDOM = ('realesrgan', 'ai6126_2023', 'ai6126_2024', 'report_s4', 'report_s4_twice')
 
 
 def _draws(seed: int = 0) -> Draws:
@@ -314,3 +314,64 @@ def test_mixture_by_probability(faces: torch.Tensor) -> None:
     assert torch.equal(lq, again) and 0.65 < by_bicubic.float().mean() < 0.85
     sharpened = (target != batch).flatten(1).any(1)
     assert torch.equal(sharpened, ~by_bicubic)
+
+
+def test_the_first_order_preset_is_the_organisers(faces: torch.Tensor) -> None:
+    """Their file: blur 0.2 to 5 of 41 px, noise 0 to 25 of which none is grey, JPEG 50 to 95, sizes 1/16 to 1."""
+    made: Any = build_degradation({'preset': 'ai6126_2023'}, 4)
+    assert (made.noise.gaussian, made.noise.sigma, made.noise.grey) == (1.0, (0.0, 25.0), 0.0)
+    assert (made.blur.sizes, made.blur.sigma, made.blur.sinc_prob) == ([41], (0.2, 5.0), 0.0)
+    assert made.jpeg.quality == (50.0, 95.0) and made.downscale_range == (0.0625, 1.0)
+    _, grey, _ = made.noise.draw(1000, _draws())
+    assert not grey.any()
+
+
+@pytest.mark.parametrize('preset', ['report_s4', 'report_s4_twice'])
+def test_s4_blurs_alike_in_all_directions_with_one_noise(preset: str) -> None:
+    """S4 gives one sigma, 0.2 to 3, one noise of 15 and JPEG 5 to 50; its text has all of it a second time."""
+    made: Any = build_degradation({'preset': preset}, 4)
+    twice = preset.endswith('twice')
+    for blur in [made.blur, made.blur2] if twice else [made.blur]:
+        (drawn,) = blur.draw(200, _draws())
+        assert torch.allclose(drawn, drawn.mT, atol=1e-7) and torch.allclose(drawn, drawn.flip(-1), atol=1e-7)
+        assert blur.sigma == (0.2, 3.0) and blur.sizes == list(range(7, 22, 2)) and blur.prob in (None, 1.0)
+    for step in [made.noise, made.noise2] if twice else [made.noise]:
+        assert (step.gaussian, step.sigma, step.grey) == (1.0, (15.0, 15.0), 0.0)
+    for step in [made.jpeg, made.jpeg2] if twice else [made.jpeg]:
+        assert step.quality == (5.0, 50.0) and step.codec == 'libjpeg'
+    if twice:
+        assert made.resize.weights == made.resize2.weights == [0.0, 0.0, 1.0] and made.sinc.prob == 0
+
+
+@pytest.mark.parametrize('mode', ops.RESIZE_MODES)
+@pytest.mark.parametrize('factor', [0.31, 0.77, 1.0, 1.43])
+def test_resizing_by_the_factor_is_real_esrgan_s(faces: torch.Tensor, factor: float, mode: str) -> None:
+    part = faces[..., :97, :61]
+    expected = torch.nn.functional.interpolate(part, scale_factor=factor, mode=mode)
+    assert torch.equal(ops.resize_by_factor(part, factor, mode), expected)
+    assert expected.shape[-2:] == (int(97 * factor), int(61 * factor))
+    assert ops.resize_by_factor(part[..., :2, :3], 0.3, mode).shape[-2:] == (1, 1)
+
+
+@pytest.mark.parametrize(('resize_by', 'low', 'high'), [('size', -0.04, 0.04), ('scale_factor', 0.2, 0.45)])
+def test_where_the_lq_lies(resize_by: str, low: float, high: float) -> None:
+    """On a slope, by its level: Real-ESRGAN's LQ lies beside the GT, by about 0.3 of the GT's pixels."""
+    quiet = {
+        'noise_range': [0, 0], 'noise_range2': [0, 0], 'gaussian_noise_prob': 1, 'gaussian_noise_prob2': 1,
+        'jpeg_range': [100, 100], 'jpeg_range2': [100, 100], 'blur_sigma': [0, 0], 'blur_sigma2': [0, 0],
+        'sinc_prob': 0, 'sinc_prob2': 0, 'final_sinc_prob': 0, 'usm_lq': False, 'jpeg_codec': 'libjpeg',
+    }  # fmt: skip
+    degradation = build_degradation({'preset': 'ai6126_2024', 'groups': 32, 'resize_by': resize_by, **quiet}, 4)
+    slope = torch.linspace(0.1, 0.9, 128).expand(32, 3, 128, 128)
+    lqs = torch.cat([degradation(way, torch.Generator().manual_seed(0)) for way in (slope, slope.mT)])
+    inner = lqs[..., 4:-4, 4:-4].mean((1, 2, 3))
+    shift = (0.5 - inner) / (0.8 / 127)
+    assert low < float(shift.mean()) < high
+
+
+def test_what_made_the_challenge_s_files_resizes_by_the_factor() -> None:
+    made: list[Any] = [build_degradation({'preset': name}, 4) for name in ('ai6126_2024', 'realesrgan')]
+    assert [degradation.resize.by for degradation in made] == ['scale_factor', 'size']
+    assert [degradation.resize2.by for degradation in made] == ['size', 'size']  # there, too, it is by size
+    with pytest.raises(OptionError, match='scale_factor'):
+        build_degradation({'preset': 'realesrgan', 'resize_by': 'factor'}, 4)

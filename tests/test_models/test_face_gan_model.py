@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from basicsr.models import build_model
+from torch.nn import functional as F
 
 from facesr_ext.errors import CheckpointError, OptionError
 from tests.support import OPTIONS, small_options
@@ -102,18 +103,18 @@ def test_signs_and_weights_of_basicsr_s_gan_losses(
     opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gan_opt': gan_opt})
     opt['train']['optim_d'].update(type='SGD', lr=1e-12)
     opt['train']['optim_d'].pop('betas')
-    log = _step(build_model(opt))
-    real, fake = log['out_d_real'], log['out_d_fake']  # the generator and the critic step saw the same verdicts
-    at_zero = {'wgan': 0.0, 'hinge': 1.0, 'vanilla': 0.693147, 'lsgan': None, 'wgan_softplus': 0.693147}[gan_type]
-    slope = {'wgan': 1.0, 'hinge': 1.0, 'vanilla': 0.5, 'lsgan': None, 'wgan_softplus': 0.5}[gan_type]
-    if at_zero is None or slope is None:
-        assert log['l_g_gan'] == pytest.approx(0.25 * (fake - 1) ** 2, rel=1e-3)
-        assert log['l_d_real'] == pytest.approx((real - 1) ** 2, rel=1e-3)
-        return
-    base = 0.0 if gan_type == 'hinge' else at_zero
-    assert log['l_g_gan'] == pytest.approx(0.25 * (base - slope * fake), abs=1e-4)
-    assert log['l_d_real'] == pytest.approx(at_zero - slope * real, abs=1e-3)
-    assert log['l_d_fake'] == pytest.approx(at_zero + slope * fake, abs=1e-3)
+    log = _step(build_model(opt), size=1)
+    real, fake = (torch.tensor(log[f'out_d_{name}']) for name in ('real', 'fake'))  # the same in both steps
+    of_real, of_fake, of_generator = {
+        'wgan': (-real, fake, -fake),
+        'hinge': (F.relu(1 - real), F.relu(1 + fake), -fake),
+        'vanilla': (F.softplus(-real), F.softplus(fake), F.softplus(-fake)),
+        'lsgan': ((real - 1) ** 2, fake**2, (fake - 1) ** 2),
+        'wgan_softplus': (F.softplus(-real), F.softplus(fake), F.softplus(-fake)),
+    }[gan_type]
+    assert log['l_g_gan'] == pytest.approx(0.25 * float(of_generator), abs=1e-4)
+    assert log['l_d_real'] == pytest.approx(float(of_real), abs=1e-4)
+    assert log['l_d_fake'] == pytest.approx(float(of_fake), abs=1e-4)
 
 
 @pytest.mark.parametrize('discriminator', ['SRGANDiscriminator', 'PatchDiscriminator', 'UNetDiscriminatorSN'])

@@ -1,0 +1,78 @@
+"""What the reports state of a training, and what their recipes say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facesr_ext.check.examine import check_file
+from facesr_ext.cli.run import run_pipeline
+from tests.support import OPTIONS, small_options, write_options
+
+S3 = ('srresnet', 'srgan', 'srwgan_gp', 'srpggan_x4')
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    opt: dict[str, Any] = yaml.safe_load((OPTIONS / f'{name}.yml').read_text(encoding='utf-8'))
+    return opt
+
+
+def test_srgan_has_the_hyperparameters_of_srresnet() -> None:
+    """S3: 'the same hyperparameters as SRResnet are used here'."""
+    srresnet, srgan = _recipe('srresnet')['train'], _recipe('srgan')['train']
+    for key in ('optim_g', 'scheduler', 'total_iter', 'ema_decay'):
+        assert srgan[key] == srresnet[key], key
+    assert srgan['optim_d'] == srgan['optim_g'] and srgan['optim_g']['lr'] == 8e-5
+    assert srgan['scheduler']['milestones'] == [] and srgan['total_iter'] == 200_000
+
+
+@pytest.mark.parametrize('name', S3[1:])
+def test_the_networks_of_s3_see_the_same_data(name: str) -> None:
+    for key in ('datasets', 'degradation'):
+        assert _recipe(name)[key] == _recipe(S3[0])[key]
+    assert _recipe(name)['datasets']['train']['batch_size_per_gpu'] == 8
+
+
+def test_esrgan_is_trained_in_two_steps() -> None:
+    """For PSNR first (S2's G_PSNR), as published, then from there against the discriminator."""
+    first, second = _recipe('rrdbnet_psnr'), _recipe('esrgan')
+    for key in ('network_g', 'datasets', 'degradation', 'scale'):
+        assert first[key] == second[key]
+    train = first['train']
+    assert train['optim_g']['lr'] == 2e-4 and train['total_iter'] == 1_000_000
+    assert train['scheduler']['milestones'] == list(range(200_000, 1_000_000, 200_000))
+    assert train['scheduler']['type'] == 'MultiStepLR' and train['scheduler']['gamma'] == 0.5
+    assert train['pixel_opt'] == {'type': 'L1Loss', 'loss_weight': 1.0} and 'gan_opt' not in train
+    text = (OPTIONS / 'esrgan.yml').read_text(encoding='utf-8')
+    assert f'experiments/{first["name"]}/models/net_g_latest.pth' in text
+
+
+@pytest.mark.parametrize(
+    ('name', 'parent', 'left'),
+    [
+        ('fsrgan', 'FaceSRModel', {'optim_d', 'gan_opt', 'net_d_iters', 'net_d_init_iters'}),
+        ('srpggan_x4', 'FaceGANModel', {'stages'}),
+    ],
+)
+def test_a_recipe_under_its_models_parent(
+    name: str, parent: str, left: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What only the recipe's own model reads is warned of, and refused nowhere; a typing error still is."""
+    monkeypatch.chdir(tmp_path)
+    opt = small_options(OPTIONS / f'{name}.yml')
+    opt['model_type'] = parent
+    if 'content_opt' in opt['train']:
+        opt['train']['content_opt']['mode'] = 'mse'
+    path = write_options(opt, tmp_path / 'x.yml')
+    found = check_file(str(path), 'train')
+    levels = {f.key[-1]: f.level for f in found if f.key[0] == 'train'}
+    assert levels == dict.fromkeys(left, 'warning')
+    opt['train']['gan_optt'] = {}
+    again = check_file(str(write_options(opt, tmp_path / 'y.yml')), 'train')
+    assert {f.key[-1]: f.level for f in again if f.key[0] == 'train'} == {**levels, 'gan_optt': 'error'}
+    if parent == 'FaceSRModel':
+        run_pipeline('train', ['-opt', str(path)])
+        assert (tmp_path / 'experiments' / opt['name'] / 'models' / 'net_g_latest.pth').is_file()

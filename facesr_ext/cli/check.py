@@ -82,7 +82,18 @@ def _figures(found: Measurement) -> list[str]:
         _row('activations', f'{_readable(step.activations)} at batch {step.batch}{rest * (step.batch != found.batch)}'),
         _row('training step', f'{step.batch / step.seconds:.2f} images/s on {step.device} at batch {step.batch}'),
     ]
-    return lines
+    return lines + _duration(found)
+
+
+def _duration(found: Measurement) -> list[str]:
+    """How long the whole training takes, and what to do where that is long."""
+    from facesr_ext.models.pace import LONG, SHORTER, duration_text
+
+    if found.duration is None:
+        return []
+    text = f'about {duration_text(found.duration)} for {found.total_iter:,d} iterations, validation left out'
+    long = [f'{duration_text(found.duration)} are long: {SHORTER} (warning)'] * (found.duration > LONG)
+    return [_row('whole training', text), *long]
 
 
 def _row(what: str, text: Any) -> str:

@@ -1,15 +1,20 @@
-"""TensorBoard and W&B of a training that goes on where a killed one has logged further than it has saved."""
+"""What a training logs: its lines, and TensorBoard and W&B where it goes on after a killed run."""
 
 from __future__ import annotations
 
 import atexit
+import datetime
 import importlib
 import secrets
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from basicsr.utils import get_root_logger
+from basicsr.utils.dist_util import master_only
+from basicsr.utils.logger import MessageLogger
 
 from facesr_ext.errors import DependencyError, OptionError
 
@@ -91,3 +96,81 @@ def _init_wandb(opt: dict[str, Any]) -> None:
         sync_tensorboard=True,
     )
     get_root_logger().info(f'W&B run {settings["resume_id"]} in project {settings["project"]}.')
+
+
+# ---- the lines of the log -----------------------------------------------------------------------------------------
+
+
+class LineLogger(MessageLogger):  # type: ignore[misc]
+    """BasicSR's lines of the log, with the time that is left and figures that can be read.
+
+    Args:
+        opt (dict): Options of the run.
+        start_iter (int): Iterations that are done. Default: 1.
+        tb_logger (SummaryWriter | None): TensorBoard.
+    """
+
+    def __init__(self, opt: dict[str, Any], start_iter: int = 1, tb_logger: Any = None) -> None:
+        super().__init__(opt, start_iter, tb_logger)
+        self.timed_from = start_iter
+
+    def reset_start_time(self) -> None:
+        """Times from here on; the runner calls it after the first iteration."""
+        super().reset_start_time()
+        self.timed_from = 1
+
+    @master_only
+    def __call__(self, log_vars: dict[str, Any]) -> None:
+        """Logs a line.
+
+        Args:
+            log_vars (dict): epoch, iter, lrs (list), time and data_time (seconds an iteration), and the figures.
+        """
+        figures = dict(log_vars)
+        epoch, iteration = figures.pop('epoch'), figures.pop('iter')
+        rates = ''.join(f'{rate:.3e},' for rate in figures.pop('lrs'))
+        message = f'[{self.exp_name[:5]}..][epoch:{epoch:3d}, iter:{iteration:8,d}, lr:({rates})] '
+        if 'time' in figures:
+            seconds, loading = figures.pop('time'), figures.pop('data_time')
+            left = datetime.timedelta(seconds=int(self._left(iteration, seconds)))
+            message += f'[eta: {left}, time (data): {seconds:.3f} ({loading:.3f})] '
+        message += ''.join(f'{name}: {figure_text(name, value)} ' for name, value in figures.items())
+        if self.use_tb_logger and 'debug' not in self.exp_name:
+            for name, value in figures.items():
+                self.tb_logger.add_scalar(f'losses/{name}' if name.startswith('l_') else name, value, iteration)
+        self.logger.info(message)
+
+    def _left(self, iteration: int, seconds: float) -> float:
+        """Seconds from this iteration to the end; ``seconds`` an iteration while there is no mean yet."""
+        timed = iteration - self.timed_from
+        each = (time.time() - self.start_time) / timed if timed > 0 else seconds
+        return each * max(0, self.max_iters - iteration)
+
+
+def figure_text(name: str, value: float) -> str:
+    """A figure of the log: losses, which fall, by their power of ten; others as they are read: 22.00, not 2.2e+01."""
+    return f'{value:.4e}' if name.startswith('l_') else f'{value:#.4g}'
+
+
+def repair_lines() -> None:
+    """Replaces basicsr.train.MessageLogger by `LineLogger`.
+
+    Symptom: the last line of a training says "eta: -1 day, 23:59:59"; PSNR is logged as 2.1999e+01.
+    Cause: one iteration too many is taken from those that are left; one format for every figure.
+    """
+    train: Any = sys.modules['basicsr.train']
+    stock = train.MessageLogger
+    if stock is MessageLogger and _ends_below_zero(stock):
+        train.MessageLogger = LineLogger
+
+
+def _ends_below_zero(stock: Any) -> bool:
+    """Whether the line of the last iteration tells of time below zero; no log is opened for it."""
+    told: list[str] = []
+    probe = stock.__new__(stock)
+    vars(probe).update(
+        exp_name='probe', start_iter=0, max_iters=1, use_tb_logger=False, tb_logger=None, start_time=time.time() - 10
+    )
+    probe.logger = SimpleNamespace(info=told.append)
+    probe({'epoch': 0, 'iter': 1, 'lrs': [], 'time': 1.0, 'data_time': 0.0})
+    return '-1 day' in told[0]

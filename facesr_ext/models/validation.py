@@ -128,10 +128,10 @@ class Validation:
             yield group
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
-        if not self.val.pbar:
-            return loader
+        """With a bar, which goes again at the end; ``pbar: ~`` (None) leaves it to tqdm to look for a terminal."""
         total = min(len(self.loader), self.val.max_images or len(self.loader))
-        return tqdm(loader, unit='image', desc=self.name, total=total)
+        hidden = None if self.val.pbar is None else not self.val.pbar
+        return tqdm(loader, unit='image', desc=self.name, total=total, disable=hidden, leave=False)
 
     def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
         """Measures one image, saves its result and puts it on the sheet."""

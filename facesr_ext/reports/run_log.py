@@ -14,7 +14,7 @@ from facesr_ext.runs.folder import RunFolder
 
 _ITERATION = re.compile(r'\[epoch: *(\d+), iter: *([\d,]+), lr:\(([^,)]+)')
 _SECONDS = re.compile(r'time \(data\): ([\d.]+)')
-_FIGURE = re.compile(r'(\w+): (-?[\d.]+e[-+]\d+|nan|-?inf)')
+_FIGURE = re.compile(r'(\w+): (-?\d[\d.]*(?:e[-+]\d+)?|nan|-?inf)')
 _NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 

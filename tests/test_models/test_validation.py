@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,27 @@ def test_only_the_first_pictures(mixed: Path, tmp_path: Path, monkeypatch: pytes
     assert any('Validation val, 2 images (the first of 5)' in text for text in told)
     rows, _ = _validate(model, {'dataroot_gt': str(mixed)}, max_images=9)
     assert len(rows) == 5 and '(the first' not in told[-1]
+
+
+@pytest.mark.parametrize(
+    ('terminal', 'pbar', 'shown'), [(True, {}, True), (False, {}, False), (True, {'pbar': False}, False)]
+)
+def test_progress_on_a_terminal_by_default(
+    terminal: bool,
+    pbar: dict[str, bool],
+    shown: bool,
+    mixed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    model, screen = _model(tmp_path, monkeypatch), Screen()
+    monkeypatch.setattr(sys, 'stderr', screen)
+    _validate(model, {'dataroot_gt': str(mixed)}, **pbar)
+    assert ('val: ' in screen.getvalue() and '/5 [' in screen.getvalue()) is shown
 
 
 def test_large_pictures_in_tiles(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     *device.REPAIRS,
     *parts.REPAIRS,
     run_logs.repair_loggers,
+    run_logs.repair_lines,
     *options.REPAIRS,
 )
 

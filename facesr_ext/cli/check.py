@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def main(
-    words: list[str] = typer.Argument(None, metavar='FILE...', help='Option files.', show_default=False),
-    opt: str | None = typer.Option(None, '-opt', metavar='FILE', help="FILE, spelt as for BasicSR's commands."),
-    force_yml: list[str] = typer.Option([], '--force_yml', metavar='KEY=VALUE ...', help='What is to differ from it.'),
+    words: list[str] = typer.Argument(None, metavar='FILE', help='Option files.', show_default=False),
+    opt: str | None = typer.Option(
+        None, '-opt', metavar='FILE', help="The option file, as BasicSR's commands take it: the same as FILE."
+    ),
+    force_yml: list[str] = typer.Option(
+        [], '--force_yml', metavar='KEY:KEY=VALUE ...', help='What is to differ from it.'
+    ),
     test: bool = typer.Option(False, '--test', help='To test, not to train; files without train: are to test anyway.'),
     dry: bool = typer.Option(False, '--dry', help='Findings and sizes alone, without running a step.'),
     launcher: str = typer.Option('none', help='As the run will have it: none, pytorch or slurm.'),

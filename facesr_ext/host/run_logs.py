@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import atexit
 import datetime
+import functools
 import importlib
+import logging
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -174,3 +177,54 @@ def _ends_below_zero(stock: Any) -> bool:
     probe.logger = SimpleNamespace(info=told.append)
     probe({'epoch': 0, 'iter': 1, 'lrs': [], 'time': 1.0, 'data_time': 0.0})
     return '-1 day' in told[0]
+
+
+# ---- what stands before the first iteration -----------------------------------------------------------------------
+
+
+def repair_greeting() -> None:
+    """Lets the screen show one line where basicsr.train and basicsr.test log versions and options at full length.
+
+    Symptom: 160 lines run by before the first one that tells of the run. The log file has them as before.
+    """
+    for kind in ('train', 'test'):
+        module: Any = sys.modules[f'basicsr.{kind}']
+        for name, line in (('get_env_info', _versions), ('dict2str', _options)):
+            make = getattr(module, name, None)
+            if callable(make) and not hasattr(make, '__wrapped__'):
+                setattr(module, name, _in_the_file(make, line))
+
+
+def _in_the_file(make: Callable[..., str], line: Callable[[str, str], str]) -> Callable[..., str]:
+    """A function that makes a text, which then goes to the log's file alone; the screen gets a line about it.
+
+    Args:
+        make (Callable): It.
+        line (Callable): What the screen gets, of the text and the file's path.
+    """
+
+    @functools.wraps(make)
+    def made(*args: Any) -> str:
+        text = make(*args)
+        handlers = get_root_logger().handlers
+        file = next((h.baseFilename for h in handlers if isinstance(h, logging.FileHandler)), None)
+        screens = [
+            h for h in handlers if isinstance(h, logging.StreamHandler) and not isinstance(h, logging.FileHandler)
+        ]
+        if file is None or not screens:
+            return text
+        for screen in screens:
+            screen.addFilter(lambda record: record.msg != text)
+        get_root_logger().info(line(text, file))
+        return text
+
+    return made
+
+
+def _versions(text: str, file: str) -> str:
+    pairs = [part.split(': ') for part in map(str.strip, text.splitlines()) if part.count(': ') == 1]
+    return ', '.join(' '.join(pair) for pair in pairs)
+
+
+def _options(text: str, file: str) -> str:
+    return f'Options: {text.count(chr(10))} lines in {file}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -126,3 +128,25 @@ def test_a_stock_logger_that_is_in_order_is_left_alone(monkeypatch: pytest.Monke
     monkeypatch.setattr(train, 'MessageLogger', Mended)
     run_logs.repair_lines()
     assert train.MessageLogger is Mended  # type: ignore[attr-defined]
+
+
+# ---- what stands before the first iteration -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('kind', ['train', 'test'])
+def test_versions_and_options_go_to_the_file(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen has a line each; what is logged later is on both."""
+    module: Any = sys.modules[f'basicsr.{kind}']
+    logger, screen = logging.Logger('probe'), io.StringIO()
+    logger.addHandler(logging.StreamHandler(screen))
+    monkeypatch.setattr(run_logs, 'get_root_logger', lambda: logger)
+    opt = {'name': 'x', 'train': {'lr': 1e-4}}
+    assert 'lr: 0.0001' in module.dict2str(opt) and not screen.getvalue()  # no file: nothing is hidden
+    logger.addHandler(logging.FileHandler(tmp_path / 'run.log'))
+    logger.info(module.get_env_info())
+    logger.info(module.dict2str(opt))
+    logger.info('later\n' * 9)
+    shown, kept = screen.getvalue().splitlines(), (tmp_path / 'run.log').read_text()
+    assert shown[0].startswith('BasicSR ') and 'PyTorch' in shown[0]
+    assert shown[1] == f'Options: 5 lines in {tmp_path / "run.log"}' and shown[2:11] == ['later'] * 9
+    assert 'Version Information' in kept and '    lr: 0.0001' in kept and kept.count('later') == 9

@@ -23,6 +23,7 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     *parts.REPAIRS,
     run_logs.repair_loggers,
     run_logs.repair_lines,
+    run_logs.repair_greeting,
     *options.REPAIRS,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import importlib.util
 import os
 import sys
@@ -180,3 +181,13 @@ def child_environment(**more: str) -> dict[str, str]:
     """The environment of a process that a test starts: the CPU, one thread, nothing of ours from the outside."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith('FACESR_') and k != 'PYTHONPATH'}
     return {**clean, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '', **more}
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a validation's CSV, one an image; that the last row is their mean is looked at here."""
+    with path.open(newline='', encoding='utf-8') as file:
+        *rows, mean = csv.DictReader(file)
+    assert mean.pop('name') == 'mean'
+    for key, value in mean.items():
+        assert float(value) == pytest.approx(sum(float(row[key]) for row in rows) / len(rows), rel=1e-5, nan_ok=True)
+    return rows

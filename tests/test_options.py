@@ -82,7 +82,7 @@ def _run_test(path: Path, tmp_path: Path, num_gpu: int = 0, run: str = '') -> li
     results = tmp_path / 'results' / opt.get('name', run) / 'visualization'
     set_name = opt['datasets']['test_1']['name']
     lines = (results / f'{set_name}.csv').read_text().splitlines()
-    assert len(lines) == 3 and len(list((results / set_name).glob('*.png'))) == 2
+    assert len(lines) == 4 and len(list((results / set_name).glob('*.png'))) == 2
     header = lines[0].split(',')
     metrics = opt['val'].get('metrics') or {}
     assert set(metrics or ['std_z']) <= set(header) and {f'{name}_bicubic' for name in metrics} <= set(header)

@@ -69,6 +69,26 @@ def read_task(lq_dir: Path, scale: int) -> Task:
     return Task(lq, scale)
 
 
+def without_suffix(names: Iterable[str], task: Task) -> dict[str, str]:
+    """What results of ``basicsr.test`` are to be called: all end in the same suffix, '_' and the run's name.
+
+    Args:
+        names (Iterable[str]): Files of a folder; a ``readme.txt`` is none of them.
+        task (Task): What is asked for.
+
+    Returns:
+        dict: The result's name -> its file; empty where a file has no such suffix, or they are not of one.
+    """
+    files = [name for name in names if name != README]
+    stems = {PurePosixPath(name).stem: name for name in task.lq}
+    first = PurePosixPath(files[0]).stem if files else ''
+    for suffix in sorted({first[len(stem) :] for stem in stems if first.startswith(f'{stem}_')}, key=len):
+        found = {stems.get(file.removesuffix(f'{suffix}.png'), ''): file for file in files if file.endswith('.png')}
+        if '' not in found and len(found) == len(files):
+            return found
+    return {}
+
+
 def findings_in(package: Package, task: Task, layout: Format) -> list[Finding]:
     """Everything that is wrong with a submission.
 

@@ -6,7 +6,7 @@ import contextlib
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from facesr_ext.errors import DatasetError
@@ -19,6 +19,7 @@ class FolderPackage:
 
     Args:
         root (Path): The folder.
+        renamed (Mapping[str, str]): Names that files have in the package, where they differ: theirs -> the file's.
 
     Attributes:
         where (str): For messages.
@@ -29,11 +30,14 @@ class FolderPackage:
         DatasetError: There is no such folder.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, renamed: Mapping[str, str] | None = None) -> None:
         if not root.is_dir():
             raise DatasetError(f'there is no folder {root}; name the folder of results')
         self.where, self.root = str(root), root
-        self.names = sorted(p.relative_to(root).as_posix() for p in root.rglob('*') if not p.is_dir())
+        files = (p.relative_to(root).as_posix() for p in root.rglob('*') if not p.is_dir())
+        self.renamed = dict(renamed or {})
+        told = {file: name for name, file in self.renamed.items()}
+        self.names = sorted(told.get(file, file) for file in files)
         empty = (p for p in root.rglob('*') if p.is_dir() and not any(p.iterdir()))
         self.faults = [f'empty folder: {p.relative_to(root).as_posix()}' for p in sorted(empty)]
 
@@ -44,7 +48,7 @@ class FolderPackage:
             DatasetError: if it cannot be read.
         """
         try:
-            return (self.root / name).read_bytes()
+            return (self.root / self.renamed.get(name, name)).read_bytes()
         except OSError as err:
             raise DatasetError(f'{name} cannot be read: {err.strerror or err}') from err
 

@@ -10,11 +10,12 @@ import math
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from facesr_ext.challenge.packages import Package, open_package
-from facesr_ext.data.image_io import decode_stored, list_images, read_stored
+from facesr_ext.data.image_io import decode_stored, list_images, read_image, read_stored
 from facesr_ext.errors import DatasetError, SubmissionError
 from facesr_ext.metrics.face_metric import psnr_rgb
 
@@ -70,6 +71,27 @@ def score(submission: Path, gt_dir: Path) -> Scores:
                 faults.append(str(err))
     if faults:
         raise SubmissionError(str(submission), faults)
+    return Scores(psnr)
+
+
+def score_bicubic(lq_dir: Path, gt_dir: Path) -> Scores:
+    """The score of bicubic enlargement (OpenCV's), which every network should be above.
+
+    Args:
+        lq_dir (Path): LQ images of the GT's names.
+        gt_dir (Path): As `score` takes it.
+
+    Raises:
+        DatasetError: if there is no LQ of a GT's name, or one cannot be read.
+    """
+    gt_dir = gt_dir / REFERENCE if (gt_dir / REFERENCE).is_dir() else gt_dir
+    lqs = {PurePosixPath(name).stem: lq_dir / name for name in list_images(lq_dir, ('--lq',))}
+    psnr: dict[str, float] = {}
+    for name in list_images(gt_dir, ('GT',)):
+        if PurePosixPath(name).stem not in lqs:
+            raise DatasetError(f'--lq: {lq_dir} has no image of {name}')
+        gt, lq = read_stored(gt_dir / name).rgb, read_image(lqs[PurePosixPath(name).stem])
+        psnr[name] = psnr_rgb(cv2.resize(lq, gt.shape[1::-1], interpolation=cv2.INTER_CUBIC), gt)
     return Scores(psnr)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -10,16 +11,19 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from facesr_ext.challenge.checks import FORMATS, Format, Task, findings_in, read_task
+from facesr_ext.challenge.checks import FORMATS, Format, Task, findings_in, read_task, without_suffix
+from facesr_ext.challenge.kept import KeptResults
 from facesr_ext.challenge.packages import FolderPackage, open_package, write_zip
 from facesr_ext.challenge.readme import README, Readme
-from facesr_ext.data.image_io import encode_image, read_image
+from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import DatasetError, Finding, OptionError, SubmissionError
 from facesr_ext.host.parts import known_name
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.budget import count_parameters, require_budget
 from facesr_ext.models.device import describe_device
 from facesr_ext.runs.atomic import replaced_when_whole
+from facesr_ext.runs.folder import RunFolder
+from facesr_ext.runs.tables import read_means
 
 
 class Packed(NamedTuple):
@@ -57,7 +61,8 @@ def pack_checkpoint(
     Args:
         restorer (Restorer): The network.
         lq_dir (Path): Folder of LQ images; a result is called as its LQ, with .png.
-        target (Path): The archive; it is there whole and verified, or as it was before.
+        target (Path): The archive; it is there whole and verified, or as it was before. What a packing that was
+            broken off has restored waits beside it in a hidden folder, for the same network.
         format_name (str): One of :data:`~facesr_ext.challenge.checks.FORMATS`.
         max_params (int | None): The most parameters that are allowed. Default: what the checkpoint was trained under.
         extra_data (bool): Other data than the organisers' were used, for ``readme.txt``.
@@ -72,21 +77,58 @@ def pack_checkpoint(
     recorded = (restorer.metadata.get('challenge') or {}).get('max_params')
     require_budget(restorer.net, recorded if max_params is None else max_params)
     task = read_task(lq_dir, restorer.scale)
-    seconds: list[float] = []
+    kept = KeptResults(restorer, target)
 
     def files() -> Iterator[tuple[str, bytes]]:
-        for name, path in tqdm(task.lq.items(), unit='image', desc='restore'):
-            lq = read_image(path)
-            start = time.perf_counter()
-            (result,) = restorer.restore([lq])
-            seconds.append(time.perf_counter() - start)
-            yield name, encode_image(result)
+        yield from _restored(restorer, task, kept)
         text = f'{_network(restorer)}, {describe_device(restorer.device)}. {description}'
         on_cpu = restorer.device.type == 'cpu'
-        yield README, Readme(_mean(seconds), on_cpu, extra_data, text).text().encode()
+        yield README, Readme(_mean(kept.seconds()), on_cpu, extra_data, text).text().encode()
 
-    warnings = _pack(files(), task, layout, target)
-    return Packed(target, len(task.lq), _mean(seconds), warnings)
+    try:
+        warnings = _pack(files(), task, layout, target)
+    except SubmissionError:
+        kept.remove()
+        raise
+    runtime = _mean(kept.seconds())
+    kept.remove()
+    if kept.taken:
+        warnings.append(Finding('warning', f'{kept.taken} results are those of a packing that was broken off'))
+    runs = {Path(file).resolve().parent.parent for file in restorer.files}
+    warnings += [finding for run in runs for finding in below_bicubic(last_table(run))]
+    return Packed(target, len(task.lq), runtime, warnings)
+
+
+def _restored(restorer: Restorer, task: Task, kept: KeptResults) -> Iterator[tuple[str, bytes]]:
+    """Name and PNG of each result; as many at a time as the restorer takes together."""
+    bar = tqdm(total=len(task.lq), unit='image', desc='restore')
+    rest = iter(task.lq.items())
+    while group := list(itertools.islice(rest, restorer.batch_size)):
+        lqs = {name: read_image(path) for name, path in group}
+        made = {name: kept.find(lq) for name, lq in lqs.items()}
+        missing = [name for name, data in made.items() if data is None]
+        start = time.perf_counter()
+        results = restorer.restore([lqs[name] for name in missing])
+        each = (time.perf_counter() - start) / max(1, len(missing))
+        made.update((name, kept.add(lqs[name], result, each)) for name, result in zip(missing, results, strict=True))
+        for name, data in made.items():
+            yield name, data or b''
+        bar.update(len(group))
+    bar.close()
+
+
+def last_table(run: Path) -> Path:
+    """The CSV of a run's last validation; a file that is not there where it has none."""
+    return max(((i, path) for _, i, path in RunFolder(run).tables()), default=(0, run / 'none.csv'))[1]
+
+
+def below_bicubic(table: Path) -> list[Finding]:
+    """A warning where a validation or test says that the network is worse than bicubic."""
+    means = read_means(table) if table.is_file() else {}
+    key = next((k for k in ('psnr_rgb', 'psnr', *means) if f'{k}_bicubic' in means), '')
+    if not key or not means[key] < means[f'{key}_bicubic']:
+        return []
+    return [Finding('warning', f'{key} {means[key]:.2f} is below bicubic, {means[f"{key}_bicubic"]:.2f} ({table})')]
 
 
 def pack_results(
@@ -95,7 +137,8 @@ def pack_results(
     """Packs a folder of results that are there already, if nothing is wrong with them.
 
     Args:
-        folder (Path): Nothing but results, and if need be their ``readme.txt``.
+        folder (Path): Nothing but results, and if need be their ``readme.txt``. A suffix that all names have, as
+            ``basicsr.test`` adds the run's, is left out in the archive.
         lq_dir, target, format_name: As in :func:`pack_checkpoint`.
         scale (int): LR-to-HR factor.
         readme (Readme | None): Written where the folder has no ``readme.txt``.
@@ -103,12 +146,20 @@ def pack_results(
     Raises:
         OptionError, DatasetError, SubmissionError: As in :func:`pack_checkpoint`.
     """
-    layout, task, package = layout_named(format_name), read_task(lq_dir, scale), FolderPackage(folder)
+    layout, task = layout_named(format_name), read_task(lq_dir, scale)
+    package = _folder_package(folder, task)
     more = {} if readme is None or README in package.names else {README: readme.text().encode()}
     _warnings(package.where, findings_in(package, task, Format('', layout.readme and not more)))
     files = ((name, package.read(name)) for name in package.names)
     warnings = _pack(itertools.chain(files, more.items()), task, layout, target)
+    warnings += below_bicubic(folder.with_name(f'{folder.name}.csv'))  # where basicsr.test has put it
     return Packed(target, len(task.lq), None, warnings)
+
+
+def _folder_package(folder: Path, task: Task) -> FolderPackage:
+    """Results of a folder, under the names that they are to have."""
+    package = FolderPackage(folder)
+    return FolderPackage(folder, without_suffix(package.names, task))
 
 
 def check_submission(path: Path, lq_dir: Path, format_name: str = 'ai6126', scale: int = 4) -> Packed:
@@ -141,7 +192,8 @@ def _pack(files: Iterable[tuple[str, bytes]], task: Task, layout: Format, target
 
 
 def _verified(path: Path, task: Task, layout: Format, where: str | None = None) -> list[Finding]:
-    with open_package(path) as package:
+    opened = contextlib.nullcontext(_folder_package(path, task)) if path.is_dir() else open_package(path)
+    with opened as package:
         return _warnings(where or str(path), findings_in(package, task, layout))
 
 

@@ -55,6 +55,7 @@ class Measurement(NamedTuple):
         batch (int): The file's batch.
         max_params (int | None): ``challenge: max_params``.
         step (Step | None): A training step.
+        total_iter (int | None): Iterations of the whole training.
     """
 
     parameters: dict[str, int]
@@ -63,6 +64,14 @@ class Measurement(NamedTuple):
     batch: int
     max_params: int | None
     step: Step | None
+    total_iter: int | None = None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds of the whole training at the measured speed; loading and validation are left out."""
+        if self.step is None or self.total_iter is None:
+            return None
+        return self.step.seconds * self.batch / self.step.batch * self.total_iter
 
 
 def measure(check: Check, force_yml: Sequence[str] = (), dry: bool = False) -> Measurement:
@@ -81,7 +90,8 @@ def measure(check: Check, force_yml: Sequence[str] = (), dry: bool = False) -> M
     macs = count_macs(nets['network_g'], size) if 'network_g' in nets and size else None
     batch = int(check.section('datasets', 'train').get('batch_size_per_gpu') or 1)
     step = measure_step(check.file.name, force_yml, batch) if check.train and not dry else None
-    return Measurement(parameters, size, macs, batch, check.section('challenge').get('max_params'), step)
+    total_iter = check.section('train').get('total_iter')
+    return Measurement(parameters, size, macs, batch, check.section('challenge').get('max_params'), step, total_iter)
 
 
 def _count(net: nn.Module) -> int:

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def main(
-    words: list[str] = typer.Argument(None, metavar='FILE...', help='Option files.', show_default=False),
-    opt: str | None = typer.Option(None, '-opt', metavar='FILE', help="FILE, spelt as for BasicSR's commands."),
-    force_yml: list[str] = typer.Option([], '--force_yml', metavar='KEY=VALUE ...', help='What is to differ from it.'),
+    words: list[str] = typer.Argument(None, metavar='FILE', help='Option files.', show_default=False),
+    opt: str | None = typer.Option(
+        None, '-opt', metavar='FILE', help="The option file, as BasicSR's commands take it: the same as FILE."
+    ),
+    force_yml: list[str] = typer.Option(
+        [], '--force_yml', metavar='KEY:KEY=VALUE ...', help='What is to differ from it.'
+    ),
     test: bool = typer.Option(False, '--test', help='To test, not to train; files without train: are to test anyway.'),
     dry: bool = typer.Option(False, '--dry', help='Findings and sizes alone, without running a step.'),
     launcher: str = typer.Option('none', help='As the run will have it: none, pytorch or slurm.'),
@@ -82,7 +86,18 @@ def _figures(found: Measurement) -> list[str]:
         _row('activations', f'{_readable(step.activations)} at batch {step.batch}{rest * (step.batch != found.batch)}'),
         _row('training step', f'{step.batch / step.seconds:.2f} images/s on {step.device} at batch {step.batch}'),
     ]
-    return lines
+    return lines + _duration(found)
+
+
+def _duration(found: Measurement) -> list[str]:
+    """How long the whole training takes, and what to do where that is long."""
+    from facesr_ext.models.pace import LONG, SHORTER, duration_text
+
+    if found.duration is None:
+        return []
+    text = f'about {duration_text(found.duration)} for {found.total_iter:,d} iterations, validation left out'
+    long = [f'{duration_text(found.duration)} are long: {SHORTER} (warning)'] * (found.duration > LONG)
+    return [_row('whole training', text), *long]
 
 
 def _row(what: str, text: Any) -> str:

@@ -25,7 +25,8 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for name in COMMANDS:
         module = importlib.import_module(f'facesr_ext.cli.{name}')
-        app.command(name, context_settings=getattr(module, 'CONTEXT', None))(module.main)
+        usage = getattr(module, 'USAGE', '[OPTIONS]')
+        app.command(name, context_settings=getattr(module, 'CONTEXT', None), options_metavar=usage)(module.main)
     for name in GROUPS:
         app.add_typer(importlib.import_module(f'facesr_ext.cli.{name}').app, name=name)
     return app

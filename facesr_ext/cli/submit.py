@@ -33,6 +33,8 @@ def pack(
     arch: Path | None = typer.Option(None, help='Option file with network_g, for a checkpoint of stock BasicSR.'),
     average_last: int | None = typer.Option(None, min=1, help="Mean of the run's last so many checkpoints."),
     self_ensemble: bool = typer.Option(False, '--self-ensemble', help='Mean with the mirrored image.'),
+    batch_size: int | None = typer.Option(None, min=1, help='Images of one size together; 1 by default.'),
+    bf16: bool = typer.Option(False, '--bf16', help='Half precision: faster by 2 or so, levels may differ by a few.'),
     max_params: int | None = typer.Option(None, min=1, help='Most parameters. Default: as it was trained under.'),
     scale: int | None = typer.Option(None, min=1, help='LR-to-HR factor of results; 4 by default.'),
     runtime: float | None = typer.Option(None, help='For readme.txt of results: seconds an image, on --device.'),
@@ -45,7 +47,16 @@ def pack(
     trained = _is_weights(source)
     _refuse_idle(ctx.params, trained)
     if trained:
-        restorer = Restorer(source, device=device, arch=arch, average_last=average_last, self_ensemble=self_ensemble)
+        restorer = Restorer(
+            source,
+            device=device,
+            arch=arch,
+            average_last=average_last,
+            self_ensemble=self_ensemble,
+            batch_size=batch_size or 1,
+            precision='bf16' if bf16 else 'fp32',
+            channels_last=True,  # the same results, sooner
+        )
         _tell(pack_checkpoint(restorer, lq, output, format_name, max_params, extra_data, description or ''))
         return
     on_cpu = device in (None, 'cpu')
@@ -71,6 +82,7 @@ def score(
     source: Path = typer.Argument(..., help="An archive, its unpacked folder, or the scorer's input with res/."),
     gt: Path = typer.Argument(..., help="Folder of the GT images, or the scorer's input with ref/."),
     output: Path | None = typer.Option(None, '-o', '--output', help='Also write a scores.txt.'),
+    lq: Path | None = typer.Option(None, help='Folder of the LQ images: also tell the score of bicubic.'),
 ) -> None:
     """Score an archive or a folder as the organisers do: mean PSNR of RGB."""
     from facesr_ext.challenge import scoring
@@ -79,6 +91,11 @@ def score(
     if output is not None:
         scores.write(output)
     typer.echo(f'PSNR {scores.mean:.4f} dB, mean of {len(scores.psnr)} images')
+    if lq is not None:
+        bicubic = scoring.score_bicubic(lq, gt).mean
+        typer.echo(f'bicubic {bicubic:.4f} dB')
+        if scores.mean < bicubic:
+            typer.echo('the results are below bicubic: scaled, shifted or badly trained? (warning)', err=True)
 
 
 def _is_weights(source: Path) -> bool:
@@ -98,7 +115,9 @@ def _refuse_idle(given: dict[str, Any], trained: bool) -> None:
     if trained:
         idle = dict.fromkeys(('scale', 'runtime'), 'a checkpoint')
     else:
-        idle = dict.fromkeys(('arch', 'average_last', 'self_ensemble', 'max_params'), 'a folder of results')
+        idle = dict.fromkeys(
+            ('arch', 'average_last', 'self_ensemble', 'max_params', 'batch_size', 'bf16'), 'a folder of results'
+        )
         if given['runtime'] is None:
             without = 'results without --runtime, for which no readme.txt is written'
             idle |= dict.fromkeys(('device', 'extra_data', 'description'), without)

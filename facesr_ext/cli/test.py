@@ -11,11 +11,17 @@ import facesr_ext
 CONTEXT = {'allow_extra_args': True, 'ignore_unknown_options': True}
 """Every argument but RUN is passed on to BasicSR."""
 
+USAGE = 'RUN | -opt FILE [OPTIONS]'
+
 
 def main(ctx: typer.Context) -> None:
-    """Test a run: facesr test RUN [--force_yml KEY=VALUE ...]; or as python -m basicsr.test: -opt FILE ...
+    """Test a run by what its checkpoint says, or by an option file as python -m basicsr.test does.
 
-    RUN is a folder experiments/NAME or a checkpoint; what it was trained by, its checkpoint says.
+    \b
+    RUN                            a folder experiments/NAME, or a checkpoint
+    -opt FILE                      in its place: the option file of a test
+    --force_yml KEY:KEY=VALUE ...  what is to differ
+    --launcher pytorch | slurm     one of several processes
     """
     facesr_ext.register()  # before BasicSR is imported, which cannot be without it
     from facesr_ext.cli.run import run

@@ -44,7 +44,10 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__()
         self.opt = opt
-        self.place: KeyPath = ('datasets', str(opt.get('phase') or opt.get('name') or type(self).__name__))
+        self.place: KeyPath = (
+            'datasets',
+            str(opt.get('section') or opt.get('phase') or opt.get('name') or type(self).__name__),
+        )
         self.settings: SetT = read(self.SETTINGS, {k: v for k, v in opt.items() if k not in ADDED}, self.place)
         self.train = opt.get('phase') == 'train'
         self.manual_seed = int(opt.get('manual_seed') or 0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
 _HEAD, _GAP = 18, 2
+_SIZE = 0.38  # of the letters, as OpenCV scales its font
 
 
-def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], cell: int | None = None) -> np.ndarray:
+def contact_sheet(
+    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], cell: int | None = None, captions: Sequence[str] = ()
+) -> np.ndarray:
     """Lays pictures out in rows.
 
     Args:
@@ -18,6 +21,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], c
             are enlarged by repeating pixels, so that an LR picture shows what it holds.
         titles (Sequence[str]): A headline for each column.
         cell (int | None): Height and width of a cell, pixels. Default: the largest picture's.
+        captions (Sequence[str]): A line of text above each row, made smaller where it is wider. Default: none.
 
     Returns:
         ndarray: (H, W, 3) uint8 RGB.
@@ -26,12 +30,21 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], c
     lines = [np.concatenate([_cell(img, cell) for img in row], 1) for row in rows]
     width = max(line.shape[1] for line in lines)
     lines = [np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0)), constant_values=255) for line in lines]
-    head = np.full((_HEAD, width, 3), 255, np.uint8)
-    for i, title in enumerate(titles):
-        cv2.putText(
-            head, title, (i * (cell + _GAP) + 3, _HEAD - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA
-        )
-    return np.concatenate([head, *lines], 0)
+    parts = [_text({i * (cell + _GAP): title for i, title in enumerate(titles)}, width)]
+    for i, line in enumerate(lines):
+        parts += [_text({0: captions[i]}, width)] if captions else []
+        parts.append(line)
+    return np.concatenate(parts, 0)
+
+
+def _text(texts: Mapping[int, str], width: int) -> np.ndarray:
+    """A white strip with texts where they begin, pixels from the left; none runs out of the strip."""
+    strip = np.full((_HEAD, width, 3), 255, np.uint8)
+    for left, text in texts.items():
+        wide = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _SIZE, 1)[0][0]
+        size = _SIZE * min(1.0, (width - left - 6) / max(wide, 1))
+        cv2.putText(strip, text, (left + 3, _HEAD - 6), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
 
 
 def _cell(img: np.ndarray, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from facesr_ext.errors import OptionError
 
-ADDED = ('phase', 'scale', 'manual_seed', 'degradation', 'skipped_file')
+ADDED = ('phase', 'section', 'scale', 'manual_seed', 'degradation', 'skipped_file')
 """What a dataset's options hold beside its section: BasicSR's parser adds the set's phase (train, val or test) and the
 file's scale, `complete_dataset_options` the file's manual_seed, which the draws of our data sets are a function of, its
 degradation where ``degrade_in_workers`` is set, and where ``skip_bad_files`` is the list of what a run has left out."""

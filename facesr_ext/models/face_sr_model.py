@@ -17,6 +17,7 @@ from facesr_ext.host import interrupts
 from facesr_ext.models.base import FaceModel
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.loss_table import LOSS_TABLE, batch_psnr, build_losses, compute_losses, unserved_losses
+from facesr_ext.models.pace import LONG, SHORTER, Pace
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.sheets import batch_columns, write_sheet
@@ -93,6 +94,7 @@ class FaceSRModel(FaceModel):
         self.best_metric_results: dict[str, dict[str, dict[str, Any]]] = {}
         self.step_logs: Losses = {}
         self.steps: dict[str, Step] = {}
+        self.pace = Pace(settings.total_iter)
         self.setup_optimizers()
         self.setup_schedulers()
 
@@ -151,10 +153,19 @@ class FaceSRModel(FaceModel):
         """
         interrupts.arm()
         self.stop_if_asked(current_iter)
+        self._tell_pace(current_iter)
         super().update_learning_rate(current_iter, warmup_iter)
         self.current_iter = current_iter
         torch.manual_seed(self._seeds()[0])  # dropout and the like
         self._generator = torch.Generator(self.device).manual_seed(self._seeds()[1])
+
+    @master_only
+    def _tell_pace(self, current_iter: int) -> None:
+        text = self.pace.estimate(current_iter)
+        if text is not None and (self.pace.left or 0) > LONG:
+            get_root_logger().warning(f'{text}; {SHORTER}.')
+        elif text is not None:
+            get_root_logger().info(f'{text}.')
 
     def _seeds(self) -> list[int]:
         """Two seeds of this iteration and process: of torch's own generator, and of ours."""

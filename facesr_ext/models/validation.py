@@ -18,10 +18,11 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.runs.folder import RunFolder
+from facesr_ext.runs.folder import MEAN, RunFolder
 from facesr_ext.settings.val import Val
 
 SHEET_ROWS = 8
+CAPTION_FIGURES = 3
 BASELINE = 'bicubic'
 
 
@@ -87,6 +88,7 @@ class Validation:
         self.losses: dict[str, list[float]] = defaultdict(list)
         self.sheet: list[list[np.ndarray]] = []
         self.titles: list[str] = []
+        self.captions: list[str] = []
 
     def run(self, tb_logger: Any, save_img: bool) -> dict[str, float]:
         """Goes over the set, then writes and logs what was found.
@@ -106,12 +108,12 @@ class Validation:
                 self._take(path, one, out.sample(i), save_img)
         sheet = self.folder.sheet(self.name, self.iteration)
         if self.sheet:
-            write_image(sheet, contact_sheet(self.sheet, self.titles))
+            write_image(sheet, contact_sheet(self.sheet, self.titles, captions=self.captions))
         if not self.rows:
             get_root_logger().info(f'{self.name}: nothing to measure; sheet: {sheet}')
             return {}
-        self._write_table()
         means = {key: _mean([row[key] for row in self.rows]) for key in self.rows[0] if key != 'name'}
+        self._write_table(means)
         self._log(means, tb_logger)
         return means
 
@@ -128,10 +130,10 @@ class Validation:
             yield group
 
     def _progress(self, loader: Iterable[Any]) -> Iterable[Any]:
-        if not self.val.pbar:
-            return loader
+        """With a bar, which goes again at the end; ``pbar: ~`` (None) leaves it to tqdm to look for a terminal."""
         total = min(len(self.loader), self.val.max_images or len(self.loader))
-        return tqdm(loader, unit='image', desc=self.name, total=total)
+        hidden = None if self.val.pbar is None else not self.val.pbar
+        return tqdm(loader, unit='image', desc=self.name, total=total, disable=hidden, leave=False)
 
     def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
         """Measures one image, saves its result and puts it on the sheet."""
@@ -147,14 +149,17 @@ class Validation:
         if len(self.sheet) < SHEET_ROWS:
             self.titles = list(judged.images)
             self.sheet.append(list(judged.images.values()))
+            self.captions.append(_caption(name, judged.figures))
 
-    def _write_table(self) -> None:
+    def _write_table(self, means: Mapping[str, float]) -> None:
+        """A row for each image, with six digits, and their mean."""
         path = self.folder.table(self.name, self.iteration)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, list(self.rows[0]))
             writer.writeheader()
-            writer.writerows(self.rows)
+            for row in (*self.rows, {'name': MEAN, **means}):
+                writer.writerow({key: value if key == 'name' else f'{value:#.6g}' for key, value in row.items()})
 
     def _log(self, means: dict[str, float], tb_logger: Any) -> None:
         """The figures on the screen, in TensorBoard and among the best ones."""
@@ -181,6 +186,15 @@ def _named_after(data: Mapping[str, Any], batch: Batch) -> str:
     keys = ('lq_path', 'gt_path') if batch.unpaired is None else ('gt_path', 'lq_path')
     path: str = next(data[key] for key in keys if data.get(key))[0]
     return path
+
+
+def _caption(name: str, figures: Mapping[str, float]) -> str:
+    """An image's name and first figures for the sheet, the baseline's in brackets."""
+    parts = [name]
+    for key in [key for key in figures if not key.endswith(f'_{BASELINE}')][:CAPTION_FIGURES]:
+        base = figures.get(f'{key}_{BASELINE}')
+        parts.append(f'{key} {figures[key]:#.4g}' + ('' if base is None else f' ({base:#.4g})'))
+    return '  '.join(parts)
 
 
 def _mean(values: list[float]) -> float:

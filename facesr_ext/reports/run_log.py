@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable
@@ -11,10 +10,11 @@ from typing import NamedTuple
 
 from facesr_ext.errors import DatasetError
 from facesr_ext.runs.folder import RunFolder
+from facesr_ext.runs.tables import read_means
 
 _ITERATION = re.compile(r'\[epoch: *(\d+), iter: *([\d,]+), lr:\(([^,)]+)')
 _SECONDS = re.compile(r'time \(data\): ([\d.]+)')
-_FIGURE = re.compile(r'(\w+): (-?[\d.]+e[-+]\d+|nan|-?inf)')
+_FIGURE = re.compile(r'(\w+): (-?\d[\d.]*(?:e[-+]\d+)?|nan|-?inf)')
 _NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 
@@ -114,9 +114,6 @@ def read_validations(folder: RunFolder) -> dict[str, dict[int, dict[str, float]]
     """Means of the tables that validations have written, by set and iteration."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     for name, iteration, path in folder.tables():
-        with path.open(newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-        keys = [key for key in (rows[0] if rows else ()) if key != 'name']
-        means = {key: math.fsum(float(row[key]) for row in rows) / len(rows) for key in keys}
+        means = read_means(path)
         found.setdefault(name, {})[iteration] = means
     return {name: dict(sorted(means.items())) for name, means in found.items()}

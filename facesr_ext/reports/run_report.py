@@ -26,7 +26,7 @@ _GROUPS = (
 )
 """Panels of the training: title, how the names of its figures begin, and whether the axis is to be logarithmic."""
 _ELSEWHERE = ('network_', 'degradation', 'path', 'logger', 'dist_params')  # in other tables, or of no interest
-_ADDED = ('dist', 'rank', 'world_size', 'auto_resume', 'is_train', 'root_path', 'phase')  # by the runner
+_ADDED = ('dist', 'rank', 'world_size', 'auto_resume', 'is_train', 'root_path', 'phase', 'section')  # by the runner
 
 
 def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequence[Path] = ()) -> Path:
@@ -196,8 +196,8 @@ def _predictions(sources: Sequence[Path], lq: Path, output: Path) -> list[str]:
         enlarged = cv2.resize(image, made[0].shape[1::-1], interpolation=cv2.INTER_CUBIC)
         rows.append([image, enlarged, *made])
     titles = ('LQ', 'bicubic', *(['result'] if len(sources) == 1 else (source.stem for source in sources)))
-    write_image(output / 'predictions.png', contact_sheet(rows, titles, cell=_cell(rows)))
-    return ['', '## Predicted images', '', f'{", ".join(names)}:', '', '![Predicted images](predictions.png)']
+    write_image(output / 'predictions.png', contact_sheet(rows, titles, _cell(rows), names))
+    return ['', '## Predicted images', '', '![Predicted images](predictions.png)']
 
 
 def _cell(rows: Sequence[Sequence[np.ndarray]]) -> int:

@@ -87,7 +87,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         content = read(path)
     except FileNotFoundError as err:
-        remedy = where_to_get(path) or 'check path: pretrain_network_* in the option file'
+        remedy = where_to_get(path) or 'look whether the name is right'
         raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
         raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err

@@ -14,6 +14,9 @@ from facesr_ext.host.run_files import BEST, LATEST, checkpoint_name, list_states
 NET_G = 'net_g'
 """What names the files of the generator."""
 
+MEAN = 'mean'
+"""The name in the last row of a set's table."""
+
 PathLike = str | os.PathLike[str]
 
 _TABLE = re.compile(r'(.+)_(\d+)\.csv')
@@ -109,7 +112,7 @@ class RunFolder:
         return self._report(set_name, iteration, '.png')
 
     def table(self, set_name: str, iteration: int | None = None) -> Path:
-        """The figures of each image of a set, as CSV."""
+        """The figures of each image of a set, as CSV, and in the last row (MEAN) their mean."""
         return self._report(set_name, iteration, '.csv')
 
     def tables(self) -> Iterator[tuple[str, int, Path]]:

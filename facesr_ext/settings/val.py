@@ -29,7 +29,7 @@ class Val(Section):
     val_freq: Whole | None = stock('iterations between two validations')
     save_img: bool = stock('save the results as images', ...)
     suffix: str | None = stock('what the names of saved images end in; default: the name of the run')
-    pbar: bool = stock('show a progress bar', False)
+    pbar: bool | None = stock('show a progress bar; default: on a terminal')
     metrics: dict[str, MetricPart] = stock('name in logs and files -> metric', {})
     max_images: Whole | None = option('validate on the first so many images; default: all')
     batch_size: Whole = option('so many images of one size at a time, with the same figures', 1)

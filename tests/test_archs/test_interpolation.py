@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 
 from facesr_ext.archs.interpolation_arch import Bicubic, Lanczos, Nearest
 from facesr_ext.cli.run import run_pipeline
-from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, write_options
+from tests.support import OPTIONS, PHOTOS, needs_photos, read_table, small_options, write_options
 
 
 @pytest.mark.parametrize('scale', [1, 2, 3, 4, 7])
@@ -51,8 +50,7 @@ def test_bicubic_has_the_figures_of_the_bicubic_column(tmp_path: Path, monkeypat
     opt['datasets']['test_1'] = {'name': 'faces', 'type': 'FaceDataset', 'dataroot_gt': str(root)}
     opt['val'].update(save_img=False, max_images=8)
     run_pipeline('test', ['-opt', str(write_options(opt, tmp_path / 'test.yml'))])
-    with (tmp_path / 'results' / opt['name'] / 'visualization' / 'faces.csv').open(encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
+    rows = read_table(tmp_path / 'results' / opt['name'] / 'visualization' / 'faces.csv')
     assert len(rows) == 8 and all(
         float(row[key]) == float(row[f'{key}_bicubic']) for row in rows for key in opt['val']['metrics']
     )

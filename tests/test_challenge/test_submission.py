@@ -279,7 +279,7 @@ def test_a_network_that_spoils_its_results_is_refused(place: Path, checkpoint: P
     assert not (place / 'a.zip').exists() and not list(place.glob('.*'))
 
 
-def test_an_interruption_leaves_nothing(place: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_packing_that_was_broken_off_goes_on(place: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restorer = Restorer(checkpoint, device='cpu')
     restore, calls = restorer.restore, iter([None])
 
@@ -291,7 +291,61 @@ def test_an_interruption_leaves_nothing(place: Path, checkpoint: Path, monkeypat
     monkeypatch.setattr(restorer, 'restore', stop)
     with pytest.raises(KeyboardInterrupt):
         pack_checkpoint(restorer, place / 'lq', place / 'a.zip')
-    assert not list(place.glob('*.zip*')) and not list(place.glob('.*'))
+    assert not list(place.glob('[!.]*.zip*')) and [path.is_dir() for path in place.glob('.*')] == [True]
+    other = Restorer(checkpoint, device='cpu', self_ensemble=True)
+    assert pack_checkpoint(other, place / 'lq', place / 'a.zip').warnings == []  # what another has left is not taken
+    restored: list[int] = []
+
+    def counted(images: list[np.ndarray]) -> list[np.ndarray]:
+        restored.append(len(images))
+        return restore(images)
+
+    monkeypatch.setattr(restorer, 'restore', counted)
+    packed = pack_checkpoint(restorer, place / 'lq', place / 'a.zip')
+    assert sum(restored) == NUM - 1 and packed.runtime > 0 and not list(place.glob('.*'))
+    assert packed.warnings == [Finding('warning', '1 results are those of a packing that was broken off')]
+    fresh = pack_checkpoint(Restorer(checkpoint, device='cpu', batch_size=3), place / 'lq', place / 'b.zip')
+    assert fresh.warnings == []
+    with zipfile.ZipFile(place / 'a.zip') as a, zipfile.ZipFile(place / 'b.zip') as b:
+        for name in a.namelist()[:-1]:
+            one, two = (decode_image(archive.read(name), name).astype(int) for archive in (a, b))
+            assert np.abs(one - two).max() <= 1  # rounding of a batch
+
+
+def test_the_suffix_of_a_test_is_left_out(place: Path) -> None:
+    """Names that are the beginning of others, too; a suffix that only some have stays a fault."""
+    write_image(place / 'lq' / '00000_a.png', read_image(place / 'lq' / '00000.png'))
+    write_image(place / 'results' / '00000_a.png', read_image(place / 'results' / '00000.png'))
+    for path in sorted((place / 'results').iterdir()):
+        path.rename(path.with_name(f'{path.stem}_a_run.png'))
+    assert check_submission(place / 'results', place / 'lq').num == NUM + 1
+    pack_results(place / 'results', place / 'lq', place / 'a.zip')
+    assert _names(place / 'a.zip') == [f'results/{path.name}' for path in sorted((place / 'lq').iterdir())]
+    (place / 'results' / '00001_a_run.png').rename(place / 'results' / '00001.png')
+    with pytest.raises(SubmissionError, match='a suffix is too much'):
+        pack_results(place / 'results', place / 'lq', place / 'a.zip')
+
+
+def test_below_bicubic_is_told(place: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the last validation of the run, by the table beside a test's images, and by the score."""
+    rows = 'name,psnr_rgb,psnr_rgb_bicubic\n0,21.0,22.0\nmean,21.0,22.0\n'
+    (place / 'results.csv').write_text(rows)
+    (told,) = pack_results(place / 'results', place / 'lq', place / 'a.zip').warnings
+    assert told.message.startswith('psnr_rgb 21.00 is below bicubic, 22.00')
+    models, tables = place / 'run' / 'models', place / 'run' / 'visualization'
+    models.mkdir(parents=True)
+    tables.mkdir()
+    checkpoint.rename(models / 'net_g_latest.pth')
+    (tables / 'val_9.csv').write_text(rows.replace('21.0', '23.0'))
+    (tables / 'val_10.csv').write_text(rows)
+    (told,) = pack_checkpoint(Restorer(place / 'run', device='cpu'), place / 'lq', place / 'b.zip').warnings
+    assert 'is below bicubic' in told.message and 'val_10.csv' in told.message
+    for path in (place / 'lq').iterdir():
+        large = cv2.resize(read_image(path), (4 * SIZE, 4 * SIZE), interpolation=cv2.INTER_CUBIC)
+        write_image(place / 'gt' / path.name, large)
+    with pytest.raises(SystemExit):
+        main(['submit', 'score', str(place / 'results'), str(place / 'gt'), '--lq', str(place / 'lq')])
+    assert 'below bicubic' in capsys.readouterr().err
 
 
 # ---- the budget, and what else is refused --------------------------------------------------------------------------

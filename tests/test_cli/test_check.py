@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from facesr_ext.check.cost import _saved_bytes, count_macs, measure_step
+from facesr_ext.check.cost import Step, _saved_bytes, count_macs, measure_step
 from facesr_ext.cli.main import main
 from tests.support import OPTIONS, small_options, write_options
 
@@ -42,8 +42,21 @@ def test_file_and_its_step(capsys: pytest.CaptureFixture[str], small: Path, plac
     assert code == 0 and '0 error(s), 0 warning(s)' in text
     for what in ('parameters of network_g', 'parameters of network_d', 'MACs of network_g', 'activations', 'images/s'):
         assert what in text
-    assert 'budget' in text and 'left' in text
+    assert 'budget' in text and 'left' in text and 'whole training' in text and 'are long' not in text
     assert [path.name for path in place.iterdir()] == ['small.yml']  # the run that was measured leaves nothing
+
+
+def test_long_trainings_are_warned_of(
+    capsys: pytest.CaptureFixture[str], small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seconds for two images, batches of two: a hundred thousand iterations are 55 hours."""
+    step = Step(2, 2.0, 0, 0, 0, 'cpu')
+    monkeypatch.setattr('facesr_ext.check.cost.measure_step', lambda *args: step)
+    forced = ['--force_yml', 'train:scheduler:periods=[{0}]', 'train:total_iter={0}']
+    for total, told in ((1000, 'about 33 min for 1,000 iterations'), (100_000, 'about 2 days for 100,000 iterations')):
+        code, text = run(capsys, 'check', str(small), *(word.format(total) for word in forced))
+        assert code == 0 and told in text
+    assert '2 days are long: a GPU is many times faster' in text
 
 
 def test_findings_with_status_2(capsys: pytest.CaptureFixture[str], small: Path) -> None:

@@ -33,3 +33,11 @@ def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as ended:
         main([*name.split(), '--help'])
     assert not ended.value.code and f'facesr {name}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', ['train', 'test', 'check'])
+def test_help_of_what_takes_an_option_file_says_how(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([name, '--help'])
+    text = capsys.readouterr().out
+    assert '-opt' in text and '--force_yml' in text and 'KEY:KEY=VALUE' in text

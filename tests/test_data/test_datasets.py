@@ -446,3 +446,13 @@ def test_contact_sheet() -> None:
     assert (sheet[18:34, :16] == 0).all() and (sheet[18:34, 18:34] == 200).all()
     short = contact_sheet([[small, large], [small]], ['LQ', 'GT'])
     assert short.shape == sheet.shape and (short[36:, 18:] == 255).all()
+
+
+def test_rows_of_a_contact_sheet_have_names() -> None:
+    dark = np.zeros((16, 16, 3), np.uint8)
+    plain = contact_sheet([[dark] * 3, [dark] * 3], ['a', 'b', 'c'])
+    named = contact_sheet([[dark] * 3, [dark] * 3], ['a', 'b', 'c'], captions=['0001', '0002'])
+    assert named.shape == (plain.shape[0] + 2 * 18, *plain.shape[1:])
+    assert np.array_equal(named[36:54], plain[18:36]) and np.array_equal(named[72:], plain[36:])
+    strips = named[18:36], named[54:72]
+    assert all((strip < 128).any() for strip in strips) and not np.array_equal(*strips)

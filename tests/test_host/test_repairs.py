@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from basicsr.archs import vgg_arch
-from basicsr.data import build_dataloader
+from basicsr.data import build_dataloader, build_dataset
 from basicsr.models.base_model import BaseModel
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
@@ -22,7 +22,7 @@ from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host import repairs, resume, vgg
 from facesr_ext.host.patching import names_used
 from facesr_ext.host.repairs import parts
-from tests.support import stock_copy
+from tests.support import OPTIONS, small_options, stock_copy, write_options
 
 train = sys.modules['basicsr.train']
 VGG_FILES = {'vgg16': 'vgg16-397923af.pth', 'vgg19': 'vgg19-dcbb9e9d.pth'}
@@ -269,3 +269,15 @@ def test_vgg_files_that_do_not_fit_and_types_that_are_none(vgg_files: None, monk
         vgg.build_vgg('vgg19', pretrained=True)
     with pytest.raises(OptionError, match='vgg20'):
         vgg.build_vgg('vgg20')
+
+
+def test_a_message_names_a_test_set_by_the_key_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BasicSR tells a set its phase alone: what a message says after --force_yml would make another set."""
+    opt = small_options(OPTIONS / 'test' / 'bicubic.yml')
+    opt['datasets']['test_2'] = {'name': 'second', 'type': 'FaceDataset', 'dataroot_gt': 'builtin', 'image_size': -1}
+    monkeypatch.setattr(sys, 'argv', ['x', '-opt', str(write_options(opt, tmp_path / 'x.yml'))])
+    parsed, _ = sys.modules['basicsr.utils.options'].parse_options(str(tmp_path), is_train=False)
+    assert parsed['datasets']['test_2']['phase'] == 'test'
+    with pytest.raises(OptionError) as caught:
+        build_dataset(parsed['datasets']['test_2'])
+    assert caught.value.key == ('datasets', 'test_2', 'image_size')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from torch import nn
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.errors import CheckpointError, FaceSRError, OptionError
 from facesr_ext.runs.checkpoints import load_checkpoint, save_atomic
-from tests.support import OPTIONS, PHOTOS, needs_photos, small_options, with_landmarks, write_options
+from tests.support import OPTIONS, PHOTOS, needs_photos, read_table, small_options, with_landmarks, write_options
 from tests.training import assert_same_after_kill, parse
 
 L1 = {'type': 'L1Loss', 'loss_weight': 1.0}
@@ -225,8 +224,7 @@ def test_validation_of_several_sets_with_losses_and_bicubic(tmp_path: Path, monk
     state = torch.load(run / 'training_states' / '2.state', weights_only=True)
     assert state['manual_seed'] == 0 and state['iter'] == 2
     for name, seed in (('val', 1), ('other', 7)):
-        with (run / 'visualization' / f'{name}_2.csv').open(newline='') as file:
-            rows = list(csv.DictReader(file))
+        rows = read_table(run / 'visualization' / f'{name}_2.csv')
         assert [row['name'] for row in rows] == [f'builtin_{seed}_{i:05d}' for i in range(2)]
         assert {'psnr_y', 'psnr_y_bicubic', 'ssim_rgb'} <= rows[0].keys()
     assert list((tmp_path / 'tb_logger' / opt['name']).glob('events*'))

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import logging
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from basicsr.data import build_dataloader, build_dataset
 
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
+from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.models import validation
 from facesr_ext.models.batch import Batch
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.settings.reading import read
 from facesr_ext.settings.val import Val
-from tests.support import OPTIONS, small_options, with_landmarks
+from tests.support import OPTIONS, read_table, small_options, with_landmarks
 from tests.training import parsed_model
 
 
@@ -39,8 +44,7 @@ def _validate(model: Any, data_opt: dict[str, Any], **val: Any) -> tuple[list[di
     model.validated = {}
     opt = {'name': 'val', 'type': 'FaceDataset', 'phase': 'val', 'scale': model.scale, **data_opt}
     model.validation(build_dataloader(build_dataset(opt), opt), 0, Board())
-    with (Path(model.opt['path']['visualization']) / 'val_0.csv').open(newline='') as file:
-        return list(csv.DictReader(file)), scalars
+    return read_table(Path(model.opt['path']['visualization']) / 'val_0.csv'), scalars
 
 
 @pytest.fixture(scope='module')
@@ -93,6 +97,48 @@ def test_only_the_first_pictures(mixed: Path, tmp_path: Path, monkeypatch: pytes
     assert any('Validation val, 2 images (the first of 5)' in text for text in told)
     rows, _ = _validate(model, {'dataroot_gt': str(mixed)}, max_images=9)
     assert len(rows) == 5 and '(the first' not in told[-1]
+
+
+@pytest.mark.parametrize(
+    ('terminal', 'pbar', 'shown'), [(True, {}, True), (False, {}, False), (True, {'pbar': False}, False)]
+)
+def test_progress_on_a_terminal_by_default(
+    terminal: bool,
+    pbar: dict[str, bool],
+    shown: bool,
+    mixed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    model, screen = _model(tmp_path, monkeypatch), Screen()
+    monkeypatch.setattr(sys, 'stderr', screen)
+    _validate(model, {'dataroot_gt': str(mixed)}, **pbar)
+    assert ('val: ' in screen.getvalue() and '/5 [' in screen.getvalue()) is shown
+
+
+def test_a_table_is_read_without_counting_digits(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _ = _validate(_model(tmp_path, monkeypatch), {'dataroot_gt': str(mixed)})
+    values = [value for row in rows for key, value in row.items() if key != 'name']
+    assert all(re.fullmatch(r'\d+\.\d+', value) and len(value.replace('.', '').lstrip('0')) <= 6 for value in values)
+
+
+def test_rows_of_the_sheet_say_name_and_figures(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+
+    def sheet(rows: Any, titles: Any, captions: list[str]) -> np.ndarray:
+        told.append(captions)
+        return contact_sheet(rows, titles, captions=captions)
+
+    monkeypatch.setattr(validation, 'contact_sheet', sheet)
+    rows, _ = _validate(_model(tmp_path, monkeypatch), {'dataroot_gt': str(mixed)})
+    (captions,) = told
+    for row, caption in zip(rows, captions, strict=True):
+        psnr, base = (float(row[key]) for key in ('psnr_y', 'psnr_y_bicubic'))
+        assert caption.startswith(f'{row["name"]}  ') and f'psnr_y {psnr:#.4g} ({base:#.4g})' in caption
 
 
 def test_large_pictures_in_tiles(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

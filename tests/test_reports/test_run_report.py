@@ -76,7 +76,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for name in ('training.png', 'validation_val.png', 'sheet_val.png', 'predictions.png'):
         picture = read_image(tmp_path / 'out' / name)
         assert picture.std() > 5 and f'({name})' in text
-    assert read_image(tmp_path / 'out' / 'predictions.png').shape == (18 + 2 * 258, 3 * 258, 3)
+    assert read_image(tmp_path / 'out' / 'predictions.png').shape == (18 + 2 * (18 + 258), 3 * 258, 3)
 
 
 def test_a_report_needs_no_checkpoint_without_pictures_to_restore(run: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_another_network_beside(run: Path, tmp_path: Path) -> None:
     earlier = run / 'models' / 'net_g_2.pth'
     for other in (run, earlier):
         write_report(run, tmp_path / 'out', tmp_path / 'lq', [other])
-        sheet = read_image(tmp_path / 'out' / 'predictions.png')[18:]
+        sheet = read_image(tmp_path / 'out' / 'predictions.png')[2 * 18 :]
         assert sheet.shape[1] == 4 * 258
         own, beside = sheet[:, 2 * 258 : 3 * 258], sheet[:, 3 * 258 :]
         assert np.array_equal(own[:, :256], beside[:, :256]) is (other == run)

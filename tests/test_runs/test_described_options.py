@@ -62,4 +62,4 @@ def test_runs(run: str) -> None:
     forced = [f'path:pretrain_network_g=experiments/{run}', 'num_gpu=0', 'datasets:test_1:num_faces=2']
     run_pipeline('test', ['-opt', TEST, '--force_yml', *forced])
     lines = Path('results', run, 'visualization', 'faces.csv').read_text(encoding='utf-8').splitlines()
-    assert len(lines) == 3 and lines[0].startswith('name,psnr_y,psnr_y_bicubic')
+    assert len(lines) == 4 and lines[3].startswith('mean,') and lines[0].startswith('name,psnr_y,psnr_y_bicubic')

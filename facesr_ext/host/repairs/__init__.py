@@ -24,6 +24,8 @@ REPAIRS: tuple[Callable[[], None], ...] = (
     *device.REPAIRS,
     *parts.REPAIRS,
     run_logs.repair_loggers,
+    run_logs.repair_lines,
+    run_logs.repair_greeting,
     *options.REPAIRS,
 )
 

@@ -44,10 +44,18 @@ def repair_option_files() -> None:
         finally:
             sys.argv, options.ordered_yaml = saved, ordered_yaml
         parsed.force_yml = args.force_yml
+        _name_sections(opt)
         return opt, parsed
 
     options.ordered_yaml = ordered_yaml
     replace_everywhere('parse_options', stock, parse_options)
+
+
+def _name_sections(opt: dict[str, Any]) -> None:
+    """Says ``section: test_1`` in data sets whose key BasicSR has cut to their phase, 'test'."""
+    for key, section in opt['datasets'].items():
+        if section.get('phase') not in (None, key):
+            section.setdefault('section', key)
 
 
 REPAIRS: tuple[Callable[[], None], ...] = (repair_option_files,)

@@ -138,9 +138,30 @@ def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: Arch
         return True
     size = tuple(sample['gt'].shape[-2:]) if 'gt' in sample else ()
     key = 'gt_size' if place[1] == 'train' and section.get('gt_size') else 'image_size'
-    if size and (place[1] == 'train' or section.get('image_size')):  # without image_size a set has many sizes
+    if size and (place[1] == 'train' or info.input == 'hr' and section.get('image_size')):
         _check_size(check, (*place, key), size, info)
+    elif size:
+        _check_measured_size(check, place, section, size, info)
     return True
+
+
+def _check_measured_size(
+    check: Check, place: KeyPath, section: dict[str, Any], size: tuple[int, ...], info: ArchInfo
+) -> None:
+    """What becomes of the GT of a validation or test: it is cut to a multiple of the scale, the LQ filled up inside."""
+    scale, fixed, wide = check.opt['scale'], info.sizes.fixed, 'x'.join(map(str, size[::-1]))
+    cut = tuple(side - side % scale for side in size)
+    given = tuple(side // scale for side in cut) if info.input == 'small' else cut
+    if fixed and set(given) != {fixed}:
+        factor = scale if info.input == 'small' else 1
+        where = (*place, 'image_size' if 'image_size' in section else 'dataroot_gt')
+        check.error(where, f'{wide} px do not suit network_g, which takes {fixed * factor} px alone')
+    elif cut != size:
+        where = (*place, 'image_size' if section.get('image_size') else 'dataroot_gt')
+        shown = 'x'.join(map(str, cut[::-1]))
+        check.warning(
+            where, f'a GT of {wide} px is no multiple of the scale {scale}; it is measured on {shown} px of it'
+        )
 
 
 def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchInfo) -> None:

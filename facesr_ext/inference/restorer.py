@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
-from torch.nn import functional as F
 
 from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
@@ -148,7 +147,6 @@ class Restorer:
         Raises:
             DatasetError: for a size that a network of fixed size does not take.
         """
-        height, width = lq.shape[-2] * self.scale, lq.shape[-1] * self.scale
         given = enlarge(lq, self.scale) if self.info.input == 'enlarged' else lq
         size = self.info.sizes.fixed
         if size and given.shape[-2:] != (size, size):
@@ -157,13 +155,11 @@ class Restorer:
             )
         if self.info.coords:
             given = with_coordinates(given)
-        down, right = self.info.sizes.padding(given.shape[-2:])
-        padded = F.pad(given, (0, right, 0, down), mode='replicate') if down or right else given
         with self.precision.autocast():
             sr = upscale(
-                self.net, self.precision.lay_out(padded), self.info, self.scale, self.tiling, self.self_ensemble
+                self.net, self.precision.lay_out(given), self.info, self.scale, self.tiling, self.self_ensemble
             )
-        return sr[..., :height, :width].float()
+        return sr.float()
 
 
 def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: int | None = None) -> list[str]:

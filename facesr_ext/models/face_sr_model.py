@@ -280,8 +280,9 @@ class FaceSRModel(FaceModel):
     # ---- validation ---------------------------------------------------------------------------------------------
 
     def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
-        """As FaceModel's, with the losses in a training."""
+        """As FaceModel's, with the losses in a training, where there are all results that they look at."""
         judged = super().judge(path, batch, out, whole)
+        whole = whole and (self.info.priors is None or out.coarse is not None)
         return judged._replace(losses=self.validation_losses(out, batch)) if whole else judged
 
     def validation_losses(self, out: Output, batch: Batch) -> dict[str, float]:

@@ -678,3 +678,11 @@ def test_every_option_of_keeping_validation_and_workers_is_known(tmp_path: Path)
     opt['val'].update(max_images=1, batch_size=2, tile={'size': 64, 'overlap': 16}, pbar=False)
     opt['datasets']['train'].update(degrade_in_workers=True, num_worker_per_gpu=1, timeout=60)
     assert check_file(str(write_options(opt, tmp_path / 'opt.yml')), 'train') == []
+
+
+def test_a_validation_set_of_an_odd_size_is_told_and_a_training_set_is_refused(place: Path) -> None:
+    odd = check_file(str(edited(place, '', (VAL_SET, VAL_SET.replace('image_size: 128', 'image_size: 130')))), 'train')
+    assert [(f.level, key_text(f.key)) for f in odd] == [('warning', 'datasets:val:image_size')]
+    assert '130x130 px is no multiple of the scale 8; it is measured on 128x128 px' in odd[0].message
+    filled_up = VAL_SET.replace('image_size: 128', 'image_size: 136')  # FSRNet takes multiples of 32
+    assert check_file(str(edited(place, '', (VAL_SET, filled_up))), 'train') == []

@@ -11,7 +11,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, arch_info
+from facesr_ext.archs.arch_info import ArchInfo, arch_info, scale_argument
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError
 from facesr_ext.models.budget import count_parameters, require_budget
@@ -52,6 +52,7 @@ def _build(check: Check, part: Part) -> nn.Module | None:
         try:
             with torch.device(device), torch.random.fork_rng(devices=[]):
                 net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
+            arch_info(net)  # while it has values: some networks cannot be tried without
             return net.to('meta')
         except FaceSRError as err:
             check.problem(err, part.path)
@@ -114,7 +115,7 @@ def check_input(check: Check) -> None:
     info = arch_info(net)
     if info.scale not in (1, scale):
         message = f'the network is built for {info.scale}x, but scale is {scale}; make them agree'
-        check.error(('network_g', 'scale'), message)
+        check.error(('network_g', scale_argument(net)), message)
         return
     for phase, section in check.section('datasets').items():
         suitable = isinstance(section, dict) and check.clean(('datasets', phase), ('degradation',), ('scale',))
@@ -175,7 +176,8 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
     check.known.input_size = check.known.input_size or given
     if any(side % info.sizes.multiple_of for side in given):
         multiple = info.sizes.multiple_of * factor
-        remedy = f'take a multiple of {multiple} (or for FSRNet a smaller hg_depth)'
+        or_else = ' (or for FSRNet a smaller hg_depth)' if info.priors is not None else ''
+        remedy = f'take a multiple of {multiple}{or_else}'
         check.error(place, f'{shown} px do not suit network_g; {remedy}')
     elif info.sizes.fixed and set(given) != {info.sizes.fixed}:
         check.error(place, f'{shown} px do not suit network_g, which takes {info.sizes.fixed * factor} px alone')

@@ -17,7 +17,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.archs.arch_info import arch_info, scale_argument
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
@@ -74,7 +74,8 @@ class FaceModel(BaseModel):
         self.info = arch_info(net)
         if self.info.scale not in (1, self.scale):
             raise OptionError(
-                f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree', ('network_g', 'scale')
+                f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree',
+                ('network_g', scale_argument(net)),
             )
         if self.val.tile:
             Tiling(self.val.tile.size, self.val.tile.overlap).require(('val', 'tile'), self.info.sizes.multiple_of)

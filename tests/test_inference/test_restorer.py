@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.archs.srresnet_arch import MSRResNet
 
 from facesr_ext import Restorer
@@ -200,6 +201,15 @@ def test_stock_files_need_to_be_told_what_they_are(place: Path, tmp_path: Path) 
         Restorer(tmp_path / 'stock.pth', arch=tmp_path / 'stock.pth')
     with pytest.raises(CheckpointError, match='does not fit MSRResNet'):
         Restorer(tmp_path / 'stock.pth', arch={**MSR, 'num_block': 2})
+
+
+def test_basicsrs_networks_state_scale_and_grid(tmp_path: Path) -> None:
+    arch = {'type': 'RRDBNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'num_grow_ch': 4}
+    torch.manual_seed(0)
+    net = RRDBNet(3, 3, scale=2, num_feat=4, num_block=1, num_grow_ch=4)
+    torch.save({'params': net.state_dict()}, tmp_path / 'x2.pth')
+    restorer = Restorer(tmp_path / 'x2.pth', arch={**arch, 'scale': 2}, device='cpu')
+    assert restorer.scale == 2 and restorer.restore(_face(0, 23)).shape == (46, 46, 3)  # it takes even sizes alone
 
 
 def test_sizes_that_the_network_does_not_take_are_filled_up(place: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import typing
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from basicsr.archs.discriminator_arch import UNetDiscriminatorSN, VGGStyleDiscriminator
 from torch import nn
 
@@ -84,7 +87,7 @@ class ArchInfo:
 
 
 def arch_info(net: nn.Module) -> ArchInfo:
-    """The :class:`ArchInfo` of a network; BasicSR's state none, so what is known of them is said here."""
+    """The :class:`ArchInfo` of a network; BasicSR's and users' that state none are tried, once."""
     info = getattr(net, 'info', None)
     if isinstance(info, ArchInfo):
         return info
@@ -92,7 +95,70 @@ def arch_info(net: nn.Module) -> ArchInfo:
         return ArchInfo(input='enlarged', sizes=Sizes(fixed=net.input_size), channels_last=False)
     if isinstance(net, UNetDiscriminatorSN):
         return ArchInfo(input='enlarged', sizes=Sizes(8))  # halved three times, and added to what was
-    return ArchInfo(scale=int(getattr(net, 'upscale', 1)))
+    if PROBED not in net.__dict__:
+        setattr(net, PROBED, _probe(net) or ArchInfo(scale=_stated_scale(net)))
+    found: ArchInfo = getattr(net, PROBED)
+    return found
+
+
+PROBED = 'facesr_ext_info'
+"""The attribute that keeps what a network has been found to take."""
+_MULTIPLES = (*range(1, 17), 20, 24, 28, 32, 48, 64)
+_PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
+_LEAST = 40  # pixels: deep networks halve smaller images to nothing
+
+
+def scale_argument(net: nn.Module) -> str:
+    """The argument of a network's class that says its scale: 'scale', 'upscale'."""
+    return 'upscale' if 'upscale' in inspect.signature(type(net)).parameters else 'scale'
+
+
+def _stated_scale(net: nn.Module) -> int:
+    scale = getattr(net, 'upscale', 1)
+    return scale if isinstance(scale, int) else 1
+
+
+def _probe(net: nn.Module) -> ArchInfo | None:
+    """Finds scale and grid of a super-resolution network by forward passes of a copy, which compute nothing.
+
+    What cannot do without values is tried on the CPU, where its weights have some.
+
+    Returns:
+        ArchInfo | None: None for what does not make an RGB image of one.
+    """
+    on_meta = any(parameter.is_meta for parameter in net.parameters())
+    for device in ('meta',) if on_meta else ('meta', 'cpu'):
+        trial, ran = deepcopy(net).to(device).eval(), False
+        for multiple in _MULTIPLES:
+            # Two sides that have this factor in common, and no other.
+            sides = [multiple * prime for prime in _PRIMES if multiple * prime >= _LEAST][:2]
+            outs = [_tried(trial, side, device) for side in sides]
+            ran = ran or None not in outs
+            scales = {_scale_of(out, side) for out, side in zip(outs, sides, strict=True)}
+            scale = scales.pop() if len(scales) == 1 else None
+            if scale:
+                return ArchInfo(scale, 'enlarged' if scale == 1 else 'small', Sizes(multiple))
+        if ran:
+            return None
+    return None
+
+
+def _tried(net: nn.Module, side: int, device: str) -> Any:
+    """What a network makes of an image of this side, None where it does not take it."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return net(torch.zeros(1, 3, side, side, device=device))
+    except Exception:  # it is other people's code, and may fail in any way
+        logging.getLogger('facesr_ext').debug('%s does not take %d px', type(net).__name__, side, exc_info=True)
+        return None
+
+
+def _scale_of(out: Any, side: int) -> int | None:
+    """By what an image of this side was enlarged, None where the result is no RGB image of a whole multiple."""
+    if not isinstance(out, torch.Tensor) or out.ndim != 4 or out.shape[:2] != (1, 3):
+        return None
+    height, width = out.shape[-2:]
+    return height // side if height == width and height >= side and not height % side else None
 
 
 def require_literals(cls: Callable[..., Any], **values: object) -> None:

@@ -9,7 +9,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.archs.arch_info import ArchInfo, require_literals
+from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
 from facesr_ext.imaging import imresize, with_coordinates
 
 
@@ -115,7 +115,7 @@ class NAFSR(nn.Module):
                 f'NAFSR: enc_blocks and dec_blocks have one number a level, not {len(enc_blocks)} and {len(dec_blocks)}'
             )
         self.scale, self.skip, self.multiple = scale, skip, 2 ** len(enc_blocks)
-        self.info = ArchInfo(scale, coords=coords)
+        self.info = ArchInfo(scale, sizes=Sizes(self.multiple), coords=coords)
         widths = [num_feat * 2**level for level in range(len(enc_blocks))]
         self.num_in_ch = num_in_ch
         self.head = nn.Conv2d(num_in_ch + 2 * coords, num_feat, 3, 1, 1)

@@ -11,7 +11,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, arch_info
+from facesr_ext.archs.arch_info import ArchInfo, arch_info, scale_argument
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError
 from facesr_ext.models.budget import count_parameters, require_budget
@@ -52,6 +52,7 @@ def _build(check: Check, part: Part) -> nn.Module | None:
         try:
             with torch.device(device), torch.random.fork_rng(devices=[]):
                 net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
+            arch_info(net)  # while it has values: some networks cannot be tried without
             return net.to('meta')
         except FaceSRError as err:
             check.problem(err, part.path)
@@ -114,7 +115,7 @@ def check_input(check: Check) -> None:
     info = arch_info(net)
     if info.scale not in (1, scale):
         message = f'the network is built for {info.scale}x, but scale is {scale}; make them agree'
-        check.error(('network_g', 'scale'), message)
+        check.error(('network_g', scale_argument(net)), message)
         return
     for phase, section in check.section('datasets').items():
         suitable = isinstance(section, dict) and check.clean(('datasets', phase), ('degradation',), ('scale',))
@@ -138,9 +139,30 @@ def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: Arch
         return True
     size = tuple(sample['gt'].shape[-2:]) if 'gt' in sample else ()
     key = 'gt_size' if place[1] == 'train' and section.get('gt_size') else 'image_size'
-    if size and (place[1] == 'train' or section.get('image_size')):  # without image_size a set has many sizes
+    if size and (place[1] == 'train' or info.input == 'hr' and section.get('image_size')):
         _check_size(check, (*place, key), size, info)
+    elif size:
+        _check_measured_size(check, place, section, size, info)
     return True
+
+
+def _check_measured_size(
+    check: Check, place: KeyPath, section: dict[str, Any], size: tuple[int, ...], info: ArchInfo
+) -> None:
+    """What becomes of the GT of a validation or test: it is cut to a multiple of the scale, the LQ filled up inside."""
+    scale, fixed, wide = check.opt['scale'], info.sizes.fixed, 'x'.join(map(str, size[::-1]))
+    cut = tuple(side - side % scale for side in size)
+    given = tuple(side // scale for side in cut) if info.input == 'small' else cut
+    if fixed and set(given) != {fixed}:
+        factor = scale if info.input == 'small' else 1
+        where = (*place, 'image_size' if 'image_size' in section else 'dataroot_gt')
+        check.error(where, f'{wide} px do not suit network_g, which takes {fixed * factor} px alone')
+    elif cut != size:
+        where = (*place, 'image_size' if section.get('image_size') else 'dataroot_gt')
+        shown = 'x'.join(map(str, cut[::-1]))
+        check.warning(
+            where, f'a GT of {wide} px is no multiple of the scale {scale}; it is measured on {shown} px of it'
+        )
 
 
 def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchInfo) -> None:
@@ -154,7 +176,8 @@ def _check_size(check: Check, place: KeyPath, size: tuple[int, ...], info: ArchI
     check.known.input_size = check.known.input_size or given
     if any(side % info.sizes.multiple_of for side in given):
         multiple = info.sizes.multiple_of * factor
-        remedy = f'take a multiple of {multiple} (or for FSRNet a smaller hg_depth)'
+        or_else = ' (or for FSRNet a smaller hg_depth)' if info.priors is not None else ''
+        remedy = f'take a multiple of {multiple}{or_else}'
         check.error(place, f'{shown} px do not suit network_g; {remedy}')
     elif info.sizes.fixed and set(given) != {info.sizes.fixed}:
         check.error(place, f'{shown} px do not suit network_g, which takes {info.sizes.fixed * factor} px alone')

@@ -51,19 +51,21 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     candidates = _resume_candidates(opt)
     FOUND.state, FOUND.notes = None, []
     if not candidates:
+        if opt['auto_resume']:
+            _refuse_what_cannot_go_on(opt)
         return None
     for path in candidates:
         try:
             state = _read_state(opt, path)
         except CheckpointError as err:
-            FOUND.notes.append(str(err))
+            FOUND.notes.append(f'Passed over while resuming: {err}')
             continue
         _adopt_state(opt, path, state)
         FOUND.state = state
         return state
     raise CheckpointError(
         'No training state can be resumed from:\n'
-        + '\n'.join(f'  {note}' for note in FOUND.notes)
+        + '\n'.join(f'  {note.partition(": ")[2]}' for note in FOUND.notes)
         + '\nGive a whole one with path:resume_state, or move the folder away to start afresh.'
     )
 
@@ -74,6 +76,27 @@ def _resume_candidates(opt: Mapping[str, Any]) -> list[Path]:
         given = opt['path'].get('resume_state')
         return [Path(given)] if given else []
     return list(reversed(list_states(opt['path']['training_states']).values()))
+
+
+def _refuse_what_cannot_go_on(opt: Mapping[str, Any]) -> None:
+    """Looks at a run without states, which the runner puts aside to start afresh; FOUND.notes say so.
+
+    Raises:
+        CheckpointError: It has trained weights.
+    """
+    root = Path(opt['path']['experiments_root'])
+    weights = sorted(Path(opt['path']['models']).glob(checkpoint_name('net_*', '*')))
+    if weights:
+        raise CheckpointError(
+            f'--auto_resume: {root} has {weights[-1].name}, but no training state to go on from. To train these '
+            f'weights further under a new name, set path: pretrain_network_g to {weights[0]}; to start afresh, leave '
+            '--auto_resume out, which puts the folder aside.'
+        )
+    if root.is_dir():
+        FOUND.notes.append(
+            f'--auto_resume: {root} had neither training state nor weights; it was put aside (*_archived_*), and the '
+            'run starts at 0'
+        )
 
 
 def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:

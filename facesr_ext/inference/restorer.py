@@ -1,19 +1,20 @@
-"""Any checkpoint -> pictures, without an option file or BasicSR's runner."""
+"""Any checkpoint -> images, without an option file or BasicSR's runner."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import PIL.Image
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
-from torch.nn import functional as F
 
 from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.host.source import OptionFile
@@ -26,6 +27,8 @@ from facesr_ext.runs.checkpoints import Weights, described_network, load_weights
 from facesr_ext.runs.folder import late_checkpoints, latest_checkpoint
 
 PathLike = str | os.PathLike[str]
+Image = np.ndarray | torch.Tensor | PIL.Image.Image | PathLike
+"""An image as `Restorer.restore` takes it."""
 OPTION_SUFFIXES = ('.yml', '.yaml')
 
 
@@ -103,53 +106,67 @@ class Restorer:
         load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
         return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
 
-    def restore(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Restores pictures.
+    @overload
+    def restore(self, images: Image, enlarged: bool = False) -> np.ndarray: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def restore(self, images: Sequence[Image], enlarged: bool = False) -> list[np.ndarray]: ...
+
+    def restore(self, images: Image | Sequence[Image], enlarged: bool = False) -> np.ndarray | list[np.ndarray]:
+        """Restores images.
 
         Args:
-            images (Sequence[ndarray]): Each (h, w, 3), RGB: uint8, or floating point in [0, 1].
+            images (Image | Sequence[Image]): One image or several. Each is an array (h, w, 3), a tensor (3, h, w), an
+                image of PIL, or the path of a file; RGB; uint8, or floating point in [0, 1].
+            enlarged (bool): They are stored at HR size, as FSRNet's published pairs are. Default: False.
 
         Returns:
-            list[ndarray]: In the same order, each (h * scale, w * scale, 3), RGB: uint8 for uint8, else float32 in
-                [0, 1], not rounded.
+            ndarray | list[ndarray]: For one image its result, for several a list in the same order. Each is
+                (h * scale, w * scale, 3), RGB: uint8 for uint8, else float32 in [0, 1], not rounded. The size of
+                enlarged ones stays.
 
         Raises:
-            DatasetError: for something that is no such picture, or a size that the network does not take.
+            DatasetError: for something that is no such image, or a size that the network does not take.
         """
-        for i, img in enumerate(images):
-            if img.ndim != 3 or img.shape[2] != 3 or not (img.dtype == np.uint8 or img.dtype.kind == 'f'):
-                raise DatasetError(
-                    f'picture {i} is {img.dtype} {img.shape}; give (h, w, 3) RGB, uint8 or floating point in [0, 1]'
-                )
-        return [out for group in _groups(images, self.batch_size) for out in self._restore(group)]
+        single = isinstance(images, (str, os.PathLike, PIL.Image.Image)) or getattr(images, 'ndim', 4) < 4
+        given: list[Any] = [images] if single else list(images)  # type: ignore[arg-type]
+        arrays = [_to_array(img, i) for i, img in enumerate(given)]
+        results = [out for group in _groups(arrays, self.batch_size) for out in self._restore(group, enlarged)]
+        return results[0] if single else results
 
     @torch.no_grad()
-    def _restore(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Pictures of one size and kind, together."""
+    def _restore(self, images: Sequence[np.ndarray], enlarged: bool) -> list[np.ndarray]:
+        """Images of one size and kind, together."""
         whole = images[0].dtype == np.uint8
         lq = torch.stack([_to_tensor(img) for img in images]).to(self.device)
-        sr = self.restore_batch(lq)
+        sr = self.restore_batch(lq, enlarged)
         if whole:
             return to_images(sr)
         return list(sr.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
     @torch.no_grad()
-    def restore_batch(self, lq: torch.Tensor) -> torch.Tensor:
+    def restore_batch(self, lq: torch.Tensor, enlarged: bool = False) -> torch.Tensor:
         """The result for a batch, not clamped.
 
         Sizes that the network does not take are filled up by repeating the border, and the result is cut.
 
         Args:
             lq (Tensor): (N, 3, h, w), RGB, [0, 1], on the device.
+            enlarged (bool): It is at HR size already. Default: False.
 
         Returns:
-            Tensor: (N, 3, h * scale, w * scale), float32, RGB.
+            Tensor: (N, 3, h * scale, w * scale), float32, RGB; where ``enlarged``, (N, 3, h, w).
 
         Raises:
-            DatasetError: for a size that a network of fixed size does not take.
+            DatasetError: for a size that a network of fixed size does not take, or an enlarged image for a network that
+                takes the small one.
         """
-        height, width = lq.shape[-2] * self.scale, lq.shape[-1] * self.scale
-        given = enlarge(lq, self.scale) if self.info.input == 'enlarged' else lq
+        if enlarged and self.info.input != 'enlarged':
+            raise DatasetError(
+                f'{type(self.net).__name__} takes the small image, and these are enlarged; give the small '
+                'ones, without enlarged'
+            )
+        given = enlarge(lq, self.scale) if self.info.input == 'enlarged' and not enlarged else lq
         size = self.info.sizes.fixed
         if size and given.shape[-2:] != (size, size):
             raise DatasetError(
@@ -157,13 +174,11 @@ class Restorer:
             )
         if self.info.coords:
             given = with_coordinates(given)
-        down, right = self.info.sizes.padding(given.shape[-2:])
-        padded = F.pad(given, (0, right, 0, down), mode='replicate') if down or right else given
         with self.precision.autocast():
             sr = upscale(
-                self.net, self.precision.lay_out(padded), self.info, self.scale, self.tiling, self.self_ensemble
+                self.net, self.precision.lay_out(given), self.info, self.scale, self.tiling, self.self_ensemble
             )
-        return sr[..., :height, :width].float()
+        return sr.float()
 
 
 def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: int | None = None) -> list[str]:
@@ -244,6 +259,38 @@ def _groups(images: Sequence[np.ndarray], most: int) -> Iterator[list[np.ndarray
         group.append(img)
     if group:
         yield group
+
+
+def _to_array(img: Image, index: int) -> np.ndarray:
+    """An image of any kind as (h, w, 3), uint8 or floating point in [0, 1].
+
+    Raises:
+        DatasetError: if it is none, with what to do.
+    """
+    if isinstance(img, (str, os.PathLike)):
+        return read_image(Path(img).expanduser())
+    if isinstance(img, PIL.Image.Image):
+        img = np.asarray(img.convert('RGB'))
+    elif isinstance(img, torch.Tensor):
+        if img.ndim != 3 or img.shape[0] != 3:
+            raise DatasetError(f'image {index} is a tensor {tuple(img.shape)}; give (3, h, w) RGB')
+        img = img.detach().float().cpu().numpy() if img.is_floating_point() else img.cpu().numpy()
+        img = img.transpose(1, 2, 0)
+    kind = f'{img.dtype} {img.shape}' if isinstance(img, np.ndarray) else type(img).__name__
+    if not isinstance(img, np.ndarray) or img.ndim != 3 or img.shape[2] != 3 or not _is_pixels(img.dtype):
+        raise DatasetError(f'image {index} is {kind}; give (h, w, 3) RGB, uint8 or floating point in [0, 1]')
+    if not img.size:
+        raise DatasetError(f'image {index} is {kind}: it has no pixels')
+    if img.dtype != np.uint8 and not (img.min() >= -1 and img.max() <= 2):  # NaN is neither
+        raise DatasetError(
+            f'image {index} has values from {img.min():g} to {img.max():g}; floating point is in [0, 1] (for 0 to 255 '
+            'give uint8, or divide by 255)'
+        )
+    return img
+
+
+def _is_pixels(dtype: np.dtype[Any]) -> bool:
+    return dtype == np.uint8 or dtype.kind == 'f'
 
 
 def _to_tensor(img: np.ndarray) -> torch.Tensor:

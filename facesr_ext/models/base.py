@@ -17,7 +17,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.archs.arch_info import arch_info, scale_argument
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
@@ -26,7 +26,7 @@ from facesr_ext.metrics.metric_info import Metrics
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.budget import require_budget
 from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
-from facesr_ext.models.forward import enlarge, mirror_mean, upscale
+from facesr_ext.models.forward import cut_to_multiple, enlarge, mirror_mean, upscale
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.tiles import Tiling
@@ -66,7 +66,7 @@ class FaceModel(BaseModel):
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None
         self.folder = RunFolder.of(opt['path'])
-        self.current_iter = 0
+        self.current_iter, self.cut_told = 0, False
         self.validated: dict[str, int | str] = {}
         self.net_g = self._build_net('g')
         net = self.get_bare_model(self.net_g)
@@ -74,7 +74,8 @@ class FaceModel(BaseModel):
         self.info = arch_info(net)
         if self.info.scale not in (1, self.scale):
             raise OptionError(
-                f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree', ('network_g', 'scale')
+                f'built for scale {self.info.scale}, but scale is {self.scale}; make them agree',
+                ('network_g', scale_argument(net)),
             )
         if self.val.tile:
             Tiling(self.val.tile.size, self.val.tile.overlap).require(('val', 'tile'), self.info.sizes.multiple_of)
@@ -177,7 +178,8 @@ class FaceModel(BaseModel):
             )
         big = lq if enlarged else enlarge(lq, self.factor)
         given = big if self.info.input == 'enlarged' else lq
-        self._require_size(given)
+        if train:
+            self._require_size(given)
         if self.info.coords:
             given = with_coordinates(given, data.get('position'))
         priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
@@ -204,7 +206,8 @@ class FaceModel(BaseModel):
 
         Args:
             batch (Batch): What the network takes.
-            tiling (Tiling | None): Cut images larger than a tile; their result has no intermediate ones.
+            tiling (Tiling | None): Cut images larger than a tile; their result has no intermediate ones, as those
+                that are filled up to a size that the network takes.
             self_ensemble (bool): Take the mean with the mirrored image's result; intermediate ones are the image's
                 own. Default: False.
         """
@@ -216,7 +219,8 @@ class FaceModel(BaseModel):
         def forward(lq: torch.Tensor) -> torch.Tensor:
             return self._forward(net, replace(batch, lq=lq)).sr
 
-        if tiling is not None and tiling.needed(batch.lq):
+        tiles = tiling is not None and tiling.needed(batch.lq)
+        if tiles or any(self.info.sizes.padding(batch.lq.shape[-2:])):
             sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
             out = Output(sr)
         else:
@@ -259,11 +263,26 @@ class FaceModel(BaseModel):
 
     @torch.no_grad()
     def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
-        """A validation batch, degraded by a seed from its first image's name; the CPU draws for every device."""
+        """A validation batch, degraded by a seed from its first image's name; the CPU draws for every device.
+
+        A GT that is no multiple of the scale is cut to one, which is told once.
+        """
         paths = data.get('gt_path') or data.get('lq_path') or ('',)
+        whole, data = data, cut_to_multiple(data, self.scale, lq_enlarged)
+        self._tell_cut(whole, data, paths[0])
         name = osp.splitext(osp.basename(paths[0]))[0]
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
         return self._prepare(data, generator, lq_enlarged)
+
+    def _tell_cut(self, whole: Mapping[str, Any], cut: Mapping[str, Any], path: str) -> None:
+        key = 'gt' if 'gt' in whole else 'lq'
+        (height, width), (rows, columns) = (tuple(sample[key].shape[-2:]) for sample in (whole, cut))
+        if not self.cut_told and (height, width) != (rows, columns):
+            self.cut_told = True
+            get_root_logger().warning(
+                f'{path} is {width}x{height} px, no multiple of the scale {self.scale}: it is cut to {columns}x{rows} '
+                'px, below and on the right; others will be, too, and are not named'
+            )
 
     def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
         """What there is to say of one image of a validation.

@@ -20,6 +20,7 @@ from facesr_ext.models.loss_table import LOSS_TABLE, batch_psnr, build_losses, c
 from facesr_ext.models.pace import LONG, SHORTER, Pace
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.priors import PriorTargets
+from facesr_ext.models.resuming import load_moments, move_to, scheduler_changes
 from facesr_ext.models.sheets import batch_columns, write_sheet
 from facesr_ext.models.step import Losses, Pass, Step, StepResult
 from facesr_ext.models.validation import Judged
@@ -292,8 +293,9 @@ class FaceSRModel(FaceModel):
     # ---- validation ---------------------------------------------------------------------------------------------
 
     def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
-        """As FaceModel's, with the losses in a training."""
+        """As FaceModel's, with the losses in a training, where there are all results that they look at."""
         judged = super().judge(path, batch, out, whole)
+        whole = whole and (self.info.priors is None or out.coarse is not None)
         return judged._replace(losses=self.validation_losses(out, batch)) if whole else judged
 
     def validation_losses(self, out: Output, batch: Batch) -> dict[str, float]:
@@ -335,11 +337,13 @@ class FaceSRModel(FaceModel):
         return {'net_g': nets}
 
     def save(self, epoch: int, current_iter: int) -> None:
-        """Writes networks and training state; -1 is the end of the run, which has no state.
+        """Writes networks and training state; -1 is the end of the run, which also has those of its last iteration.
 
         Raises:
             CheckpointError: if there is no room, or a file cannot be written.
         """
+        if current_iter == -1 and self.current_iter > self.files.last_saved:
+            self.save(0, self.current_iter)
         state = {
             'epoch': epoch,
             'iter': self.current_iter if current_iter == -1 else current_iter,
@@ -352,7 +356,27 @@ class FaceSRModel(FaceModel):
         self.files.save(self.saved_networks(), state, current_iter)
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        super().resume_training(resume_state)
+        """Goes on from a state: its position and moments; every setting is the option file's, and changes are told.
+
+        Raises:
+            OptionError: if the moments do not suit the optimisers.
+        """
+        changed: list[str] = []
+        position = max((state['last_epoch'] for state in resume_state['schedulers']), default=0)
+        warmup = self.opt['train'].get('warmup_iter', -1)
+        move_to(
+            min(position, self.train_settings.total_iter - 1),
+            lambda iteration: super(FaceSRModel, self).update_learning_rate(iteration, warmup),
+        )
+        for label, optimizer, saved in zip(self.steps, self.optimizers, resume_state['optimizers'], strict=True):
+            changed += load_moments(optimizer, saved, ('train', f'optim_{label}'))
+        for scheduler, saved in zip(self.schedulers, resume_state['schedulers'], strict=True):
+            changed += scheduler_changes(scheduler, saved)
+        if changed:
+            listing = '\n'.join(f'  {line}' for line in dict.fromkeys(changed))
+            get_root_logger().warning(
+                f'Settings that are not those of the training state, and hold from now on:\n{listing}'
+            )
         self.current_iter = resume_state['iter']
         self.files.resume(self.current_iter)
         self.precision.load_state_dict(resume_state.get('scalers', {}))

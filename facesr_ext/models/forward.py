@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from facesr_ext.archs.arch_info import ArchInfo
 from facesr_ext.imaging import imresize, mirror, quantize
@@ -16,6 +18,27 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 def enlarge(lq: torch.Tensor, scale: int) -> torch.Tensor:
     """(N, 3, h, w) in [0, 1] -> (N, 3, h * scale, w * scale) by MATLAB's bicubic, 8-bit levels."""
     return quantize(imresize(lq, (lq.shape[-2] * scale, lq.shape[-1] * scale)))
+
+
+def cut_to_multiple(data: Mapping[str, Any], scale: int, enlarged: bool) -> dict[str, Any]:
+    """A collated sample whose GT, with its labels, is a multiple of the scale, as benchmarks cut theirs.
+
+    What is cut off lies below and on the right, so that landmarks stay where they are.
+
+    Args:
+        data (Mapping): ``gt`` (N, 3, H, W), ``parsing`` (N, H, W), ``lq`` and what else a data set gives.
+        scale (int): LR-to-HR factor.
+        enlarged (bool): A stored LQ is at HR size, and is cut, too.
+
+    Returns:
+        dict: The same; new tensors where anything was cut.
+    """
+    cut = dict(data)
+    for key in ('gt', 'parsing', 'lq') if enlarged else ('gt', 'parsing'):
+        if key in cut:
+            height, width = (side - side % scale for side in cut[key].shape[-2:])
+            cut[key] = cut[key][..., :height, :width]
+    return cut
 
 
 def mirror_mean(sr: torch.Tensor, forward: Forward, lq: torch.Tensor) -> torch.Tensor:
@@ -42,7 +65,7 @@ def upscale(
     tiling: Tiling | None = None,
     self_ensemble: bool = False,
 ) -> torch.Tensor:
-    """The result for a batch as the network takes it.
+    """The result for a batch; sizes that the network does not take are filled up by repeating the border, and cut.
 
     Args:
         net (Callable): The network, in evaluation mode.
@@ -56,7 +79,12 @@ def upscale(
     Returns:
         Tensor: (N, 3, H, W), RGB, not clamped.
     """
-    forward = mirrored(net) if self_ensemble else net
-    if tiling is None or not tiling.needed(lq):
-        return forward(lq)
-    return tiled(forward, lq, tiling, 1 if info.input == 'enlarged' else scale, info.sizes.multiple_of)
+    forward, factor = mirrored(net) if self_ensemble else net, 1 if info.input == 'enlarged' else scale
+    height, width = lq.shape[-2:]
+    down, right = info.sizes.padding((height, width))
+    given = F.pad(lq, (0, right, 0, down), mode='replicate') if down or right else lq
+    if tiling is None or not tiling.needed(given):
+        sr = forward(given)
+    else:
+        sr = tiled(forward, given, tiling, factor, info.sizes.multiple_of)
+    return sr[..., : height * factor, : width * factor] if down or right else sr

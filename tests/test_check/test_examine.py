@@ -35,6 +35,13 @@ VAL_SET = """    type: FaceDataset
 """
 
 
+RRDB = 'type: RRDBNet, num_in_ch: 3, num_out_ch: 3, num_feat: 8, num_block: 1'
+SWIN = (
+    'type: SwinIR, upscale: 4, embed_dim: 12, depths: [2], num_heads: [2], window_size: 7, img_size: 63, '
+    'upsampler: pixelshuffle'
+)
+
+
 class Bad(NamedTuple):
     """An option file with one edit, and the only finding that it must lead to.
 
@@ -678,3 +685,27 @@ def test_every_option_of_keeping_validation_and_workers_is_known(tmp_path: Path)
     opt['val'].update(max_images=1, batch_size=2, tile={'size': 64, 'overlap': 16}, pbar=False)
     opt['datasets']['train'].update(degrade_in_workers=True, num_worker_per_gpu=1, timeout=60)
     assert check_file(str(write_options(opt, tmp_path / 'opt.yml')), 'train') == []
+
+
+def test_a_validation_set_of_an_odd_size_is_told_and_a_training_set_is_refused(place: Path) -> None:
+    odd = check_file(str(edited(place, '', (VAL_SET, VAL_SET.replace('image_size: 128', 'image_size: 130')))), 'train')
+    assert [(f.level, key_text(f.key)) for f in odd] == [('warning', 'datasets:val:image_size')]
+    assert '130x130 px is no multiple of the scale 8; it is measured on 128x128 px' in odd[0].message
+    filled_up = VAL_SET.replace('image_size: 128', 'image_size: 136')  # FSRNet takes multiples of 32
+    assert check_file(str(edited(place, '', (VAL_SET, filled_up))), 'train') == []
+
+
+@pytest.mark.parametrize(
+    ('network', 'forced', 'key', 'says'),
+    [
+        (RRDB, 'scale=8', 'network_g:scale', 'built for 4x, but scale is 8'),
+        (SWIN, 'scale=8', 'network_g:upscale', 'built for 4x, but scale is 8'),
+        (SWIN, 'scale=4', 'datasets:train:image_size', 'take a multiple of 28'),
+    ],
+)
+def test_scale_and_grid_of_basicsrs_networks(network: str, forced: str, key: str, says: str, place: Path) -> None:
+    preset = f'degradation:preset=bicubic_x{forced[-1]}'
+    found = check_file(
+        str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [f'network_g={{{network}}}', forced, preset, 'train:coarse_opt=~']
+    )
+    assert [(key_text(f.key), says in f.message) for f in found] == [(key, True)], found

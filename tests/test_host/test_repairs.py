@@ -39,7 +39,12 @@ def run_folder(tmp_path: Path) -> Iterator[dict[str, Any]]:
         torch.save(state, states / f'{iteration}.state')
         for label in ('g', 'd'):
             torch.save({'params': {}}, models / f'net_{label}_{iteration}.pth')
-    paths = {'resume_state': None, 'models': str(models), 'training_states': str(states)}
+    paths = {
+        'resume_state': None,
+        'models': str(models),
+        'training_states': str(states),
+        'experiments_root': str(tmp_path),
+    }
     yield {
         'name': 'run',
         'auto_resume': True,
@@ -135,7 +140,13 @@ def test_resume_from_nothing_and_from_rubbish(run_folder: dict[str, Any]) -> Non
     with pytest.raises(CheckpointError, match=r'(?s)15\.state cannot be read.*5\.state cannot be read.*start afresh'):
         train.load_resume_state(run_folder)  # type: ignore[attr-defined]
     shutil.rmtree(states_of(run_folder))
+    with pytest.raises(CheckpointError, match=r'has net_g_.*but no training state.*pretrain_network_g'):
+        train.load_resume_state(run_folder)  # type: ignore[attr-defined]
+    shutil.rmtree(run_folder['path']['models'])
     assert train.load_resume_state(run_folder) is None  # type: ignore[attr-defined]
+    assert 'neither training state nor weights; it was put aside' in resume.FOUND.notes[0]
+    run_folder['auto_resume'] = False
+    assert train.load_resume_state(run_folder) is None and not resume.FOUND.notes  # type: ignore[attr-defined]
 
 
 def test_resume_from_a_named_state_takes_that_one_or_none(run_folder: dict[str, Any]) -> None:

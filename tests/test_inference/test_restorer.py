@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
+from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.archs.srresnet_arch import MSRResNet
 
 from facesr_ext import Restorer
@@ -17,7 +19,8 @@ from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
-from facesr_ext.imaging import with_coordinates
+from facesr_ext.imaging import to_images, to_tensor, with_coordinates
+from facesr_ext.models.forward import enlarge
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.runs.checkpoints import load_checkpoint, read_weights
 from facesr_ext.runs.folder import late_checkpoints
@@ -200,6 +203,15 @@ def test_stock_files_need_to_be_told_what_they_are(place: Path, tmp_path: Path) 
         Restorer(tmp_path / 'stock.pth', arch={**MSR, 'num_block': 2})
 
 
+def test_basicsrs_networks_state_scale_and_grid(tmp_path: Path) -> None:
+    arch = {'type': 'RRDBNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'num_grow_ch': 4}
+    torch.manual_seed(0)
+    net = RRDBNet(3, 3, scale=2, num_feat=4, num_block=1, num_grow_ch=4)
+    torch.save({'params': net.state_dict()}, tmp_path / 'x2.pth')
+    restorer = Restorer(tmp_path / 'x2.pth', arch={**arch, 'scale': 2}, device='cpu')
+    assert restorer.scale == 2 and restorer.restore(_face(0, 23)).shape == (46, 46, 3)  # it takes even sizes alone
+
+
 def test_sizes_that_the_network_does_not_take_are_filled_up(place: Path) -> None:
     restorer = Restorer(place / 'experiments' / 'fsr', device='cpu')
     assert restorer.info.sizes.multiple_of > 4 and restorer.info.input == 'enlarged'
@@ -222,9 +234,54 @@ def test_unfit_arguments(arguments: dict[str, Any], message: str, place: Path) -
         Restorer(place / 'experiments' / 'msr', **arguments)
 
 
+def test_images_of_every_kind_and_a_single_one(place: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
+    path = place / 'lq' / '0.png'
+    lq = read_image(path)
+    expected = restorer.restore([lq])
+    tensor = torch.from_numpy(lq).permute(2, 0, 1)
+    for kind in (path, str(path), PIL.Image.fromarray(lq), PIL.Image.fromarray(lq).convert('RGBA'), tensor, lq):
+        single = restorer.restore(kind)
+        assert isinstance(single, np.ndarray) and np.array_equal(single, expected[0])
+        assert np.array_equal(restorer.restore([kind])[0], expected[0])
+    for batch in (np.stack([lq, lq]), torch.stack([tensor, tensor])):
+        assert [np.array_equal(result, expected[0]) for result in restorer.restore(batch)] == [True, True]
+    assert restorer.restore(tensor / 255).dtype == np.float32
+
+
+def test_an_image_that_is_stored_enlarged(place: Path) -> None:
+    lq = _face(0, 24)
+    big = to_images(enlarge(to_tensor(lq)[None], 4))[0]
+    restorer = Restorer(place / 'experiments' / 'fsr', device='cpu')
+    assert np.array_equal(restorer.restore(big, enlarged=True), restorer.restore(lq))
+    with pytest.raises(DatasetError, match='MSRResNet takes the small image, and these are enlarged'):
+        Restorer(place / 'experiments' / 'msr', device='cpu').restore(big, enlarged=True)
+
+
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        (np.zeros((0, 0, 3), np.uint8), r'image 0 is uint8 \(0, 0, 3\): it has no pixels'),
+        (np.full((8, 8, 3), 128.0, np.float32), 'has values from 128 to 128; .* divide by 255'),
+        (np.full((8, 8, 3), np.nan, np.float32), 'has values from nan'),
+        (np.zeros((8, 8, 3), np.int64), 'image 0 is int64'),
+        (np.zeros((8, 8, 4), np.uint8), r'uint8 \(8, 8, 4\); give \(h, w, 3\)'),
+        (torch.zeros(8, 8, 3), r'is a tensor \(8, 8, 3\); give \(3, h, w\)'),
+        ('no such file.png', 'no such file.png'),
+    ],
+)
+def test_unfit_images(image: Any, message: str, place: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
+    for images in (image, [image]):
+        with pytest.raises(DatasetError, match=message):
+            restorer.restore(images)
+    with pytest.raises(DatasetError, match='image 0 is NoneType'):
+        restorer.restore([None])  # type: ignore[list-item]
+
+
 def test_unfit_pictures_and_folders(place: Path, tmp_path: Path) -> None:
     restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
-    with pytest.raises(DatasetError, match=r'picture 1 is uint8 \(8, 8\)'):
+    with pytest.raises(DatasetError, match=r'image 1 is uint8 \(8, 8\)'):
         restorer.restore([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)])
     with pytest.raises(CheckpointError, match='holds no checkpoint of a run'):
         Restorer(tmp_path)

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
+from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.archs.nafsr_arch import ChannelAttention, NAFBlock
 from facesr_ext.errors import OptionError
 from facesr_ext.models.tiles import Tiling, tiled
+from tests.support import SMALL_NETS
 
 
 def _net(scale: int = 1) -> nn.Module:
@@ -62,3 +66,33 @@ def test_unfit_numbers(tiling: Tiling, multiple: int, message: str) -> None:
     with pytest.raises(OptionError, match=f'val:tile:{message}'):
         tiling.require(('val', 'tile'), multiple)
     assert not Tiling(32, 8).needed(torch.zeros(1, 3, 32, 32)) and Tiling(32, 8).needed(torch.zeros(1, 3, 8, 33))
+
+
+def _generators() -> list[str]:
+    """Networks of ours that take an LR image of any size that suits their grid."""
+    ours = sorted(name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('facesr_ext'))
+    return [name for name in ours if not name.endswith(('Discriminator', 'Critic')) and name != 'DegradationNet']
+
+
+@pytest.mark.parametrize('name', _generators())
+@torch.no_grad()
+def test_tiles_on_the_grid_that_a_network_states_are_the_whole(name: str) -> None:
+    """And off it, by half of what it states, they are not: it states neither too little nor too much."""
+    torch.manual_seed(0)
+    net = ARCH_REGISTRY.get(name)(**SMALL_NETS.get(name, {})).eval()
+    for part in net.modules():
+        if isinstance(part, NAFBlock):  # which begins as the identity
+            part.beta.fill_(0.5)
+            part.gamma.fill_(0.5)
+        if isinstance(part, ChannelAttention):  # it looks at the whole image, as no tile does
+            part.weigh.weight.zero_()
+    info = arch_info(net)
+    factor = 1 if info.input == 'enlarged' else info.scale
+    lq = torch.rand(1, 3, 192, 192)
+    whole = net(lq)
+    assert (tiled(net, lq, Tiling(160, 128), factor, info.sizes.multiple_of) - whole).abs().max() < 1e-5
+    if info.sizes.multiple_of > 1:
+        off = info.sizes.multiple_of // 2
+        shifted = net(lq[..., off : off + 160, off : off + 160])[..., (64 - off) * factor : (96 - off) * factor, :]
+        inside = slice(64 * factor, 96 * factor), slice((64 - off) * factor, (96 - off) * factor)
+        assert (shifted[..., inside[1]] - whole[..., inside[0], inside[0]]).abs().max() > 1e-4

@@ -11,15 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from basicsr.data import build_dataloader, build_dataset
 
 from facesr_ext.archs.fsrnet_arch import FSRNetOutput
 from facesr_ext.data.contact_sheet import contact_sheet
-from facesr_ext.data.image_io import write_image
+from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.imaging import imresize, quantize, to_tensor
+from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models import validation
 from facesr_ext.models.batch import Batch
+from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.settings.reading import read
 from facesr_ext.settings.val import Val
@@ -171,3 +175,44 @@ def test_unfit_options_are_refused_at_the_start(
     opt['val'].update(val)
     with pytest.raises(OptionError, match=message):
         parsed_model(opt, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize('name', ['fsrnet', 'srresnet'])
+def test_a_gt_of_any_size_is_cut_to_the_scale_and_filled_up_inside(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any size: what is measured are the pixels that the LQ has, and they are those of `Restorer`."""
+    told: list[str] = []
+    for i, (height, width) in enumerate(((90, 75), (66, 130))):
+        face = np.pad(render_face(0, i, 64).image, ((0, height - 64), (0, width - 64), (0, 0)), 'reflect')
+        write_image(tmp_path / 'odd' / f'{i}.png', face)
+    model = _model(tmp_path, monkeypatch, name)
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'warning', told.append)
+    shapes: list[tuple[int, ...]] = []
+    judge = model.judge
+
+    def seen(path: str, batch: Batch, out: Any, whole: bool) -> Any:
+        shapes.append(out.sr.shape[-2:])
+        return judge(path, batch, out, whole)
+
+    monkeypatch.setattr(model, 'judge', seen)
+    rows, _ = _validate(model, {'dataroot_gt': str(tmp_path / 'odd')})
+    scale = model.scale
+    assert shapes == [(90 - 90 % scale, 75 - 75 % scale), (66 - 66 % scale, 130 - 130 % scale)]
+    assert len(rows) == 2 and len([text for text in told if 'no multiple of the scale' in text]) == 1
+    assert '0.png is 75x90 px' in told[0]
+    model.save(0, 1)
+    run = tmp_path / 'experiments' / model.opt['name']
+    restorer = Restorer(run, device='cpu', channels_last=bool(model.opt.get('channels_last')))
+    gt = to_tensor(read_image(tmp_path / 'odd' / '0.png'))[None]
+    _, out = model.predict({'gt': gt, 'gt_path': ['0.png']}, False)
+    small = quantize(imresize(gt[..., : shapes[0][0], : shapes[0][1]], (90 // scale, 75 // scale)))
+    assert torch.equal(restorer.restore_batch(small), out.sr)
+
+
+def test_labels_and_an_enlarged_lq_are_cut_with_their_gt() -> None:
+    data = {'gt': torch.rand(1, 3, 10, 13), 'parsing': torch.rand(1, 10, 13), 'lq': torch.rand(1, 3, 10, 13)}
+    cut = cut_to_multiple({**data, 'landmarks': torch.ones(1, 5, 2)}, 4, True)
+    for key, value in data.items():
+        assert torch.equal(cut[key], value[..., :8, :12])
+    assert cut_to_multiple(data, 4, False)['lq'].shape == (1, 3, 10, 13)

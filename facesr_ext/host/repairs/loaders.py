@@ -49,7 +49,7 @@ def _in_whole_batches(stock: Any) -> Callable[..., tuple[Any, ...]]:
     def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
         workers.complete_dataset_options(opt)
         for note in resume.FOUND.notes:
-            logger.warning(f'Passed over while resuming: {note}')
+            logger.warning(note)
         loader, sampler, val_loaders, _, total_iters = stock(opt, logger)
         workers.prepare_loader(loader, opt['datasets']['train'])
         sampler.align(loader.batch_size)

@@ -1,0 +1,118 @@
+"""What a resumed training takes from its state, the position and the moments, and what from its option file."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from facesr_ext.errors import KeyPath, OptionError, key_text
+
+_POSITION = ('last_epoch', 'base_lrs', 'cumulative_period', 'verbose')
+"""Of a scheduler: where it is, and what follows from its settings."""
+
+
+def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any], key: KeyPath) -> list[str]:
+    """Takes an optimiser's moments from its state; learning rate, betas and the like stay as the option file has them.
+
+    Args:
+        optimizer (Optimizer): As the option file has it, without a step so far.
+        saved (Mapping): Its state dict in the training state.
+        key (KeyPath): Its section.
+
+    Returns:
+        list[str]: The settings that differ from those of the state, as 'train:optim_g:betas: (0.9, 0.99) -> ...'.
+
+    Raises:
+        OptionError: if the moments are those of another optimiser, or of other groups of parameters.
+    """
+    fresh = optimizer.state_dict()['param_groups']
+    sizes, own_sizes = ([len(group['params']) for group in groups] for groups in (saved['param_groups'], fresh))
+    if sizes != own_sizes:
+        raise OptionError(
+            f'the training state has parameters in groups of {_listing(sizes)}, these options make groups of '
+            f'{_listing(own_sizes)}; leave lr_scales and what is trained as they were, or start anew from the weights '
+            '(path: pretrain_network_g)',
+            key,
+        )
+    for index, moments in list(saved['state'].items())[:1]:  # the others have the same
+        _require_moments(optimizer, index, moments, key)
+    differences = []
+    for old, new in zip(saved['param_groups'], fresh, strict=True):
+        differences += _differences(_settings_of(old), _settings_of(new), key)
+    groups = [{**new, 'params': old['params']} for old, new in zip(saved['param_groups'], fresh, strict=True)]
+    optimizer.load_state_dict({'state': saved['state'], 'param_groups': groups})
+    return list(dict.fromkeys(differences))
+
+
+def _require_moments(optimizer: torch.optim.Optimizer, index: int, moments: Mapping[str, Any], key: KeyPath) -> None:
+    """Compares the moments of one parameter with those that the optimiser would have after a step."""
+    group, parameter = [(group, p) for group in optimizer.param_groups for p in group['params']][index]
+    known = inspect.signature(type(optimizer)).parameters
+    arguments = {name: value for name, value in group.items() if name in known and name != 'params'}
+    trial = torch.nn.Parameter(torch.zeros_like(parameter))
+    trial.grad = torch.zeros_like(trial)
+    probe = type(optimizer)([trial], **arguments)
+    probe.step()
+    names, needed = (
+        [name for name, value in state.items() if value is not None] for state in (moments, probe.state[trial])
+    )
+    if set(names) != set(needed):
+        raise OptionError(
+            f'the training state has {_listing(names)} of each parameter, {type(optimizer).__name__} with these '
+            f'settings has {_listing(needed)}; leave the optimiser as it was, or start anew from the '
+            'weights (path: pretrain_network_g)',
+            key,
+        )
+
+
+def _settings_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What the option file says of a group of parameters; its learning rate is that of the beginning."""
+    settings = {name: value for name, value in group.items() if name not in ('params', 'initial_lr')}
+    return {**settings, 'lr': group.get('initial_lr', group['lr'])}
+
+
+def scheduler_changes(scheduler: LRScheduler, saved: Mapping[str, Any]) -> list[str]:
+    """The settings of a scheduler that differ from those of its state."""
+    own = scheduler.state_dict()
+    old, new = ({k: v for k, v in d.items() if k not in _POSITION and k[:1] != '_'} for d in (saved, own))
+    return _differences(old, new, ('train', 'scheduler'))
+
+
+def move_to(position: int, update: Callable[[int], None]) -> None:
+    """Goes through a schedule up to where a state was, so that the learning rate is that of the option file's schedule.
+
+    Args:
+        position (int): The state's ``last_epoch``: steps of the schedulers.
+        update (Callable): BasicSR's ``update_learning_rate`` of an iteration.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step', UserWarning)
+        for iteration in range(1, position + 2):
+            update(iteration)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], key: KeyPath) -> list[str]:
+    """Settings that differ; a flag that one of the two does not have is off, as in states of other torch versions."""
+    found = []
+    for name in {**old, **new}:
+        before, after = _plain(old.get(name)), _plain(new.get(name))
+        if before != after and (before or after):
+            found.append(f'{key_text((*key, name))}: {before} -> {after}')
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A setting as option files write it."""
+    if isinstance(value, Counter):  # milestones
+        return sorted(value.elements())
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _listing(values: Iterable[Any]) -> str:
+    return ', '.join(map(str, values)) or 'nothing'

@@ -119,4 +119,13 @@ def quietly() -> Iterator[None]:
         basicsr_logger.initialized_logger.update(opened)
 
 
-CHECKS: tuple[Callable[[Check], None], ...] = (check_folders, check_counts, check_samples)
+def check_names(check: Check) -> None:
+    """Two sets of one name, of which the second would overwrite the results of the first."""
+    names: dict[str, str] = {}
+    for phase, section in check.section('datasets').items():
+        name = section.get('name') if isinstance(section, dict) and phase != 'train' else None
+        if isinstance(name, str) and (first := names.setdefault(name, phase)) != phase:
+            check.error(('datasets', phase, 'name'), f'{name} is what {first} is called, too; give it another one')
+
+
+CHECKS: tuple[Callable[[Check], None], ...] = (check_folders, check_counts, check_names, check_samples)

@@ -6,6 +6,7 @@ from typing import Any
 from basicsr.utils.registry import DATASET_REGISTRY
 
 from facesr_ext.data.base import BaseDataset
+from facesr_ext.data.label_checks import tell
 from facesr_ext.data.sources import BUILTIN, StoredSource, open_folder, open_images, with_labels
 from facesr_ext.data.stores import by_key, picture_key
 from facesr_ext.data.transforms import FaceSample
@@ -55,6 +56,9 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
             raise DatasetError(
                 f'{len(missing)} of {len(wanted)} images have no LQ in {images.root}; the first is {missing[0]}', key
             )
+        unused = len(there.keys() - set(wanted))
+        more = f'; {unused} LQ images there are of none of them' if unused else ''
+        tell(f'{self.settings.name}: {len(wanted)} pairs with {images.root}{more}')
         return StoredSource(images, [there[name] for name in wanted])
 
     def __len__(self) -> int:

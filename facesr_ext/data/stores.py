@@ -149,6 +149,11 @@ class LandmarkFile:
         for name, points in self._landmarks.items():
             check_landmarks(points, num, name, root, key)
 
+    @property
+    def names(self) -> list[str]:
+        """The images that it has an entry of."""
+        return list(self._landmarks)
+
     def landmarks(self, name: str) -> np.ndarray | None:
         """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
         return self._landmarks.get(name)

@@ -16,6 +16,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.models.batch import Batch
 from facesr_ext.models.tiles import Tiling
+from facesr_ext.models.validation import below
 from facesr_ext.settings.reading import read
 from facesr_ext.settings.val import Val
 from tests.support import OPTIONS, small_options, with_landmarks
@@ -125,3 +126,33 @@ def test_unfit_options_are_refused_at_the_start(
     opt['val'].update(val)
     with pytest.raises(OptionError, match=message):
         parsed_model(opt, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize('files', [('one/0.png', 'one/1.png', 'two/0.png', 'two/1.png'), ('a.jpg', 'a.png', 'b/a.png')])
+def test_results_keep_their_sub_folder(files: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index, name in enumerate(files):
+        write_image(tmp_path / 'in' / name, render_face(0, index, 64).image)
+    model = _model(tmp_path, monkeypatch)
+    opt = {'name': 'val', 'type': 'FaceDataset', 'phase': 'val', 'scale': model.scale, 'image_size': 64}
+    opt['dataroot_gt'] = str(tmp_path / 'in')
+    model.validation(build_dataloader(build_dataset(opt), opt), 0, None, save_img=True)
+    folder = Path(model.opt['path']['visualization'])
+    with (folder / 'val_0.csv').open(newline='') as file:
+        names = [row['name'] for row in csv.DictReader(file)]
+    saved = {path.parent.relative_to(folder).as_posix() for path in folder.rglob('*_0.png') if path.parent != folder}
+    expected = [name if name == 'a.png' else name.rpartition('.')[0] for name in files]
+    assert names == expected and saved == set(expected)
+
+
+@pytest.mark.parametrize(
+    ('path', 'roots', 'name'),
+    [
+        ('data/gt/a/0.png', [None, 'data/gt'], 'a/0.png'),
+        ('data/lq/a/0.png', ['data/lq/', 'data/gt'], 'a/0.png'),
+        ('data/b/0.png', [['data/a', 'data/b']], '0.png'),
+        ('elsewhere/a/0.png', ['data'], '0.png'),
+        ('data2/a/0.png', ['data'], '0.png'),
+    ],
+)
+def test_a_result_is_called_by_its_path_in_the_set(path: str, roots: list[Any], name: str) -> None:
+    assert below(path, roots) == name

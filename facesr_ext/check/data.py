@@ -88,13 +88,16 @@ def check_samples(check: Check) -> None:
             opt['degradation'] = check.opt.get('degradation')
         try:
             with quietly():
-                check.known.samples[phase] = part.target(opt)[0]
+                data: Any = part.target(opt)
+                check.known.samples[phase] = data[0]
         except FaceSRError as err:
             check.problem(err, place)
         except (TypeError, ValueError) as err:
             check.error((*place, 'type'), f'gives no picture with these options: {err}; correct them')
         else:
             _check_crop(check, place, section)
+            if data.enlarged:
+                check.warning((*place, 'image_size'), data.enlarged)
 
 
 def _check_crop(check: Check, place: KeyPath, section: dict[str, Any]) -> None:

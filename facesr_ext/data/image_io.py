@@ -102,6 +102,15 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return decode_image(data, str(path))
 
 
+def stored_size(file: str | os.PathLike[str] | io.BytesIO) -> tuple[int, int] | None:
+    """Height and width of an image by the head of its file, before EXIF turns it; None where that cannot be read."""
+    try:
+        with Image.open(file) as img:
+            return img.height, img.width
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        return None
+
+
 def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
     """Decodes the bytes of a picture file as 8-bit RGB.
 

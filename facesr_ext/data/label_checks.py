@@ -14,11 +14,11 @@ PROBE = 16
 """So many labelled faces of a set are looked at before the run."""
 
 
-def tell(text: str) -> None:
+def tell(text: str, level: int = logging.INFO) -> None:
     """Writes a line to the run's log; where none is open nothing is said: to open it is for the run."""
     logger = logging.getLogger('basicsr')
     if logger.handlers and not logger.disabled:
-        logger.info(text)
+        logger.log(level, text)
 
 
 def require_mask(mask: np.ndarray, size: tuple[int, int], labels: LabelSet, where: str, key: KeyPath) -> None:
@@ -99,9 +99,9 @@ def require_classes(masks: Sequence[np.ndarray], labels: str, where: str, key: K
         tell(f'{empty} of {len(masks)} masks looked at in {where} hold background alone')
 
 
-def spread(count: int) -> list[int]:
-    """Up to :data:`PROBE` of so many numbers, evenly spread, the first among them."""
-    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, PROBE))}) if count else []
+def spread(count: int, most: int = PROBE) -> list[int]:
+    """Up to ``most`` of so many numbers, evenly spread, the first among them."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
 def _listed(values: Sequence[int]) -> str:

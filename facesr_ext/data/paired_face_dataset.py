@@ -40,6 +40,8 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
             )
         self.ratio = 1 if self.settings.lq_enlarged else int(opt.get('scale', 1))
         self.source = with_labels(open_images(self.settings, self.place), self.settings, self.place)
+        if not self.settings.image_size:  # else every GT must have that very size
+            self.look_at_sizes(self.source)
         self.paths = self.source.names
         self.lq_source = self._open_lq()
 
@@ -78,6 +80,7 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
         shape = gt.image.shape[:2]
         if size and shape != (size, size):
             raise DatasetError(f'{self.source.path(index)} is {_size(shape)}, but image_size is {size}')
+        self.require_size(gt.image, self.source.path(index))
         expected = tuple(v // self.ratio for v in shape)
         if lq.image.shape[:2] != expected:
             raise DatasetError(

@@ -36,6 +36,8 @@ from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
 
 BUILTIN = 'builtin'
 """In place of a folder: drawn faces."""
+SIZES = 2000
+"""The sizes of so many images of a set are looked at before the run."""
 _LR_SEED = 1_000_003  # drawn LR faces are of other sets than the HR ones
 
 
@@ -111,6 +113,13 @@ class StoredSource:
     def path(self, index: int) -> str:
         """Where an image lies."""
         return str(self.root / self.names[index])
+
+    def smaller(self, side: int) -> tuple[list[str], int]:
+        """The images of a shorter side below ``side`` px among up to :data:`SIZES` of them, and how many those are."""
+        names = [self.names[i] for i in spread(len(self.names), SIZES)]
+        sizes = [self.images.size(name) for name in names]
+        small = [n for n, size in zip(names, sizes, strict=True) if size is not None and min(size) < side]
+        return small, len(names)
 
     def read(self, index: int) -> FaceSample:
         """A face as it is stored; DatasetError where it, or its labels, cannot be read."""

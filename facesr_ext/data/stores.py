@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,15 @@ from typing import Any
 import lmdb
 import numpy as np
 
-from facesr_ext.data.image_io import decode_image, decode_mask, info_name, list_images, read_image, read_mask
+from facesr_ext.data.image_io import (
+    decode_image,
+    decode_mask,
+    info_name,
+    list_images,
+    read_image,
+    read_mask,
+    stored_size,
+)
 from facesr_ext.errors import DatasetError
 
 SUFFIX = '.lmdb'
@@ -44,6 +53,10 @@ class FolderStore:
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
         return read_image(self.root / name)
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the file, None where that cannot be read."""
+        return stored_size(self.root / name)
 
     def mask_place(self, name: str) -> Path:
         """Where the mask of a picture is, if it has one."""
@@ -100,6 +113,10 @@ class LmdbStore:
                 f'{self.root} has no picture {picture_key(name)!r}; {META_INFO} lists what it should have'
             )
         return decode_image(data, f'{self.root}: {name}')
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the image, None where that cannot be read."""
+        return stored_size(io.BytesIO(self._get(picture_key(name)) or b''))
 
     def mask_place(self, name: str) -> str:
         """Where the mask of a picture is, if it has one."""

@@ -31,7 +31,9 @@ class _Faces(Loader):
     image_size: Whole | None = option('height and width that the face is brought to, pixels; default: as stored')
     gt_size: Whole | None = stock('training: random crop of this size, pixels')
     use_hflip: bool = stock('training: mirror half of the faces, labels too', False)
-    skip_bad_files: bool = option("leave out files that cannot be read, listed in the run's skipped.txt", False)
+    skip_bad_files: bool = option(
+        "leave out files that cannot be read or are too small, listed in the run's skipped.txt", False
+    )
 
 
 class _Labels(Section):
@@ -50,7 +52,9 @@ class _Drawn(Section):
 
 class _Cropped(Section):
     crop_scale: Shares = option(
-        'side of the square crop as a share of the shorter side; [low, high]: training draws size and place', (1.0, 1.0)
+        'side of the square crop as a share of the shorter side, at least image_size px where the image has so many; '
+        '[low, high]: training draws size and place',
+        (1.0, 1.0),
     )
 
 

@@ -91,8 +91,11 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
             tell(f'{self.settings.name}: {self.enlarged}', logging.WARNING)
 
     def require_size(self, image: np.ndarray, path: str) -> None:
-        """DatasetError for an image that is too small, where such files are to be left out."""
+        """DatasetError for an image without a pixel of LQ, or one that is too small where such are to be left out."""
         least, name = self._least
+        scale = int(self.opt.get('scale') or 1)
+        if not self.settings.image_size and min(image.shape[:2]) < scale:
+            raise DatasetError(f'{path} is {image.shape[1]}x{image.shape[0]} px, too small for scale {scale}')
         if self.settings.skip_bad_files and min(image.shape[:2]) < least:
             raise DatasetError(f'{path} is {image.shape[1]}x{image.shape[0]} px, smaller than {name} {least}')
 

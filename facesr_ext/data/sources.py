@@ -17,6 +17,7 @@ from facesr_ext.data.image_io import read_lines
 from facesr_ext.data.label_checks import require_classes, require_landmarks, require_mask, spread, tell
 from facesr_ext.data.stores import (
     FolderStore,
+    JoinedStore,
     LandmarkFile,
     LandmarkStore,
     Store,
@@ -98,14 +99,18 @@ class StoredSource:
     """Images of a store, with labels where there are any.
 
     Args:
-        images (Store): Where they lie.
+        images (Store | JoinedStore): Where they lie.
         names (Sequence[str]): Those to use.
         masks (Masks | None): Their parsing masks.
         landmarks (Landmarks | None): Their landmarks.
     """
 
     def __init__(
-        self, images: Store, names: Sequence[str], masks: Masks | None = None, landmarks: Landmarks | None = None
+        self,
+        images: Store | JoinedStore,
+        names: Sequence[str],
+        masks: Masks | None = None,
+        landmarks: Landmarks | None = None,
     ) -> None:
         self.images, self.names, self.masks, self.landmarks = images, list(names), masks, landmarks
         self.root = images.root
@@ -230,13 +235,15 @@ def open_lr_faces(settings: UnpairedFaceSet, place: KeyPath, train: bool, size: 
 
 
 def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyPath) -> StoredSource:
-    """The stored images of ``dataroot_gt``: all, or those of ``meta_info_file``.
+    """The stored images of ``dataroot_gt``: all, or those of ``meta_info_file``; of a list of folders, all of each.
 
     Raises:
-        OptionError: as `open_folder`.
+        OptionError: as `open_folder`, and for labels or a list of images beside several folders.
         DatasetError: if the folder is missing or empty, or the list names images that are not there.
     """
     key = (*place, 'dataroot_gt')
+    if isinstance(settings.dataroot_gt, list):
+        return _open_several(settings, settings.dataroot_gt, key)
     images = open_folder(settings.dataroot_gt, settings.io_backend, key)
     there = images.names(key)
     if not settings.meta_info_file:
@@ -253,6 +260,24 @@ def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyP
         )
     unused = len({picture_key(name) for name in there} - {picture_key(name) for name in names})
     tell(f'{settings.name}: {len(names)} images in {images.root}, as listed; {unused} there are not in the list')
+    return StoredSource(images, names)
+
+
+def _open_several(
+    settings: FaceSet | PairedFaceSet | UnpairedFaceSet, roots: Sequence[str], key: KeyPath
+) -> StoredSource:
+    """The images of several folders, which have neither labels nor a list."""
+    given = [n for n in ('meta_info_file', 'dataroot_parsing', 'landmark_file') if getattr(settings, n, None)]
+    if given:
+        raise OptionError(
+            f'names below {len(roots)} folders may be alike, which {given[0]} cannot tell apart; put links to them '
+            'into one folder and name that',
+            key,
+        )
+    images = JoinedStore([open_folder(root, settings.io_backend, key) for root in roots])
+    names = images.names(key)
+    for store in images.stores:
+        tell(f'{settings.name}: {len(store.names(key))} images in {store.root}')
     return StoredSource(images, names)
 
 

@@ -19,6 +19,7 @@ from facesr_ext.data.image_io import (
     list_images,
     read_image,
     read_mask,
+    read_text,
     stored_size,
 )
 from facesr_ext.errors import DatasetError
@@ -88,10 +89,10 @@ class LmdbStore:
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """The names in meta_info.txt, in its order; DatasetError that names the option ``key`` where there are none."""
         try:
-            lines = (self.root / META_INFO).read_text(encoding='utf-8-sig').splitlines()
-        except OSError as err:
+            lines = read_text(self.root / META_INFO).splitlines()
+        except (OSError, UnicodeDecodeError) as err:
             raise DatasetError(
-                f'{self.root} is no LMDB with a {META_INFO} ({err.strerror or err}); write it with '
+                f'{self.root} is no LMDB with a {META_INFO} ({getattr(err, "strerror", None) or err}); write it with '
                 'facesr_ext.data.lmdb_io.write_lmdb or BasicSR',
                 key,
             ) from err
@@ -157,7 +158,7 @@ class LandmarkFile:
     def __init__(self, root: Path, num: int, key: Sequence[str] = ()) -> None:
         self.root = root
         try:
-            entries = json.loads(root.read_text(encoding='utf-8-sig'))
+            entries = json.loads(read_text(root))
         except (OSError, ValueError) as err:
             raise DatasetError(f'cannot read {root}: {err}', key) from err
         if not isinstance(entries, dict):
@@ -174,6 +175,37 @@ class LandmarkFile:
     def landmarks(self, name: str) -> np.ndarray | None:
         """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
         return self._landmarks.get(name)
+
+
+class JoinedStore:
+    """The images of several folders or LMDBs, each under its own path: names below two of them may be alike.
+
+    Args:
+        stores (Sequence[FolderStore | LmdbStore]): In the order of their images.
+    """
+
+    kind = 'several'
+
+    def __init__(self, stores: Sequence[FolderStore | LmdbStore]) -> None:
+        self.root, self.stores = Path(), list(stores)
+        self._places: dict[str, tuple[FolderStore | LmdbStore, str]] = {}
+
+    def names(self, key: Sequence[str] = ()) -> list[str]:
+        """The paths of all images; raises as the stores do."""
+        self._places = {
+            (store.root / name).as_posix(): (store, name) for store in self.stores for name in store.names(key)
+        }
+        return list(self._places)
+
+    def image(self, name: str) -> np.ndarray:
+        """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
+        store, inner = self._places[name]
+        return store.image(inner)
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the file, None where that cannot be read."""
+        store, inner = self._places[name]
+        return store.size(inner)
 
 
 Store = FolderStore | LmdbStore

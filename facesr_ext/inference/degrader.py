@@ -13,6 +13,7 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, write_image
 from facesr_ext.data.stores import by_key
 from facesr_ext.degradations.presets import PRESETS, build_degradation
+from facesr_ext.errors import DatasetError
 from facesr_ext.host.parts import known_name
 from facesr_ext.imaging import to_tensor
 from facesr_ext.runs.atomic import require_free
@@ -51,6 +52,9 @@ def degrade_folder(
     rows: list[list[np.ndarray]] = []
     for name in tqdm(names, unit='image'):
         image = read_image(folder / name)
+        if min(image.shape[:2]) < scale:
+            size = f'{image.shape[1]}x{image.shape[0]} px'
+            raise DatasetError(f'{folder / name} is {size}, too small for scale {scale}; remove it', ('SOURCE',))
         image = image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
         gt = to_tensor(image)[None]
         draws = GRID_COLUMNS - 1 if grid is not None and len(rows) < GRID_ROWS else 1

@@ -79,3 +79,9 @@ def test_images_whose_lq_would_have_one_name_are_refused(tmp_path: Path, capsys:
     _photographs(tmp_path / 'gt', 'a.jpg', 'a.png')
     assert _run(str(tmp_path / 'gt'), '-o', str(tmp_path / 'lq')) == 2
     assert 'a.jpg and a.png have one key' in capsys.readouterr().err and not (tmp_path / 'lq').exists()
+
+
+def test_an_image_without_a_pixel_of_lq_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / 'gt' / 'tiny.png', np.zeros((3, 3, 3), np.uint8))
+    assert _run(str(tmp_path / 'gt'), '-o', str(tmp_path / 'lq'), '--preset', 'bicubic_x4') == 2
+    assert 'tiny.png is 3x3 px, too small for scale 4' in capsys.readouterr().err

@@ -185,6 +185,16 @@ def test_lists_that_windows_has_saved(named: Path) -> None:
     assert _listed(named, 'a.png\r\nc.png\r\n', 'utf-8-sig').paths == ['a.png', 'c.png']
 
 
+@pytest.mark.parametrize('encoding', ['utf-16', 'utf-8-sig'])
+def test_lists_and_landmarks_of_any_unicode(encoding: str, sample: Path, named: Path) -> None:
+    assert _listed(named, 'a.png\r\nmy face (2).png\r\n', encoding).paths == ['a.png', 'my face (2).png']
+    (named / 'images.json').write_text(json.dumps({'a.png': [[1, 2], [30, 3]]}), encoding=encoding)
+    changes = {'landmark_file': str(named / 'images.json'), 'num_landmark': 2, 'dataroot_parsing': ...}
+    assert len(_faces(named, dataroot_gt=str(named), phase='val', **changes)) == 3
+    with pytest.raises(DatasetError, match=r'val:meta_info_file: cannot read'):
+        _listed(named, 'ä.png', 'latin-1')
+
+
 def test_lists_are_compared_with_the_disk_before_the_run(named: Path) -> None:
     with pytest.raises(DatasetError, match=r'val:meta_info_file: 2 of its 3 images are not in .*; the first is b\.png'):
         _listed(named, 'a.png\nb.png\nc.png extra\n')

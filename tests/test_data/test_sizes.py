@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,9 @@ from basicsr.data import build_dataset
 from PIL import Image
 
 from facesr_ext.check.examine import check_file
-from facesr_ext.data.image_io import read_image, stored_size, write_image
+from facesr_ext.data.image_io import read_image, read_mask, stored_size, write_image
 from facesr_ext.data.lmdb_io import write_lmdb
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.imaging import to_tensor
@@ -94,3 +97,69 @@ def test_sizes_come_from_the_head_of_a_file(tmp_path: Path) -> None:
     (tmp_path / 'c.jpg').write_bytes((tmp_path / 'a.jpg').read_bytes()[:-5])
     sizes = [stored_size(tmp_path / name) for name in ('a.jpg', 'b.png', 'c.jpg', 'd.png')]
     assert sizes == [(20, 30), None, (20, 30), None]
+
+
+def _png(width: int, height: int, colour: int) -> bytes:
+    """A PNG that says a size and holds next to nothing."""
+    chunks = (
+        (b'IHDR', struct.pack('>IIBBBBB', width, height, 8, colour, 0, 0, 0)),
+        (b'IDAT', zlib.compress(bytes(100))),
+        (b'IEND', b''),
+    )
+    packed = (struct.pack('>I', len(d)) + kind + d + struct.pack('>I', zlib.crc32(kind + d)) for kind, d in chunks)
+    return b'\x89PNG\r\n\x1a\n' + b''.join(packed)
+
+
+@pytest.mark.parametrize(('read', 'colour'), [(read_image, 2), (read_mask, 0)])
+@pytest.mark.parametrize('size', [(40_000, 40_000), (2_000_000, 2_000)])
+def test_a_very_large_image_is_named(
+    read: Callable[[Path], np.ndarray], colour: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    (tmp_path / 'huge.png').write_bytes(_png(*size, colour))
+    with pytest.raises(DatasetError, match=r'huge\.png'):
+        read(tmp_path / 'huge.png')
+
+
+@pytest.mark.parametrize('phase', ['train', 'val'])
+def test_an_image_without_a_pixel_of_lq_is_named_or_left_out(phase: str, folder: Path) -> None:
+    write_image(folder / '0.png', np.zeros((3, 3, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r'0\.png is 3x3 px, too small for scale 4'):
+        _open(folder, phase=phase)[0]
+    assert Path(_open(folder, phase=phase, skip_bad_files=True)[0]['gt_path']).name == '48.png'
+
+
+# ---- several folders -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('kind', ['FaceDataset', 'UnpairedFaceDataset'])
+def test_several_folders_whose_names_may_be_alike(kind: str, folder: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / 'more' / 'sub' / '64.png', render_face(0, 5, 64).image)
+    write_image(tmp_path / 'more' / '64.png', render_face(0, 6, 64).image)
+    more = {'dataroot_lq': 'builtin'} if kind.startswith('Unpaired') else {}
+    roots = [str(folder), str(tmp_path / 'more')]
+    data = build_dataset(
+        {'name': 'a', 'type': kind, 'phase': 'val', 'scale': 4, 'dataroot_gt': roots, 'image_size': 64, **more}
+    )
+    paths = [data[i]['gt_path'] for i in range(len(data))]
+    assert paths == [str(folder / f'{n}.png') for n in (48, 64, 80)] + [
+        str(tmp_path / 'more' / name) for name in ('64.png', 'sub/64.png')
+    ]
+    for number in (1, 3, 4):
+        assert torch.equal(data[number]['gt'], to_tensor(read_image(paths[number])))
+    assert data.enlarged.startswith('1 of 5 images')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'meta_info_file': 'list.txt'}, 'dataroot_gt: names below 2 folders may be alike, which meta_info_file'),
+        ({'dataroot_parsing': 'masks'}, 'dataroot_gt: names below 2 folders may be alike, which dataroot_parsing'),
+        ({'dataroot_gt': []}, 'dataroot_gt: must be a folder or a list of folders'),
+        ({'dataroot_gt': ['a', 3]}, 'dataroot_gt: must be a folder or a list of folders'),
+        ({'type': 'PairedFaceDataset', 'dataroot_lq': 'lq'}, 'dataroot_gt: must be one folder'),
+    ],
+)
+def test_where_several_folders_cannot_be(changes: dict[str, Any], message: str) -> None:
+    opt = {'name': 'a', 'type': 'FaceDataset', 'phase': 'val', 'scale': 4, 'dataroot_gt': ['a', 'b'], **changes}
+    with pytest.raises(OptionError, match=message):
+        build_dataset(opt)

@@ -88,13 +88,16 @@ def check_samples(check: Check) -> None:
             opt['degradation'] = check.opt.get('degradation')
         try:
             with quietly():
-                check.known.samples[phase] = part.target(opt)[0]
+                data: Any = part.target(opt)
+                check.known.samples[phase] = data[0]
         except FaceSRError as err:
             check.problem(err, place)
         except (TypeError, ValueError) as err:
             check.error((*place, 'type'), f'gives no picture with these options: {err}; correct them')
         else:
             _check_crop(check, place, section)
+            if data.enlarged:
+                check.warning((*place, 'image_size'), data.enlarged)
 
 
 def _check_crop(check: Check, place: KeyPath, section: dict[str, Any]) -> None:
@@ -119,4 +122,13 @@ def quietly() -> Iterator[None]:
         basicsr_logger.initialized_logger.update(opened)
 
 
-CHECKS: tuple[Callable[[Check], None], ...] = (check_folders, check_counts, check_samples)
+def check_names(check: Check) -> None:
+    """Two sets of one name, of which the second would overwrite the results of the first."""
+    names: dict[str, str] = {}
+    for phase, section in check.section('datasets').items():
+        name = section.get('name') if isinstance(section, dict) and phase != 'train' else None
+        if isinstance(name, str) and (first := names.setdefault(name, phase)) != phase:
+            check.error(('datasets', phase, 'name'), f'{name} is what {first} is called, too; give it another one')
+
+
+CHECKS: tuple[Callable[[Check], None], ...] = (check_folders, check_counts, check_names, check_samples)

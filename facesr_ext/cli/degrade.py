@@ -14,9 +14,10 @@ def main(
     scale: int = typer.Option(4, min=1, max=16, help='HR-to-LR factor, where the preset leaves it open.'),
     seed: int = typer.Option(0, min=0, help='The same seed gives the same LQ for an image of the same name.'),
     grid: Path | None = typer.Option(None, help='Also write a contact sheet of the first images here.'),
+    force: bool = typer.Option(False, '--force', help='Replace files that are there.'),
 ) -> None:
     """Degrade images by a preset, reproducibly."""
     from facesr_ext.inference.degrader import degrade_folder
 
-    count = degrade_folder(source, output, preset, scale, seed, grid)
+    count = degrade_folder(source, output, preset, scale, seed, grid, force)
     typer.echo(f'{count} LQ images in {output}')

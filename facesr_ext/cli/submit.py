@@ -38,13 +38,16 @@ def pack(
     max_params: int | None = typer.Option(None, min=1, help='Most parameters. Default: as it was trained under.'),
     scale: int | None = typer.Option(None, min=1, help='LR-to-HR factor of results; 4 by default.'),
     runtime: float | None = typer.Option(None, help='For readme.txt of results: seconds an image, on --device.'),
+    force: bool = typer.Option(False, '--force', help='Replace an archive that is there.'),
 ) -> None:
     """Pack what a checkpoint makes of the LQ images, or results that are there, and verify the archive."""
     from facesr_ext import Restorer
     from facesr_ext.challenge.readme import Readme
     from facesr_ext.challenge.submission import pack_checkpoint, pack_results
+    from facesr_ext.runs.atomic import require_free
 
     trained = _is_weights(source)
+    require_free([output], [] if trained else [source], force)
     _refuse_idle(ctx.params, trained)
     if trained:
         restorer = Restorer(
@@ -83,10 +86,13 @@ def score(
     gt: Path = typer.Argument(..., help="Folder of the GT images, or the scorer's input with ref/."),
     output: Path | None = typer.Option(None, '-o', '--output', help='Also write a scores.txt.'),
     lq: Path | None = typer.Option(None, help='Folder of the LQ images: also tell the score of bicubic.'),
+    force: bool = typer.Option(False, '--force', help='Replace scores that are there.'),
 ) -> None:
     """Score an archive or a folder as the organisers do: mean PSNR of RGB."""
     from facesr_ext.challenge import scoring
+    from facesr_ext.runs.atomic import require_free
 
+    require_free([output] if output else [], force=force)
     scores = scoring.score(source, gt)
     if output is not None:
         scores.write(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,8 @@ import torch
 from basicsr.utils import get_root_logger
 from torch.utils.data import Dataset
 
-from facesr_ext.data.sources import Source
+from facesr_ext.data.label_checks import tell
+from facesr_ext.data.sources import Source, StoredSource
 from facesr_ext.data.transforms import WHOLE, FaceSample, mirror, random_crop, tensors
 from facesr_ext.errors import DatasetError, KeyPath, OptionError
 from facesr_ext.host.samplers import EpochIndex
@@ -34,6 +36,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
         place (KeyPath): Where the section stands, for messages.
         settings (SetT): What it says.
         train (bool): The set is that of training.
+        enlarged (str): What there is to say of images that are smaller than ``image_size``; '' where none is.
 
     Raises:
         OptionError: naming everything that is wrong with the section.
@@ -51,6 +54,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
         self.settings: SetT = read(self.SETTINGS, {k: v for k, v in opt.items() if k not in ADDED}, self.place)
         self.train = opt.get('phase') == 'train'
         self.manual_seed = int(opt.get('manual_seed') or 0)
+        self.enlarged = ''
         self.reader = Reader(self.settings.skip_bad_files, opt.get('skipped_file'))
 
     def seeds(self, index: int) -> tuple[int, int, int]:
@@ -61,6 +65,42 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
     def rng(self, index: int) -> np.random.Generator:
         """The generator of one sample's draws."""
         return np.random.default_rng(self.seeds(index))
+
+    @property
+    def _least(self) -> tuple[int, str]:
+        """The shorter side that an image needs, and the option that says so; 0 where any will do."""
+        if self.settings.image_size:
+            return self.settings.image_size, 'image_size'
+        return (self.settings.gt_size or 0, 'gt_size') if self.train else (0, '')
+
+    def look_at_sizes(self, source: Source) -> None:
+        """Looks for stored images that are too small, and warns of those that will be enlarged.
+
+        Raises:
+            DatasetError: if there are some that cannot be cropped and are not to be left out.
+        """
+        least, name = self._least
+        small, num = source.smaller(least) if isinstance(source, StoredSource) and least else ([], 0)
+        if not small:
+            return
+        text = f'{len(small)} of {num} images looked at are smaller than {least} px, the first is {small[0]}'
+        remedy = f'take a smaller {name}, or leave them out by skip_bad_files: true'
+        if self.settings.skip_bad_files:
+            tell(f'{self.settings.name}: {text}; they are left out', logging.WARNING)
+        elif name == 'gt_size':
+            raise DatasetError(f'{text}; {remedy}', (*self.place, name))
+        else:
+            self.enlarged = f'{text}; they are enlarged, which makes a blurred GT: {remedy}'
+            tell(f'{self.settings.name}: {self.enlarged}', logging.WARNING)
+
+    def require_size(self, image: np.ndarray, path: str) -> None:
+        """DatasetError for an image without a pixel of LQ, or one that is too small where such are to be left out."""
+        least, name = self._least
+        scale = int(self.opt.get('scale') or 1)
+        if not self.settings.image_size and min(image.shape[:2]) < scale:
+            raise DatasetError(f'{path} is {image.shape[1]}x{image.shape[0]} px, too small for scale {scale}')
+        if self.settings.skip_bad_files and min(image.shape[:2]) < least:
+            raise DatasetError(f'{path} is {image.shape[1]}x{image.shape[0]} px, smaller than {name} {least}')
 
     def augmented(
         self, samples: Sequence[FaceSample], path: str, rng: np.random.Generator, ratios: Sequence[int] = (1,)

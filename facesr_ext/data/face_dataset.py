@@ -8,7 +8,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 
 from facesr_ext.data.base import BaseDataset
 from facesr_ext.data.sources import BUILTIN, Source, open_faces, open_images, with_labels
-from facesr_ext.data.transforms import frame
+from facesr_ext.data.transforms import FaceSample, frame
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
@@ -40,6 +40,7 @@ class FaceDataset(BaseDataset[FaceSet]):
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
         self.source = self._open()
+        self.look_at_sizes(self.source)
         self.paths = self.source.names
         self.degradation = self._build_degradation()
 
@@ -64,9 +65,15 @@ class FaceDataset(BaseDataset[FaceSet]):
     def __len__(self) -> int:
         return len(self.paths)
 
+    def _read(self, index: int) -> FaceSample:
+        """A face as it is stored; DatasetError where it cannot be used."""
+        sample = self.source.read(index)
+        self.require_size(sample.image, self.source.path(index))
+        return sample
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = self.rng(index)
-        position, sample = self.reader.read(self.source, int(index), self.source.read, self.place)
+        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
         path = self.source.path(position)
         if self.settings.image_size is not None:
             sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)

@@ -5,6 +5,7 @@ Paths may hold any character on any system, EXIF rotation is applied, and a file
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import os
@@ -102,6 +103,15 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return decode_image(data, str(path))
 
 
+def stored_size(file: str | os.PathLike[str] | io.BytesIO) -> tuple[int, int] | None:
+    """Height and width of an image by the head of its file, before EXIF turns it; None where that cannot be read."""
+    try:
+        with Image.open(file) as img:
+            return img.height, img.width
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        return None
+
+
 def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
     """Decodes the bytes of a picture file as 8-bit RGB.
 
@@ -116,7 +126,13 @@ def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
         DatasetError: naming the place, if it cannot be decoded.
     """
     array = np.frombuffer(data, np.uint8)
-    img = cv2.imdecode(array, cv2.IMREAD_COLOR) if array.size else None
+    try:
+        img = cv2.imdecode(array, cv2.IMREAD_COLOR) if array.size else None
+    except cv2.error as err:
+        raise DatasetError(
+            f'{where} cannot be decoded ({err.err}): OpenCV takes up to 2^20 px a side and 2^30 px in all; cut it into '
+            'parts, or remove it'
+        ) from err
     if img is None:
         raise DatasetError(
             f'{where} is not a picture that can be decoded (cut off or of another format); remove or replace it'
@@ -196,7 +212,7 @@ def decode_mask(data: bytes, where: str) -> np.ndarray:
                     f'{where} has mode {img.mode}; a mask is a palette or grey PNG that holds class values'
                 )
             return np.array(img, dtype=np.uint8)
-    except (OSError, UnidentifiedImageError) as err:
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as err:
         raise DatasetError(f'cannot read the mask {where}: {err}') from err
 
 
@@ -263,18 +279,28 @@ def info_name(line: str) -> str:
     return _INFO.sub('', line.strip())
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """A text file, in UTF-8 with or without a byte order mark, or in UTF-16 with one, as Windows saves it.
+
+    Raises:
+        OSError, UnicodeDecodeError: if it cannot be read, or is of another encoding.
+    """
+    data = Path(path).expanduser().read_bytes()
+    return data.decode('utf-16' if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else 'utf-8-sig')
+
+
 def read_lines(path: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
     """The names of a meta_info file, one a line, as `info_name` has them; empty lines are left out.
 
     Args:
-        path (str | PathLike): UTF-8, with or without a byte order mark.
+        path (str | PathLike): As `read_text` takes it.
         key (Sequence[str]): The option that names it.
 
     Raises:
         DatasetError: if the file is missing or names nothing.
     """
     try:
-        lines = Path(path).expanduser().read_text(encoding='utf-8-sig').splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as err:
         raise DatasetError(f'cannot read {path}: {getattr(err, "strerror", None) or err}', key) from err
     names = [info_name(line) for line in lines if line.strip()]

@@ -6,6 +6,7 @@ from typing import Any
 from basicsr.utils.registry import DATASET_REGISTRY
 
 from facesr_ext.data.base import BaseDataset
+from facesr_ext.data.label_checks import tell
 from facesr_ext.data.sources import BUILTIN, StoredSource, open_folder, open_images, with_labels
 from facesr_ext.data.stores import by_key, picture_key
 from facesr_ext.data.transforms import FaceSample
@@ -39,6 +40,8 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
             )
         self.ratio = 1 if self.settings.lq_enlarged else int(opt.get('scale', 1))
         self.source = with_labels(open_images(self.settings, self.place), self.settings, self.place)
+        if not self.settings.image_size:  # else every GT must have that very size
+            self.look_at_sizes(self.source)
         self.paths = self.source.names
         self.lq_source = self._open_lq()
 
@@ -55,6 +58,9 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
             raise DatasetError(
                 f'{len(missing)} of {len(wanted)} images have no LQ in {images.root}; the first is {missing[0]}', key
             )
+        unused = len(there.keys() - set(wanted))
+        more = f'; {unused} LQ images there are of none of them' if unused else ''
+        tell(f'{self.settings.name}: {len(wanted)} pairs with {images.root}{more}')
         return StoredSource(images, [there[name] for name in wanted])
 
     def __len__(self) -> int:
@@ -74,6 +80,7 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
         shape = gt.image.shape[:2]
         if size and shape != (size, size):
             raise DatasetError(f'{self.source.path(index)} is {_size(shape)}, but image_size is {size}')
+        self.require_size(gt.image, self.source.path(index))
         expected = tuple(v // self.ratio for v in shape)
         if lq.image.shape[:2] != expected:
             raise DatasetError(

@@ -6,7 +6,7 @@ A source has ``names``, ``path(i)``, which is what samples and messages call fac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -14,13 +14,18 @@ import torch
 from basicsr.utils import get_root_logger
 
 from facesr_ext.data.image_io import read_lines
+from facesr_ext.data.label_checks import require_classes, require_landmarks, require_mask, spread, tell
 from facesr_ext.data.stores import (
+    FolderStore,
+    JoinedStore,
+    LandmarkFile,
     LandmarkStore,
     Store,
     by_key,
     check_landmarks,
     open_landmarks,
     open_store,
+    picture_key,
 )
 from facesr_ext.data.transforms import FaceSample
 from facesr_ext.degradations.presets import build_degradation
@@ -32,6 +37,8 @@ from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
 
 BUILTIN = 'builtin'
 """In place of a folder: drawn faces."""
+SIZES = 2000
+"""The sizes of so many images of a set are looked at before the run."""
 _LR_SEED = 1_000_003  # drawn LR faces are of other sets than the HR ones
 
 
@@ -41,16 +48,24 @@ class Masks:
     Args:
         store (Store): Where they lie.
         labels (str): The label set that they are stored in.
+        key (KeyPath): The option that names the store.
     """
 
-    def __init__(self, store: Store, labels: str) -> None:
-        self.store, self.table = store, LABEL_SETS[labels].table_to(CELEBAMASK19)
+    def __init__(self, store: Store, labels: str, key: KeyPath) -> None:
+        self.store, self.labels, self.key = store, LABEL_SETS[labels], key
+        self.table = self.labels.table_to(CELEBAMASK19)
 
     def read(self, name: str, size: tuple[int, int]) -> np.ndarray:
-        """(*size) uint8, 255 unknown, of an image of that size; all unknown where it has no mask."""
+        """(*size) uint8, 255 unknown, of an image of that size; all unknown where it has no mask.
+
+        Raises:
+            DatasetError: if the mask cannot be read, or be one of that image.
+        """
         if not self.store.has_mask(name):
             return np.full(size, UNKNOWN, np.uint8)
-        mask = self.table[self.store.mask(name)]
+        stored = self.store.mask(name)
+        require_mask(stored, size, self.labels, f'the mask {self.store.mask_place(name)}', self.key)
+        mask = self.table[stored]
         return mask if mask.shape == size else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
@@ -66,16 +81,17 @@ class Landmarks:
     def __init__(self, store: LandmarkStore, num: int, key: KeyPath) -> None:
         self.store, self.num, self.key = store, num, key
 
-    def read(self, name: str) -> np.ndarray:
-        """(num, 2) float32 pixels of the image, NaN unknown; all unknown where it has none.
+    def read(self, name: str, size: tuple[int, int]) -> np.ndarray:
+        """(num, 2) float32 pixels of an image of that size, NaN unknown; all unknown where it has none.
 
         Raises:
-            DatasetError: if it has another number of them.
+            DatasetError: if it has another number of them, or they cannot be its pixels.
         """
         points = self.store.landmarks(name)
         if points is None:
             return np.full((self.num, 2), np.nan, np.float32)
         check_landmarks(points, self.num, name, self.store.root, self.key)
+        require_landmarks(points, size, name, self.key)
         return points
 
 
@@ -83,14 +99,18 @@ class StoredSource:
     """Images of a store, with labels where there are any.
 
     Args:
-        images (Store): Where they lie.
+        images (Store | JoinedStore): Where they lie.
         names (Sequence[str]): Those to use.
         masks (Masks | None): Their parsing masks.
         landmarks (Landmarks | None): Their landmarks.
     """
 
     def __init__(
-        self, images: Store, names: Sequence[str], masks: Masks | None = None, landmarks: Landmarks | None = None
+        self,
+        images: Store | JoinedStore,
+        names: Sequence[str],
+        masks: Masks | None = None,
+        landmarks: Landmarks | None = None,
     ) -> None:
         self.images, self.names, self.masks, self.landmarks = images, list(names), masks, landmarks
         self.root = images.root
@@ -99,6 +119,13 @@ class StoredSource:
         """Where an image lies."""
         return str(self.root / self.names[index])
 
+    def smaller(self, side: int) -> tuple[list[str], int]:
+        """The images of a shorter side below ``side`` px among up to :data:`SIZES` of them, and how many those are."""
+        names = [self.names[i] for i in spread(len(self.names), SIZES)]
+        sizes = [self.images.size(name) for name in names]
+        small = [n for n, size in zip(names, sizes, strict=True) if size is not None and min(size) < side]
+        return small, len(names)
+
     def read(self, index: int) -> FaceSample:
         """A face as it is stored; DatasetError where it, or its labels, cannot be read."""
         name = self.names[index]
@@ -106,7 +133,7 @@ class StoredSource:
         return FaceSample(
             image,
             None if self.masks is None else self.masks.read(name, image.shape[:2]),
-            None if self.landmarks is None else self.landmarks.read(name),
+            None if self.landmarks is None else self.landmarks.read(name, image.shape[:2]),
         )
 
 
@@ -208,16 +235,20 @@ def open_lr_faces(settings: UnpairedFaceSet, place: KeyPath, train: bool, size: 
 
 
 def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyPath) -> StoredSource:
-    """The stored images of ``dataroot_gt``: all, or those of ``meta_info_file``.
+    """The stored images of ``dataroot_gt``: all, or those of ``meta_info_file``; of a list of folders, all of each.
 
     Raises:
-        OptionError: as `open_folder`.
+        OptionError: as `open_folder`, and for labels or a list of images beside several folders.
         DatasetError: if the folder is missing or empty, or the list names images that are not there.
     """
     key = (*place, 'dataroot_gt')
+    if isinstance(settings.dataroot_gt, list):
+        return _open_several(settings, settings.dataroot_gt, key)
     images = open_folder(settings.dataroot_gt, settings.io_backend, key)
+    there = images.names(key)
     if not settings.meta_info_file:
-        return StoredSource(images, images.names(key))
+        tell(f'{settings.name}: {len(there)} images in {images.root}')
+        return StoredSource(images, there)
     list_key = (*place, 'meta_info_file')
     names = read_lines(settings.meta_info_file, list_key)
     lacking = images.lacking(names, key)
@@ -227,6 +258,26 @@ def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyP
             'name one image a line, by its path below dataroot_gt',
             list_key,
         )
+    unused = len({picture_key(name) for name in there} - {picture_key(name) for name in names})
+    tell(f'{settings.name}: {len(names)} images in {images.root}, as listed; {unused} there are not in the list')
+    return StoredSource(images, names)
+
+
+def _open_several(
+    settings: FaceSet | PairedFaceSet | UnpairedFaceSet, roots: Sequence[str], key: KeyPath
+) -> StoredSource:
+    """The images of several folders, which have neither labels nor a list."""
+    given = [n for n in ('meta_info_file', 'dataroot_parsing', 'landmark_file') if getattr(settings, n, None)]
+    if given:
+        raise OptionError(
+            f'names below {len(roots)} folders may be alike, which {given[0]} cannot tell apart; put links to them '
+            'into one folder and name that',
+            key,
+        )
+    images = JoinedStore([open_folder(root, settings.io_backend, key) for root in roots])
+    names = images.names(key)
+    for store in images.stores:
+        tell(f'{settings.name}: {len(store.names(key))} images in {store.root}')
     return StoredSource(images, names)
 
 
@@ -253,11 +304,29 @@ def with_labels(source: StoredSource, settings: FaceSet | PairedFaceSet, place: 
 
     Raises:
         OptionError: if ``num_landmark`` is missing.
-        DatasetError: if no image has a mask or landmarks there, or two images would share them.
+        DatasetError: if no image has a mask or landmarks there, two images would share them, or some of them, looked at
+            here, cannot be those of their image.
     """
     masks = _open_masks(source, settings, (*place, 'dataroot_parsing'))
     landmarks = _open_landmarks(source, settings, (*place, 'landmark_file'))
-    return StoredSource(source.images, source.names, masks, landmarks)
+    labelled = StoredSource(source.images, source.names, masks, landmarks)
+    if not settings.skip_bad_files:
+        _look_through(labelled)
+    return labelled
+
+
+def _look_through(source: StoredSource) -> None:
+    """Reads some of the labelled faces; DatasetError where their labels cannot be right."""
+    masks, landmarks = source.masks, source.landmarks
+    numbers = range(len(source.names))
+    if landmarks is not None:
+        marked = [i for i in numbers if landmarks.store.landmarks(source.names[i]) is not None]
+        for i in spread(len(marked)):
+            source.read(marked[i])
+    if masks is not None:
+        masked = [i for i in numbers if masks.store.has_mask(source.names[i])]
+        faces = [source.read(masked[i]).parsing for i in spread(len(masked))]
+        require_classes([f for f in faces if f is not None], masks.labels.name, str(masks.store.root), masks.key)
 
 
 def _open_masks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Masks | None:
@@ -265,12 +334,18 @@ def _open_masks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: Ke
         return None
     store, names = open_store(settings.dataroot_parsing), source.names
     by_key(names, key)
-    if not any(store.has_mask(name) for name in names):
+    used = sum(store.has_mask(name) for name in names)
+    if not used:
         raise DatasetError(
             f'no image of {source.root} has a mask in {store.root}; {names[0]} would have {store.mask_place(names[0])}',
             key,
         )
-    return Masks(store, settings.parsing_labels)
+    more = ''
+    if isinstance(store, FolderStore):
+        others = set(store.names(key)) - {PurePosixPath(name).with_suffix('.png').as_posix() for name in names}
+        more = f'; {len(others)} masks there are of none of them' if others else ''
+    tell(f'{settings.name}: masks of {used} of {len(names)} images in {store.root}{more}')
+    return Masks(store, settings.parsing_labels, key)
 
 
 def _open_landmarks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Landmarks | None:
@@ -281,6 +356,11 @@ def _open_landmarks(source: StoredSource, settings: FaceSet | PairedFaceSet, key
     store = open_landmarks(settings.landmark_file, settings.num_landmark, key)
     if store.kind != 'file':  # which has full names
         by_key(source.names, key)
-    if all(store.landmarks(name) is None for name in source.names):
-        raise DatasetError(f'no image of {source.root} has landmarks in {store.root}', key)
+    others = sorted(set(store.names) - set(source.names)) if isinstance(store, LandmarkFile) else []
+    used = sum(store.landmarks(name) is not None for name in source.names)
+    if not used:
+        example = f'; its first entry is {others[0]}, the first image {source.names[0]}' if others else ''
+        raise DatasetError(f'no image of {source.root} has landmarks in {store.root}{example}', key)
+    more = f'; {len(others)} entries there are of none of them, the first of {others[0]}' if others else ''
+    tell(f'{settings.name}: landmarks of {used} of {len(source.names)} images in {store.root}{more}')
     return Landmarks(store, settings.num_landmark, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,16 @@ from typing import Any
 import lmdb
 import numpy as np
 
-from facesr_ext.data.image_io import decode_image, decode_mask, info_name, list_images, read_image, read_mask
+from facesr_ext.data.image_io import (
+    decode_image,
+    decode_mask,
+    info_name,
+    list_images,
+    read_image,
+    read_mask,
+    read_text,
+    stored_size,
+)
 from facesr_ext.errors import DatasetError
 
 SUFFIX = '.lmdb'
@@ -45,6 +55,10 @@ class FolderStore:
         """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
         return read_image(self.root / name)
 
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the file, None where that cannot be read."""
+        return stored_size(self.root / name)
+
     def mask_place(self, name: str) -> Path:
         """Where the mask of a picture is, if it has one."""
         return (self.root / name).with_suffix('.png')
@@ -75,10 +89,10 @@ class LmdbStore:
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """The names in meta_info.txt, in its order; DatasetError that names the option ``key`` where there are none."""
         try:
-            lines = (self.root / META_INFO).read_text(encoding='utf-8-sig').splitlines()
-        except OSError as err:
+            lines = read_text(self.root / META_INFO).splitlines()
+        except (OSError, UnicodeDecodeError) as err:
             raise DatasetError(
-                f'{self.root} is no LMDB with a {META_INFO} ({err.strerror or err}); write it with '
+                f'{self.root} is no LMDB with a {META_INFO} ({getattr(err, "strerror", None) or err}); write it with '
                 'facesr_ext.data.lmdb_io.write_lmdb or BasicSR',
                 key,
             ) from err
@@ -100,6 +114,10 @@ class LmdbStore:
                 f'{self.root} has no picture {picture_key(name)!r}; {META_INFO} lists what it should have'
             )
         return decode_image(data, f'{self.root}: {name}')
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the image, None where that cannot be read."""
+        return stored_size(io.BytesIO(self._get(picture_key(name)) or b''))
 
     def mask_place(self, name: str) -> str:
         """Where the mask of a picture is, if it has one."""
@@ -140,7 +158,7 @@ class LandmarkFile:
     def __init__(self, root: Path, num: int, key: Sequence[str] = ()) -> None:
         self.root = root
         try:
-            entries = json.loads(root.read_text(encoding='utf-8-sig'))
+            entries = json.loads(read_text(root))
         except (OSError, ValueError) as err:
             raise DatasetError(f'cannot read {root}: {err}', key) from err
         if not isinstance(entries, dict):
@@ -149,9 +167,45 @@ class LandmarkFile:
         for name, points in self._landmarks.items():
             check_landmarks(points, num, name, root, key)
 
+    @property
+    def names(self) -> list[str]:
+        """The images that it has an entry of."""
+        return list(self._landmarks)
+
     def landmarks(self, name: str) -> np.ndarray | None:
         """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
         return self._landmarks.get(name)
+
+
+class JoinedStore:
+    """The images of several folders or LMDBs, each under its own path: names below two of them may be alike.
+
+    Args:
+        stores (Sequence[FolderStore | LmdbStore]): In the order of their images.
+    """
+
+    kind = 'several'
+
+    def __init__(self, stores: Sequence[FolderStore | LmdbStore]) -> None:
+        self.root, self.stores = Path(), list(stores)
+        self._places: dict[str, tuple[FolderStore | LmdbStore, str]] = {}
+
+    def names(self, key: Sequence[str] = ()) -> list[str]:
+        """The paths of all images; raises as the stores do."""
+        self._places = {
+            (store.root / name).as_posix(): (store, name) for store in self.stores for name in store.names(key)
+        }
+        return list(self._places)
+
+    def image(self, name: str) -> np.ndarray:
+        """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
+        store, inner = self._places[name]
+        return store.image(inner)
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the file, None where that cannot be read."""
+        store, inner = self._places[name]
+        return store.size(inner)
 
 
 Store = FolderStore | LmdbStore

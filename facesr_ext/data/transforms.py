@@ -37,6 +37,8 @@ def frame(
 ) -> FaceSample:
     """Crops a square and resizes it: by area where it shrinks, bicubic where it grows.
 
+    A crop is at least as large as the result where the image allows it, so that only smaller images are enlarged.
+
     Args:
         sample (FaceSample): The face as it is stored.
         size (int): Height and width of the result, pixels.
@@ -49,7 +51,7 @@ def frame(
     height, width = sample.image.shape[:2]
     low, high = crop_scale
     share = (low + high) / 2 if rng is None else rng.uniform(low, high)
-    side = max(1, round(share * min(height, width)))
+    side = max(1, round(share * min(height, width)), min(size, height, width))
     room = np.array([height - side, width - side])
     y, x = (int(v) for v in (room // 2 if rng is None else rng.integers(0, room + 1)))
     image, parsing, landmarks = _cut(sample.image, y, x, side), sample.parsing, sample.landmarks

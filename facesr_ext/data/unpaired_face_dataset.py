@@ -8,7 +8,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 
 from facesr_ext.data.base import BaseDataset
 from facesr_ext.data.sources import open_faces, open_lr_faces
-from facesr_ext.data.transforms import frame
+from facesr_ext.data.transforms import FaceSample, frame
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
 from facesr_ext.settings.datasets import UnpairedFaceSet
@@ -41,6 +41,7 @@ class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
         scale = int(opt.get('scale', 1))
         self.lq_size = self._lq_size(scale)
         self.source = open_faces(self.settings, self.place, self.train)
+        self.look_at_sizes(self.source)
         self.paths = self.source.names
         self.lq_source = open_lr_faces(self.settings, self.place, self.train, self.lq_size, scale)
 
@@ -56,9 +57,15 @@ class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
     def __len__(self) -> int:
         return len(self.paths)
 
+    def _read(self, index: int) -> FaceSample:
+        """A face as it is stored; DatasetError where it cannot be used."""
+        sample = self.source.read(index)
+        self.require_size(sample.image, self.source.path(index))
+        return sample
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         rng = self.rng(index)
-        position, sample = self.reader.read(self.source, int(index), self.source.read, self.place)
+        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
         path = self.source.path(position)
         if self.settings.image_size is not None:
             sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)

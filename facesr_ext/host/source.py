@@ -6,15 +6,17 @@ check names it), but is a number in ``--force_yml``, where nobody can have meant
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from facesr_ext.errors import FaceSRError, Finding, KeyPath, OptionError
+from facesr_ext.host.choices import NONE, takes_none
 
 FORCED = '--force_yml'
 _NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
@@ -47,10 +49,13 @@ class OptionFile:
         self.readable = False
         self._lines: dict[KeyPath, int] = {}
         self._forced: set[KeyPath] = set()
+        self._none: set[KeyPath] = set()
         self._seen: set[int] = set()
         self._parse(text)
         for entry in overrides if self.readable else ():
             self._override(entry)
+        for path in self._none:
+            self._restore_none(path)
         if self.readable and not self.problems:
             self._complete()
 
@@ -191,6 +196,15 @@ class OptionFile:
             problem = self._problem(10**9, path, f'{text.strip()!r} is no value: {reason}; it was not executed')
             self.unsafe.extend([problem] * ('python/' in text))
         self._forced.add(path)
+        self._none -= {place for place in self._none if place[: len(path)] == path}
+        if re.search(rf'\b{NONE}\b', text):
+            self._none |= {(*path, *inner) for inner in _none_places(text.strip())}
+
+    def _restore_none(self, path: KeyPath) -> None:
+        """Gives an override of ``none`` back to an option that takes this text."""
+        section = self.get(path[:-1])
+        if isinstance(section, dict) and path[-1] in section and takes_none(self.options, path):
+            section[path[-1]] = NONE
 
 
 class _SafeLoader(yaml.SafeLoader):
@@ -236,6 +250,8 @@ class OptionLoader:
 def override_value(text: str) -> Any:
     """The value of a ``--force_yml`` entry: a YAML value, where ``1e-4`` and ``None`` too are what they look like.
 
+    ``none`` is null here; for an option that takes this text `OptionFile` gives it back.
+
     Raises:
         yaml.YAMLError: for a list, mapping or tagged value that is not well formed or would need code.
     """
@@ -253,6 +269,19 @@ def override_value(text: str) -> Any:
     except yaml.YAMLError:
         return text  # a path or pattern with characters that YAML reserves
     return value if value is None or isinstance(value, bool) else text  # neither dates nor times of day
+
+
+def _none_places(text: str) -> Iterator[KeyPath]:
+    """Where an override says ``none``: it itself, or entries of its mappings."""
+
+    def walk(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+        if value == NONE:
+            yield path
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            yield from walk(inner, (*path, str(key)))
+
+    with contextlib.suppress(yaml.YAMLError):  # of which the override itself tells
+        yield from walk(yaml.load(text, _SafeLoader), ())
 
 
 def _plain_value(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Degrading stored pictures: folder in, folder out, and a contact sheet."""
+"""Degrading stored images: folder in, folder out, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -11,44 +11,55 @@ from tqdm import tqdm
 
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, write_image
+from facesr_ext.data.stores import by_key
 from facesr_ext.degradations.presets import PRESETS, build_degradation
+from facesr_ext.errors import DatasetError
 from facesr_ext.host.parts import known_name
 from facesr_ext.imaging import to_tensor
+from facesr_ext.runs.atomic import require_free
 
 GRID_ROWS, GRID_COLUMNS = 8, 8
 
 
-def degrade_folder(source: Path, output: Path, preset: str, scale: int, seed: int, grid: Path | None) -> int:
-    """Writes the LQ of each picture as PNG under its own name.
+def degrade_folder(
+    source: Path, output: Path, preset: str, scale: int, seed: int, grid: Path | None, force: bool = False
+) -> int:
+    """Writes the LQ of each image as PNG under its own name.
 
     Args:
-        source (Path): A picture or a folder (sub-folders too). Pictures are cut to a multiple of the scale.
+        source (Path): An image or a folder (sub-folders too). Images are cut to a multiple of the scale.
         output (Path): Made where it is missing.
         preset (str): A name of :data:`~facesr_ext.degradations.presets.PRESETS`.
         scale (int): HR-to-LR factor where the preset leaves it open.
-        seed (int): With a picture's name it seeds that picture's draws.
-        grid (Path | None): A contact sheet: for each of the first pictures the GT and seven draws.
+        seed (int): With an image's name it seeds that image's draws.
+        grid (Path | None): A contact sheet: for each of the first images the GT and seven draws.
+        force (bool): Replace files that are there, and write into the folder that is read.
 
     Returns:
-        int: How many pictures were written.
+        int: How many images were written.
 
     Raises:
-        OptionError: for an unknown preset.
-        DatasetError: for a missing folder, or a picture that cannot be read or is too small.
+        OptionError: for an unknown preset, or a file that would be replaced.
+        DatasetError: for a missing folder, two images whose LQ would have one name, or an image that cannot be read
+            or is too small.
     """
     scale = PRESETS[known_name(('--preset',), preset, PRESETS)].get('scale', scale)
     degradation = build_degradation({'preset': preset}, scale)
-    folder, names = (
-        (source.parent, [source.name]) if source.is_file() else (source, list_images(source, ('the source',)))
-    )
+    folder, names = (source.parent, [source.name]) if source.is_file() else (source, list_images(source, ('SOURCE',)))
+    files = {name: output / f'{key}.png' for key, name in by_key(names, ('SOURCE',)).items()}
+    require_free(files.values(), [source], force)
+    require_free([grid] if grid else [], [source], force, ('--grid',))
     rows: list[list[np.ndarray]] = []
     for name in tqdm(names, unit='image'):
         image = read_image(folder / name)
+        if min(image.shape[:2]) < scale:
+            size = f'{image.shape[1]}x{image.shape[0]} px'
+            raise DatasetError(f'{folder / name} is {size}, too small for scale {scale}; remove it', ('SOURCE',))
         image = image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
         gt = to_tensor(image)[None]
         draws = GRID_COLUMNS - 1 if grid is not None and len(rows) < GRID_ROWS else 1
         lqs = [_to_image(degradation(gt, _generator(name, seed, i))) for i in range(draws)]
-        write_image((output / name).with_suffix('.png'), lqs[0])
+        write_image(files[name], lqs[0])
         if draws > 1:
             rows.append([image, *lqs])
     if grid is not None:

@@ -18,6 +18,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from facesr_ext import __version__
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host.parts import registry_names
+from facesr_ext.runs.atomic import require_free
 from facesr_ext.runs.checkpoints import (
     META_KEY,
     SAFETENSORS,
@@ -35,7 +36,11 @@ SHOWN = 5
 
 
 def interpolate_files(
-    first: str | os.PathLike[str], second: str | os.PathLike[str], alpha: float, output: str | os.PathLike[str]
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    alpha: float,
+    output: str | os.PathLike[str],
+    force: bool = False,
 ) -> str:
     """Writes (1 - alpha) * first + alpha * second, loadable by BasicSR.
 
@@ -47,19 +52,19 @@ def interpolate_files(
         second (str | PathLike): Checkpoint of alpha 1, as a rule the GAN-trained one.
         alpha (float): In [0, 1].
         output (str | PathLike): ``.pth``, or ``.safetensors``.
+        force (bool): Replace a file that is there.
 
     Returns:
         str: Which weights were taken ('params_ema', 'params', ...).
 
     Raises:
-        OptionError: for another alpha, or an output that is one of the two.
+        OptionError: for another alpha, or an output that is there already.
         CheckpointError: if a file cannot be read or written, or the two are not of one network.
     """
     if not 0 <= alpha <= 1:
         raise OptionError(f'must be from 0 (the first network) to 1 (the second), not {alpha}', ('--alpha',))
     paths, target = [Path(first), Path(second)], Path(output)
-    if target.resolve() in [path.resolve() for path in paths]:
-        raise OptionError(f'{target} is one of the two networks; name another file', ('--output',))
+    require_free([target], paths, force)
     contents = [load_checkpoint(path) for path in paths]
     metadata = [_metadata(content) for content in contents]
     _refuse_other_networks(paths, metadata)

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from os import path as osp
+from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ from facesr_ext.settings.val import Val
 SHEET_ROWS = 8
 CAPTION_FIGURES = 3
 BASELINE = 'bicubic'
+_ROOTS = ('dataroot_lq', 'dataroot_gt', 'dataroot')
 
 
 class Judged(NamedTuple):
@@ -89,6 +91,7 @@ class Validation:
         self.sheet: list[list[np.ndarray]] = []
         self.titles: list[str] = []
         self.captions: list[str] = []
+        self._names: dict[str, str] = {}
 
     def run(self, tb_logger: Any, save_img: bool) -> dict[str, float]:
         """Goes over the set, then writes and logs what was found.
@@ -137,7 +140,7 @@ class Validation:
 
     def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
         """Measures one image, saves its result and puts it on the sheet."""
-        name = osp.splitext(osp.basename(path))[0]
+        name = self._name(path)
         whole = self.tiling is None or not self.tiling.needed(batch.lq)
         judged = self.model.judge(path, batch, out, whole)
         if save_img:
@@ -150,6 +153,12 @@ class Validation:
             self.titles = list(judged.images)
             self.sheet.append(list(judged.images.values()))
             self.captions.append(_caption(name, judged.figures))
+
+    def _name(self, path: str) -> str:
+        """What an image's result is called: its path below the set's folder; with suffix where that is taken."""
+        name = below(path, [self.loader.dataset.opt.get(key) for key in _ROOTS])
+        key = osp.splitext(name)[0]
+        return key if self._names.setdefault(key, path) == path else name
 
     def _write_table(self, means: Mapping[str, float]) -> None:
         """A row for each image, with six digits, and their mean."""
@@ -195,6 +204,16 @@ def _caption(name: str, figures: Mapping[str, float]) -> str:
         base = figures.get(f'{key}_{BASELINE}')
         parts.append(f'{key} {figures[key]:#.4g}' + ('' if base is None else f' ({base:#.4g})'))
     return '  '.join(parts)
+
+
+def below(path: str, roots: Iterable[Any]) -> str:
+    """A path below the first of the folders that it lies in, with '/'; its base name where it lies in none."""
+    for root in roots:
+        for folder in root if isinstance(root, (list, tuple)) else [root]:
+            place = PurePath(path)
+            if folder and place.is_relative_to(folder := PurePath(osp.expanduser(str(folder)))):
+                return place.relative_to(folder).as_posix()
+    return PurePath(path).name
 
 
 def _mean(values: list[float]) -> float:

@@ -14,9 +14,11 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
 from facesr_ext.reports.run_log import RunLog, read_run
+from facesr_ext.runs.atomic import require_free
 from facesr_ext.runs.folder import RunFolder
 
 SHOWN = 8
+REPORT = 'report.md'
 _CELL, _WIDTH = 256, 1200
 _BASELINE = '_bicubic'
 _GROUPS = (
@@ -29,14 +31,17 @@ _ELSEWHERE = ('network_', 'degradation', 'path', 'logger', 'dist_params')  # in 
 _ADDED = ('dist', 'rank', 'world_size', 'auto_resume', 'is_train', 'root_path', 'phase', 'section')  # by the runner
 
 
-def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequence[Path] = ()) -> Path:
+def write_report(
+    run: Path, output: Path, lq: Path | None = None, beside: Sequence[Path] = (), force: bool = False
+) -> Path:
     """Writes ``report.md`` and its images.
 
     Args:
         run (Path): Folder of the training, ``experiments/<name>``.
-        output (Path): Folder, made where it is missing.
+        output (Path): Folder, made where it is missing; an earlier report of the same run is replaced.
         lq (Path | None): LQ images to restore by the run's latest checkpoint; the first eight are shown.
         beside (Sequence[Path]): Other runs or checkpoints whose results of the same images are shown beside.
+        force (bool): Replace other files, too.
 
     Returns:
         Path: The report.
@@ -44,11 +49,12 @@ def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequen
     Raises:
         DatasetError: if the folder is not that of a training, or a file cannot be read or written.
         CheckpointError: if LQ is given but there is no checkpoint.
-        OptionError: for ``beside`` without LQ, or of another scale.
+        OptionError: for ``beside`` without LQ or of another scale, or a file that would be replaced.
     """
     if beside and lq is None:
         raise OptionError('--beside shows what other networks make of the images of --lq; name their folder')
-    log = read_run(run)
+    log, path = read_run(run), output / REPORT
+    _require_free(log, output, lq, force)
     sections = [
         f'# {log.name}',
         *_result(log),
@@ -60,13 +66,21 @@ def write_report(run: Path, output: Path, lq: Path | None = None, beside: Sequen
         *(_predictions((run, *beside), lq, output) if lq is not None else []),
         *_table('Machine', ('what', 'value'), [*log.machine.items(), *_speed(log)]),
     ]
-    path = output / 'report.md'
     try:
         output.mkdir(parents=True, exist_ok=True)
         path.write_text('\n'.join(sections) + '\n', encoding='utf-8')
     except OSError as err:
         raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err
     return path
+
+
+def _require_free(log: RunLog, output: Path, lq: Path | None, force: bool) -> None:
+    """Refuses to replace what is no report of this run."""
+    path = output / REPORT
+    own = path.is_file() and path.read_text(encoding='utf-8', errors='replace').startswith(f'# {log.name}\n')
+    charts = [f'{kind}_{name}.png' for name in log.validations for kind in ('validation', 'sheet')]
+    names = (REPORT, 'training.png', 'predictions.png', *charts)
+    require_free([output / name for name in names], [lq] if lq else (), force or own)
 
 
 # ---- sections -----------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
-"""Files and folders that are there whole, or as they were before."""
+"""Files and folders that are there whole, or as they were before; and none that is replaced unasked."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from facesr_ext.errors import OptionError
 
 
 @contextlib.contextmanager
@@ -28,3 +30,33 @@ def replaced_when_whole(target: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def require_free(
+    targets: Iterable[Path], read: Iterable[Path] = (), force: bool = False, key: Sequence[str] = ('--output',)
+) -> None:
+    """Sees to it that a command replaces neither what it reads nor what is there already.
+
+    Args:
+        targets (Iterable[Path]): Every file that it is about to write.
+        read (Iterable[Path]): Files that it reads, and folders of which it reads all: what is written into one of
+            these would be read the next time.
+        force (bool): The user has allowed both.
+        key (Sequence[str]): The option that says where to write.
+
+    Raises:
+        OptionError: naming the first such file, and how many there are.
+    """
+    if force:
+        return
+    files = list(dict.fromkeys(targets))
+    sources = {path.resolve() for path in read}
+    for file in files:
+        whole = file.resolve()
+        if source := next((path for path in (whole, *whole.parents) if path in sources), None):
+            what = 'is read, too' if source == whole else f'lies in {source}, which is read'
+            raise OptionError(f'{file} {what}; name another place, or allow it with --force', key)
+    there = [file for file in files if os.path.lexists(file)]
+    if there:
+        more = f' (and {len(there) - 1} more)' if len(there) > 1 else ''
+        raise OptionError(f'{there[0]}{more} is there already; name another place, or replace it with --force', key)

@@ -125,7 +125,7 @@ class RunFolder:
     def image(self, set_name: str, name: str, iteration: int | None = None, suffix: str = '') -> Path:
         """The result for an image: a training keeps an image's results together, a test (None) those of a set."""
         if iteration is not None:
-            return self.visualization / name / f'{name}_{iteration}.png'
+            return self.visualization / name / f'{Path(name).name}_{iteration}.png'
         return self.visualization / set_name / f'{name}_{suffix}.png'
 
     def _report(self, set_name: str, iteration: int | None, suffix: str) -> Path:

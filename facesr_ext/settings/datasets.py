@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from facesr_ext.settings.kinds import Natural, Shares, Whole, option, stock
+from facesr_ext.settings.kinds import Folder, Folders, Natural, Shares, Whole, option, stock
 from facesr_ext.settings.reading import Section
 
 
@@ -26,12 +26,16 @@ class Loader(Section):
 
 
 class _Faces(Loader):
-    dataroot_gt: str = stock('folder of images (sub-folders too), an LMDB, or builtin: drawn faces with labels', ...)
+    dataroot_gt: Folders = stock(
+        'folder of images (sub-folders too) or a list of folders, an LMDB, or builtin: drawn faces with labels', ...
+    )
     meta_info_file: str | None = stock('text file of the images to use, a path below dataroot_gt a line')
     image_size: Whole | None = option('height and width that the face is brought to, pixels; default: as stored')
     gt_size: Whole | None = stock('training: random crop of this size, pixels')
     use_hflip: bool = stock('training: mirror half of the faces, labels too', False)
-    skip_bad_files: bool = option("leave out files that cannot be read, listed in the run's skipped.txt", False)
+    skip_bad_files: bool = option(
+        "leave out files that cannot be read or are too small, listed in the run's skipped.txt", False
+    )
 
 
 class _Labels(Section):
@@ -50,7 +54,9 @@ class _Drawn(Section):
 
 class _Cropped(Section):
     crop_scale: Shares = option(
-        'side of the square crop as a share of the shorter side; [low, high]: training draws size and place', (1.0, 1.0)
+        'side of the square crop as a share of the shorter side, at least image_size px where the image has so many; '
+        '[low, high]: training draws size and place',
+        (1.0, 1.0),
     )
 
 
@@ -63,7 +69,8 @@ class FaceSet(_Cropped, _Drawn, _Labels, _Faces):
 class PairedFaceSet(_Labels, _Faces):
     """Of ``PairedFaceDataset``: faces with their stored LQ."""
 
-    dataroot_lq: str = stock('folder or LMDB of the LQ images', ...)
+    dataroot_gt: Folder = stock('folder of the GT images (sub-folders too), or an LMDB', ...)
+    dataroot_lq: Folder = stock('folder or LMDB of the LQ images', ...)
     lq_enlarged: bool = option("the LQ is stored at the GT's size", False)
     filename_tmpl: str = stock("the LQ's name for a GT's name, as '{}x4'", '{}')
 
@@ -71,5 +78,5 @@ class PairedFaceSet(_Labels, _Faces):
 class UnpairedFaceSet(_Cropped, _Drawn, _Faces):
     """Of ``UnpairedFaceDataset``: HR faces and LR faces of other people."""
 
-    dataroot_lq: str = stock('folder or LMDB of real LR faces, or builtin: drawn ones under random degradation', ...)
+    dataroot_lq: Folder = stock('folder or LMDB of real LR faces, or builtin: drawn ones under random degradation', ...)
     lq_fit: Literal['resize', 'exact'] = option('LR faces of another size: resized, or refused', 'resize')

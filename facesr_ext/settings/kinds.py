@@ -53,6 +53,19 @@ def _shares(value: Any) -> Any:
     return float(pair[0]), float(pair[1])
 
 
+def _folder(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        raise ValueError(f'must be one folder, not {value!r}; put links to several into one')
+    return value
+
+
+def _folders(value: Any) -> Any:
+    """One folder, or a list of them."""
+    if isinstance(value, str) or isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+        return value
+    raise ValueError(f'must be a folder or a list of folders, not {value!r}')
+
+
 Whole = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -63,6 +76,11 @@ Gpus = Annotated[
 ]
 SwitchOrName = Annotated[
     bool | str, BeforeValidator(_switch_or_name), WithJsonSchema({'anyOf': [{'type': 'boolean'}, {'type': 'string'}]})
+]
+Folder = Annotated[str, BeforeValidator(_folder)]
+_STRINGS: dict[str, Any] = {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1}
+Folders = Annotated[
+    str | list[str], BeforeValidator(_folders), WithJsonSchema({'anyOf': [{'type': 'string'}, _STRINGS]})
 ]
 _SHARE = {'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1}
 Shares = Annotated[

@@ -91,9 +91,10 @@ def test_every_fault_is_told(place: Path) -> None:
 def test_command_writes_scores(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / 'gt' / '00000.png').unlink()
     expected = score(place / 'sr', place / 'gt').mean
-    with pytest.raises(SystemExit) as ended:
-        main(['submit', 'score', str(place / 'sr'), str(place / 'gt'), '-o', str(place / 'scores.txt')])
-    assert ended.value.code == 0
+    for force, code in ((), 0), ((), 2), (('--force',), 0):
+        with pytest.raises(SystemExit) as ended:
+            main(['submit', 'score', str(place / 'sr'), str(place / 'gt'), '-o', str(place / 'scores.txt'), *force])
+        assert ended.value.code == code
     assert f'PSNR {expected:.4f} dB, mean of 2 images' in capsys.readouterr().out
     assert (place / 'scores.txt').read_text() == f'PSNR: {expected:.6f}\n'
 

@@ -235,6 +235,14 @@ def test_every_fault_is_told_at_once(place: Path, capsys: pytest.CaptureFixture[
         assert text in told
 
 
+def test_an_archive_that_is_there_stays_unless_told(place: Path) -> None:
+    (place / 'a.zip').write_bytes(b'of another run')
+    for force, code in ((), 2), (('--force',), 0):
+        with pytest.raises(SystemExit) as ended:
+            main(['submit', 'pack', str(place / 'results'), str(place / 'lq'), '-o', str(place / 'a.zip'), *force])
+        assert ended.value.code == code and (place / 'a.zip').read_bytes().startswith(b'of' if code else b'PK')
+
+
 def _rewritten(place: Path, change: Callable[[zipfile.ZipFile], None]) -> Path:
     pack_results(place / 'results', place / 'lq', place / 'a.zip')
     with zipfile.ZipFile(place / 'a.zip', 'a') as archive:

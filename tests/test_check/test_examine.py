@@ -23,7 +23,7 @@ from facesr_ext.check.report import registered
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import write_image, write_mask
 from facesr_ext.errors import OptionError, key_text
-from facesr_ext.host.source import override_value
+from facesr_ext.host.source import OptionFile, override_value
 from tests.support import OPTIONS, small_options, stock_copy, write_degradation_net, write_options
 
 SAMPLE = Path(__file__).with_name('sample.yml')
@@ -575,6 +575,26 @@ def test_good_overrides_have_no_findings(place: Path) -> None:
 )  # fmt: skip
 def test_override_values(text: str, value: Any) -> None:
     assert override_value(text) == value and isinstance(override_value(text), type(value))
+
+
+@pytest.mark.parametrize(
+    ('entries', 'path', 'value'),
+    [
+        (['network_g:norm=none'], ('network_g', 'norm'), 'none'),
+        (['network_g:norm=None'], ('network_g', 'norm'), None),
+        (['network_g:norm=~'], ('network_g', 'norm'), None),
+        (['network_g:norm=none', 'network_g:norm=bn'], ('network_g', 'norm'), 'bn'),
+        (['network_g={type: NAFSR, scale: 4, skip: none}'], ('network_g', 'skip'), 'none'),
+        (['network_g:skip=none', 'network_g:type=NAFSR'], ('network_g', 'skip'), 'none'),
+        (['train:pixel_opt={type: L1Loss, reduction: none}'], ('train', 'pixel_opt', 'reduction'), 'none'),
+        (['train:pixel_opt:reduction=none'], ('train', 'pixel_opt', 'reduction'), 'none'),
+        (['network_g:hg_depth=none'], ('network_g', 'hg_depth'), None),
+        (['train:parsing_opt=none'], ('train', 'parsing_opt'), None),
+        (['datasets:train:dataroot_parsing=none'], ('datasets', 'train', 'dataroot_parsing'), None),
+    ],
+)
+def test_none_stays_text_where_an_option_takes_it(entries: list[str], path: tuple[str, ...], value: Any) -> None:
+    assert OptionFile.read(str(OPTIONS / 'fsrnet_fast.yml'), entries).get(path) == value
 
 
 def test_several_gpus_get_the_torchrun_line(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_averaged_weights_on_the_line_between(
 
 def test_the_ends_are_the_two_networks_exactly(two: tuple[Path, Path], tmp_path: Path) -> None:
     for alpha, seed in ((0, 10), (1, 11)):
-        assert _run(*two, '--alpha', alpha, '-o', tmp_path / 'end.pth') == 0
+        assert _run(*two, '--alpha', alpha, '-o', tmp_path / 'end.pth', '--force') == 0
         made, wanted = load_checkpoint(tmp_path / 'end.pth')['params'], _state(seed)
         assert all(torch.equal(made[key], wanted[key]) for key in wanted)
 
@@ -142,7 +142,10 @@ def test_refused_arguments(two: tuple[Path, Path], tmp_path: Path, capsys: pytes
         assert _run(*two, '--alpha', alpha, '-o', tmp_path / 'out.pth') == 2
         assert f'must be from 0 (the first network) to 1 (the second), not {alpha}' in capsys.readouterr().err
     assert _run(*two, '-o', two[1]) == 2
-    assert 'is one of the two networks' in capsys.readouterr().err
+    assert 'is read, too' in capsys.readouterr().err
+    (tmp_path / 'there.pth').write_bytes(b'another')
+    assert _run(*two, '-o', tmp_path / 'there.pth') == 2
+    assert '--force' in capsys.readouterr().err and (tmp_path / 'there.pth').read_bytes() == b'another'
     assert _run(two[0], tmp_path / 'none.pth', '-o', tmp_path / 'out.pth') == 2
     text = capsys.readouterr().err
     assert 'there is no checkpoint' in text and 'option file' not in text

@@ -60,6 +60,26 @@ def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert own.read_bytes() == (OPTIONS / 'fsrgan.yml').read_bytes()
 
 
+def test_init_replaces_neither_other_files_nor_what_it_reads(tmp_path: Path) -> None:
+    schema = tmp_path / 'options' / 'schema.json'
+    schema.parent.mkdir()
+    schema.write_text('{}')
+    assert run('init', str(tmp_path)) == 2
+    assert schema.read_text() == '{}' and len(list(schema.parent.iterdir())) == 1
+    assert run('init', str(OPTIONS.parent), '--force') == 2
+
+
+def test_sample_keeps_faces_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ('sample', str(tmp_path), '--num', '2', '--size', '32')
+    (tmp_path / 'landmarks.json').write_text('{}')
+    assert run(*arguments) == 2
+    assert 'landmarks.json is there already' in capsys.readouterr().err
+    assert (tmp_path / 'landmarks.json').read_text() == '{}' and not (tmp_path / 'images').exists()
+    assert run(*arguments, '--force') == 0
+    assert run(*arguments, '--seed', '1') == 2
+    assert len(list((tmp_path / 'images').iterdir())) == 2
+
+
 def test_recipes_are_found_by_the_name_of_their_run(tmp_path: Path) -> None:
     assert recipe_named('quickstart') == shipped_options() / 'quickstart.yml'
     assert recipe_named('nothing') is None

@@ -68,7 +68,7 @@ def test_written_faces_read_back_as_the_builtin_ones(sample: Path) -> None:
 
 
 def test_draws_are_a_function_of_seed_epoch_and_index(sample: Path) -> None:
-    data = _faces(sample, crop_scale=[0.5, 1.0])
+    data = _faces(sample, crop_scale=[0.5, 1.0], image_size=32)
 
     def same(a: int, b: int, other: Any = data) -> bool:
         return torch.equal(data[a]['gt'], other[b]['gt'])
@@ -76,7 +76,7 @@ def test_draws_are_a_function_of_seed_epoch_and_index(sample: Path) -> None:
     at = EpochIndex
     assert same(at(2, 4, 2), at(2, 4, 2)) and same(at(2, 4, 2), at(2, 4, 2), pickle.loads(pickle.dumps(data)))
     assert not same(at(2, 4, 2), at(2, 5, 2)) and not same(at(2, 4, 2), at(2, 4, 8))
-    assert not same(at(2, 4, 2), at(2, 4, 2), _faces(sample, crop_scale=[0.5, 1.0], manual_seed=6))
+    assert not same(at(2, 4, 2), at(2, 4, 2), _faces(sample, crop_scale=[0.5, 1.0], image_size=32, manual_seed=6))
 
 
 @pytest.mark.parametrize('context', sorted({'fork', 'spawn'} & set(multiprocessing.get_all_start_methods())))
@@ -104,8 +104,8 @@ def test_mirroring_keeps_labels_on_their_feature(sample: Path) -> None:
 
 def test_crop_and_resize_move_landmarks_with_the_picture(sample: Path) -> None:
     whole = _faces(sample, phase='val', image_size=64)[0]
-    half = _faces(sample, phase='val', image_size=64, crop_scale=0.5)[0]
-    expected = (whole['landmarks'] + 0.5 - 16) * 2 - 0.5
+    half = _faces(sample, phase='val', image_size=24, crop_scale=0.5)[0]
+    expected = (whole['landmarks'] + 0.5 - 16) * 24 / 32 - 0.5
     assert torch.allclose(half['landmarks'], expected, atol=1e-4)
     crop = _faces(sample, gt_size=32, use_hflip=False)[0]
     assert crop['gt'].shape == (3, 32, 32) and crop['parsing'].shape == (32, 32)
@@ -183,6 +183,16 @@ def test_lists_cut_off_what_basicsr_adds_and_that_alone(named: Path) -> None:
 
 def test_lists_that_windows_has_saved(named: Path) -> None:
     assert _listed(named, 'a.png\r\nc.png\r\n', 'utf-8-sig').paths == ['a.png', 'c.png']
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'utf-8-sig'])
+def test_lists_and_landmarks_of_any_unicode(encoding: str, sample: Path, named: Path) -> None:
+    assert _listed(named, 'a.png\r\nmy face (2).png\r\n', encoding).paths == ['a.png', 'my face (2).png']
+    (named / 'images.json').write_text(json.dumps({'a.png': [[1, 2], [30, 3]]}), encoding=encoding)
+    changes = {'landmark_file': str(named / 'images.json'), 'num_landmark': 2, 'dataroot_parsing': ...}
+    assert len(_faces(named, dataroot_gt=str(named), phase='val', **changes)) == 3
+    with pytest.raises(DatasetError, match=r'val:meta_info_file: cannot read'):
+        _listed(named, 'ä.png', 'latin-1')
 
 
 def test_lists_are_compared_with_the_disk_before_the_run(named: Path) -> None:

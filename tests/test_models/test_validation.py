@@ -25,6 +25,7 @@ from facesr_ext.models import validation
 from facesr_ext.models.batch import Batch
 from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.tiles import Tiling
+from facesr_ext.models.validation import below
 from facesr_ext.settings.reading import read
 from facesr_ext.settings.val import Val
 from tests.support import OPTIONS, read_table, small_options, with_landmarks
@@ -216,3 +217,32 @@ def test_labels_and_an_enlarged_lq_are_cut_with_their_gt() -> None:
     for key, value in data.items():
         assert torch.equal(cut[key], value[..., :8, :12])
     assert cut_to_multiple(data, 4, False)['lq'].shape == (1, 3, 10, 13)
+
+
+@pytest.mark.parametrize('files', [('one/0.png', 'one/1.png', 'two/0.png', 'two/1.png'), ('a.jpg', 'a.png', 'b/a.png')])
+def test_results_keep_their_sub_folder(files: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index, name in enumerate(files):
+        write_image(tmp_path / 'in' / name, render_face(0, index, 64).image)
+    model = _model(tmp_path, monkeypatch)
+    opt = {'name': 'val', 'type': 'FaceDataset', 'phase': 'val', 'scale': model.scale, 'image_size': 64}
+    opt['dataroot_gt'] = str(tmp_path / 'in')
+    model.validation(build_dataloader(build_dataset(opt), opt), 0, None, save_img=True)
+    folder = Path(model.opt['path']['visualization'])
+    names = [row['name'] for row in read_table(folder / 'val_0.csv')]
+    saved = {path.parent.relative_to(folder).as_posix() for path in folder.rglob('*_0.png') if path.parent != folder}
+    expected = [name if name == 'a.png' else name.rpartition('.')[0] for name in files]
+    assert names == expected and saved == set(expected)
+
+
+@pytest.mark.parametrize(
+    ('path', 'roots', 'name'),
+    [
+        ('data/gt/a/0.png', [None, 'data/gt'], 'a/0.png'),
+        ('data/lq/a/0.png', ['data/lq/', 'data/gt'], 'a/0.png'),
+        ('data/b/0.png', [['data/a', 'data/b']], '0.png'),
+        ('elsewhere/a/0.png', ['data'], '0.png'),
+        ('data2/a/0.png', ['data'], '0.png'),
+    ],
+)
+def test_a_result_is_called_by_its_path_in_the_set(path: str, roots: list[Any], name: str) -> None:
+    assert below(path, roots) == name

@@ -83,6 +83,19 @@ def test_a_report_needs_no_checkpoint_without_pictures_to_restore(run: Path, tmp
     assert 'Predicted images' not in write_report(run, tmp_path).read_text()
 
 
+@pytest.mark.parametrize(('name', 'text'), [('report.md', '# another run\n'), ('training.png', 'mine'), ('lq', '')])
+def test_what_is_no_report_of_this_run_stays(name: str, text: str, run: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / 'lq' / '0.png', render_face(0, 0, 32).image)
+    output = tmp_path if text else tmp_path / 'lq'
+    if text:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(OptionError, match='--force'):
+        write_report(run, output, tmp_path / 'lq')
+    assert not text or (tmp_path / name).read_text() == text
+    write_report(run, output, force=True)
+    write_report(run, output)  # its own
+
+
 def test_another_network_beside(run: Path, tmp_path: Path) -> None:
     """Two of one run, so that their columns must be alike; one of another scale is refused."""
     write_image(tmp_path / 'lq' / '0.png', render_face(0, 0, 32).image)

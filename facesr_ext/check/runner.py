@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from facesr_ext.check.report import Check
-from facesr_ext.errors import hint
+from facesr_ext.errors import KeyPath, hint
 from facesr_ext.host.weights import where_to_get
 from facesr_ext.runs.folder import RunFolder
 from facesr_ext.runs.recipes import how_to_train
@@ -19,6 +19,51 @@ from facesr_ext.settings.reading import names_of
 
 _FOLDERS = ('experiments_root', 'results_root', 'models', 'training_states', 'log', 'visualization')
 """Keys of ``path:`` that the runner sets itself."""
+
+
+_LONGEST_NAME = 200
+"""Bytes: file systems allow 255, and the names of logs and of archived runs add to a run's name."""
+
+
+def check_names(check: Check) -> None:
+    """Texts that become names of files and folders: of the run, of its sets, and what is put behind results' names."""
+    places: list[KeyPath] = [('name',), ('val', 'suffix')]
+    places += [('datasets', phase, 'name') for phase in check.section('datasets')]
+    for place in places:
+        value = check.file.get(place)
+        if isinstance(value, str) and (fault := _fault_of_name(value, place[-1] == 'suffix')):
+            check.error(place, fault)
+        elif isinstance(value, str) and (_NOT_ON_WINDOWS.search(value) or _RESERVED.fullmatch(value)):
+            check.warning(place, f'{value!r} cannot be the name of a file on Windows; without : * ? " < > | it can')
+
+
+_NOT_ON_WINDOWS = re.compile(r'[:*?"<>|]|[. ]$')
+_RESERVED = re.compile(r'(con|prn|aux|nul|com\d|lpt\d)(\..*)?', re.IGNORECASE)
+
+
+def _fault_of_name(value: str, part: bool) -> str:
+    """Why no file or folder can be called so, '' for nothing; ``part``: it is only put behind another name."""
+    if '/' in value or '\\' in value:
+        return f'{value!r} is a path; it becomes part of file names, so write it without / and \\'
+    if not part and value.strip() in ('', '.', '..'):
+        return f'{value!r} names no folder; write a name such as fsrnet_1'
+    if not value.isprintable():
+        return f'{value!r} has characters that cannot be seen, such as line breaks; remove them'
+    if len(value.encode('utf-8', 'replace')) > _LONGEST_NAME:
+        return (
+            f'is longer than {_LONGEST_NAME} bytes, too long for names of files: {value[:20]}...; write a shorter one'
+        )
+    return ''
+
+
+def check_phases(check: Check) -> None:
+    """Names of sets that BasicSR's runner of trainings does not know; a test takes any."""
+    for phase in check.section('datasets') if check.train else ():
+        if phase != 'train' and phase.split('_')[0] != 'val':
+            message = 'a training has one set train and any number of val, val_1, val_2 ...'
+            if phase.startswith('train'):
+                message += '; put the images of both into one set'
+            check.error(('datasets', phase), message)
 
 
 def check_path(check: Check) -> None:
@@ -125,4 +170,11 @@ def check_loaders(check: Check) -> None:
                 check.error((*place, 'prefetch_mode'), 'cuda needs pin_memory: true beside it')
 
 
-CHECKS: tuple[Callable[[Check], None], ...] = (check_path, check_logging, check_devices, check_loaders)
+CHECKS: tuple[Callable[[Check], None], ...] = (
+    check_names,
+    check_phases,
+    check_path,
+    check_logging,
+    check_devices,
+    check_loaders,
+)

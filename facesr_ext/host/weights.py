@@ -55,6 +55,13 @@ def search_places(filename: str) -> list[Path]:
     ]
 
 
+def is_weight_file(path: Path) -> bool:
+    """Whether a file begins as those of torch.save or safetensors do, and not as a web page or a Git LFS pointer."""
+    with path.open('rb') as stream:
+        head = stream.read(9)
+    return head[:2] == b'PK' or head[:1] == b'\x80' or head[8:] == b'{'
+
+
 def find_weights(filename: str, url: str, option: str | Path | None = None) -> Path:
     """Finds a file of pretrained weights, or downloads it.
 

@@ -11,6 +11,8 @@ import torch
 
 from facesr_ext.cli import env
 from facesr_ext.cli.main import main
+from facesr_ext.errors import CheckpointError
+from facesr_ext.host.vgg import build_vgg
 from tests.support import write_vgg
 
 
@@ -76,6 +78,17 @@ def test_a_vendored_basicsr_and_a_hidden_one_are_seen(place: Path, monkeypatch: 
     assert others and all(f'is hidden by {own}' in line.text for line in others)
     (registration,) = env._registration()
     assert registration.status == 'broken' and 'left alone' in registration.text
+
+
+def test_a_web_page_is_no_weight_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('FACESR_HOME', str(place))
+    for name, text in (('vgg16-397923af.pth', '<!DOCTYPE html>'), ('vgg19-dcbb9e9d.pth', 'version https://git-lfs')):
+        (place / name).write_text(text, encoding='utf-8')
+    lines = list(env._weights())
+    assert [line.status for line in lines] == ['broken', 'broken'] and all('delete it' in line.text for line in lines)
+    with pytest.raises(CheckpointError, match='no weight file, but a web page') as caught:
+        build_vgg('vgg19', pretrained=True)
+    assert 'weights_only' not in str(caught.value)
 
 
 def test_pairs_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:

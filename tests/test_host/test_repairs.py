@@ -215,6 +215,8 @@ def test_a_longer_list_of_optimizers_is_still_a_list(monkeypatch: pytest.MonkeyP
         raise NotImplementedError(f'optimizer {optim_type} is not supported yet.')
 
     def every(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> Any:
+        if 'betas' in kwargs:
+            kwargs['betas'] = tuple(map(float, kwargs['betas']))
         return getattr(torch.optim, optim_type)(params, lr, **kwargs)
 
     monkeypatch.setattr(BaseModel, 'get_optimizer', listed)
@@ -225,6 +227,13 @@ def test_a_longer_list_of_optimizers_is_still_a_list(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(BaseModel, 'get_optimizer', every)
     parts.repair_optimizers()
     assert BaseModel.get_optimizer is every
+
+
+def test_whole_betas_are_read_as_numbers() -> None:
+    params = [nn.Parameter(torch.zeros(1))]
+    for name, betas in (('Adam', [0, 0.99]), ('AdamW', (0, 0.999)), ('NAdam', [0.9, 0.99])):
+        group = BaseModel.get_optimizer(None, name, params, 1e-3, betas=betas).param_groups[0]
+        assert group['betas'] == tuple(betas) and all(type(beta) is float for beta in group['betas'])
 
 
 # VGG weights

@@ -147,11 +147,12 @@ def repair_usm_size() -> None:
 def repair_optimizers() -> None:
     """Lets ``train:optim_g:type`` name any optimiser of torch.optim.
 
-    Symptom: "optimizer AdamW is not supperted yet".
+    Symptom: "optimizer AdamW is not supperted yet"; ``betas: [0, 0.99]``, as GFPGAN's files have them, "must be either
+    both floats or both Tensors".
     Cause: the release on PyPI knows only Adam; later sources list a few more by hand. Each of torch's is tried.
     """
     stock = base_model.BaseModel.get_optimizer
-    if all(_builds(stock, name) for name in optimizer_names()):
+    if all(_builds(stock, name) for name in optimizer_names()) and _takes_whole_betas(stock):
         return
 
     @functools.wraps(stock)
@@ -160,6 +161,8 @@ def repair_optimizers() -> None:
         known = [name for name in inspect.signature(optimizer).parameters if name != 'params']
         for key in kwargs:
             known_name(('train', 'optim_*', key), key, known)
+        if isinstance(kwargs.get('betas'), (list, tuple)):
+            kwargs['betas'] = tuple(float(beta) if type(beta) is int else beta for beta in kwargs['betas'])
         return optimizer(params, lr=lr, **kwargs)
 
     base_model.BaseModel.get_optimizer = get_optimizer
@@ -173,6 +176,14 @@ def _builds(get_optimizer: Callable[..., Any], name: str) -> bool:
         return False
     except Exception:  # noqa: BLE001 - some want other arguments, or refuse the parameter
         pass
+    return True
+
+
+def _takes_whole_betas(get_optimizer: Callable[..., Any]) -> bool:
+    try:
+        get_optimizer(None, 'Adam', [torch.nn.Parameter(torch.zeros(1))], 1e-3, betas=[0, 0.99])
+    except (TypeError, ValueError):
+        return False
     return True
 
 

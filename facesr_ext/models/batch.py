@@ -20,6 +20,7 @@ class Batch:
         enlarged (Tensor): (N, 3, H, W): the LQ at HR size: what a discriminator is conditioned on, and bicubic's
             result.
         gt (Tensor | None): (N, 3, H, W), RGB, [0, 1].
+        gan_gt (Tensor | None): (N, 3, H, W), RGB, [0, 1]: what a discriminator takes for real where that is not ``gt``.
         heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
         planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
         unpaired (Tensor | None): (N, 3, h, w), RGB, [0, 1]: pictures that have nothing to do with the others.
@@ -30,6 +31,7 @@ class Batch:
     lq: torch.Tensor
     enlarged: torch.Tensor
     gt: torch.Tensor | None = None
+    gan_gt: torch.Tensor | None = None
     heatmaps: torch.Tensor | None = None
     heatmap_mask: torch.Tensor | None = None
     planes: torch.Tensor | None = None
@@ -45,7 +47,8 @@ class Batch:
     @property
     def real(self) -> torch.Tensor | None:
         """What a discriminator is to take for real."""
-        return self.gt if self.unpaired is None else self.unpaired
+        paired = self.gt if self.gan_gt is None else self.gan_gt
+        return paired if self.unpaired is None else self.unpaired
 
     def small(self, scale: int) -> torch.Tensor:
         """(N, 3, H / scale, W / scale): the LQ at its own size, brought back to it where it is stored enlarged."""

@@ -10,6 +10,7 @@ from basicsr.utils.registry import LOSS_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.degradations.ops import usm_sharpen
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
@@ -73,6 +74,13 @@ class FaceGANModel(FaceSRModel):
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step', UserWarning)
             super().update_learning_rate(current_iter, warmup_iter)
+
+    def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool, train: bool = False) -> Batch:
+        batch = super()._prepare(data, generator, enlarged, train)
+        if not train or batch.gt is None or self.train_settings.gan_gt_usm is None:
+            return batch
+        gt = data['gt'].to(self.device)
+        return replace(batch, gan_gt=usm_sharpen(gt) if self.train_settings.gan_gt_usm else gt)
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Takes a training batch, whose size the discriminator must bear.

@@ -97,10 +97,15 @@ class SRPGGANModel(FaceGANModel):
                 f'input_size: {side}; make them agree',
                 ('datasets', 'train'),
             )
-        gt = F.avg_pool2d(batch.gt, self.scale // self.factor)
+        gan_gt = None if batch.gan_gt is None else self._at_stage(batch.gan_gt, train)
+        return replace(batch, gt=self._at_stage(batch.gt, train), gan_gt=gan_gt)
+
+    def _at_stage(self, gt: torch.Tensor, train: bool) -> torch.Tensor:
+        """(N, 3, H, W) at the stage's size; in a training's fade mixed with its half."""
+        gt = F.avg_pool2d(gt, self.scale // self.factor)
         if train and self.get_bare_model(self.net_g).fading:
             gt = fade_in(enlarge(F.avg_pool2d(gt, 2), 2), gt, self.get_bare_model(self.net_g).growth[1])
-        return replace(batch, gt=gt)
+        return gt
 
     def _forward(self, net: nn.Module, batch: Batch) -> Output:
         return Output(net(batch.lq, full_size=not self.is_train))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 from typing_extensions import NotRequired, TypedDict
 
 from facesr_ext.settings.kinds import Loss, Natural, PartOf, Share, Whole, option, stock
@@ -67,6 +67,7 @@ class GANTrain(Train):
     gan_opt: Loss = stock('GANLoss (vanilla, lsgan, wgan, hinge) or RelativisticGANLoss', ...)
     optim_d: OptimizerPart = stock('optimiser of network_d', ...)
     gradient_penalty_opt: Loss | None = option('GradientPenaltyLoss, for a critic without BatchNorm')
+    gan_gt_usm: bool | None = option('the discriminator takes the sharpened GT for real; default: as usm_target')
     net_d_iters: Whole = stock('the generator steps on every so many-th iteration', 1)
     net_d_init_iters: Natural = stock('iterations before its first step', 0)
 
@@ -75,6 +76,11 @@ class DegradationTrain(GANTrain):
     """A training of a high-to-low network."""
 
     diversity_opt: Loss | None = option('results of different z are to differ, up to a bound')
+
+    @field_validator('gan_gt_usm')
+    @classmethod
+    def _has_no_gt(cls, value: bool | None) -> bool | None:
+        raise ValueError('real are the LR faces of the other set, as they are; remove it')
 
 
 def keys_of_heirs(settings: type[Train], section: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 from basicsr.models import build_model
 from torch.nn import functional as F
 
+from facesr_ext.degradations.ops import usm_sharpen
 from facesr_ext.errors import CheckpointError, OptionError
 from tests.support import OPTIONS, small_options
 from tests.training import parse
@@ -214,3 +215,43 @@ def test_the_generator_starts_from_the_averaged_weights_of_srresnet(
     opt['network_g']['num_block'] = 2
     with pytest.raises(CheckpointError, match=r'(?s)does not fit SRResNet.*of this network: .*num_block: 1[,}]'):
         build_model(opt)
+
+
+@pytest.mark.parametrize('sharpened_target', [False, True])
+@pytest.mark.parametrize('gan_gt_usm', [None, False, True])
+def test_what_a_discriminator_takes_for_real(
+    gan_gt_usm: bool | None, sharpened_target: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default what the network is trained towards; Real-ESRGAN sharpens the target and judges by the GT as it is."""
+    opt = small_options(OPTIONS / 'realesrfsr_msrresnet_gan.yml')
+    assert opt['train'].pop('gan_gt_usm') is False and opt['degradation']['usm_target'] is True
+    opt['degradation']['usm_target'] = sharpened_target
+    opt['train'] |= {} if gan_gt_usm is None else {'gan_gt_usm': gan_gt_usm}
+    model = build_model(parse(opt, tmp_path, monkeypatch))
+    log = _step(model)
+    gt = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    sharp = usm_sharpen(gt)
+    assert not torch.equal(sharp, gt)
+    judged = sharpened_target if gan_gt_usm is None else gan_gt_usm
+    assert torch.equal(model.batch.real, sharp if judged else gt)
+    assert torch.equal(model.batch.gt, sharp if sharpened_target else gt)
+    assert log['l_d_real'] > 0 and log['l_g_gan'] > 0
+
+
+def test_what_a_growing_critic_takes_for_real_has_the_stage_s_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opt = small_options(OPTIONS / 'srpggan_x4.yml')
+    opt['train']['content_opt']['mode'] = 'mse'
+    opt['train']['gan_gt_usm'] = True
+    model = build_model(parse(opt, tmp_path, monkeypatch))
+    _step(model)
+    assert model.batch.real.shape == model.batch.gt.shape == (4, 3, 32, 32)
+    assert not torch.equal(model.batch.real, model.batch.gt)
+
+
+def test_real_lr_faces_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = small_options(OPTIONS / 'degradation_net.yml')
+    opt['train']['gan_gt_usm'] = True
+    with pytest.raises(OptionError, match='train:gan_gt_usm: real are the LR faces of the other set'):
+        build_model(parse(opt, tmp_path, monkeypatch))

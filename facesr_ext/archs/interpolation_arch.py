@@ -12,13 +12,13 @@ from facesr_ext.imaging import imresize
 
 
 class _Interpolation(nn.Module, ABC):
-    """Enlarging without anything learnt, by any whole factor."""
+    """Enlarging without anything learnt, by any whole factor; 1 gives back an image that is enlarged already."""
 
     def __init__(self, scale: int = 4) -> None:
         super().__init__()
         require_factor(type(self).__name__, scale)
         self.scale = scale
-        self.info = ArchInfo(scale)
+        self.info = ArchInfo(scale, 'enlarged' if scale == 1 else 'small')
 
     def forward(self, lq: torch.Tensor) -> torch.Tensor:
         """Enlarges images.

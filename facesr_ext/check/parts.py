@@ -14,7 +14,7 @@ from facesr_ext.check.report import Check, arguments_of, first_line, registered
 from facesr_ext.degradations.presets import PRESETS, build_degradation
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError, closest, hint
 from facesr_ext.host.names import SUFFIX, taken_by
-from facesr_ext.host.parts import optimizer_class, registry_names
+from facesr_ext.host.parts import optimizer_class, registry_names, unknown
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.metrics.metric_info import direction_faults
 from facesr_ext.settings.signatures import argument_faults, takes_any
@@ -39,7 +39,7 @@ def check_types(check: Check) -> None:
             else:
                 check.error(place, 'is missing; name the class')
         elif part.target is None:
-            check.error(place, f'{name!r} is unknown; {hint(name, registry_names(part.registry))}')
+            check.error(place, unknown(name, registry_names(part.registry)))
         elif taken_by(part.registry, name) is not None:
             module = taken_by(part.registry, name)
             check.warning(place, f'{name} is that of {module} here; write {name}{SUFFIX} for the one of facesr_ext')

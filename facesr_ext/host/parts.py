@@ -13,6 +13,15 @@ from basicsr.utils.registry import Registry
 from facesr_ext.errors import OptionError, hint
 from facesr_ext.host.names import registered_name
 
+ELSEWHERE = {
+    'HAT': 'https://github.com/XPixelGroup/HAT',
+    'DAT': 'https://github.com/zhengchen1999/DAT',
+    'DRCT': 'https://github.com/ming053l/DRCT',
+    'SAFMN': 'https://github.com/sunny2109/SAFMN',
+    'SwinFIR': 'https://github.com/Zdafeng/SwinFIR',
+}
+"""Networks that other packages register with BasicSR: name -> where they are."""
+
 
 def known_name(key: Sequence[str], name: Any, names: Iterable[str]) -> str:
     """The name, if it is one of the names.
@@ -27,8 +36,15 @@ def known_name(key: Sequence[str], name: Any, names: Iterable[str]) -> str:
     """
     names = sorted(names)
     if name not in names:
-        raise OptionError(f'{name!r} is unknown; {hint(name, names)}', key)
+        raise OptionError(unknown(name, names), key)
     return str(name)
+
+
+def unknown(name: Any, names: Iterable[str]) -> str:
+    """What to say of a name that is none of these: which one is meant, or who registers it."""
+    where = ELSEWHERE.get(str(name))
+    remedy = f'install {where} and import its archs first, which registers it' if where else hint(name, names)
+    return f'{name!r} is unknown; {remedy}'
 
 
 def build_part(key: Sequence[str], registry: Registry, opt: dict[str, Any] | None) -> Any:

@@ -22,12 +22,12 @@ from facesr_ext.runs.atomic import require_free
 from facesr_ext.runs.checkpoints import (
     META_KEY,
     SAFETENSORS,
-    WEIGHT_KEYS,
     load_checkpoint,
     save_atomic,
     save_safetensors,
     select_params,
 )
+from facesr_ext.runs.foreign import WEIGHT_KEYS
 
 MUST_AGREE = ('scale', 'input', 'value_range')
 """What two networks must have in common beside their architecture: what the images mean that they take and give."""

@@ -22,12 +22,10 @@ from torch import nn
 from facesr_ext.errors import CheckpointError
 from facesr_ext.host.weights import where_to_get
 from facesr_ext.runs.atomic import replaced_when_whole
+from facesr_ext.runs.foreign import adapted, find_key
 
 META_KEY = 'facesr_ext'
 """Where a checkpoint holds what rebuilds its network, beside BasicSR's ``params`` and ``params_ema``."""
-
-WEIGHT_KEYS = ('params_ema', 'params', 'state_dict', 'model')
-"""Where trainers put the weights inside a checkpoint, first choice first."""
 
 WRAPPERS = ('module', '_orig_mod')
 """What DataParallel / DistributedDataParallel / AveragedModel and ``torch.compile(net)`` add to the names."""
@@ -108,32 +106,44 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
         metadata = json.loads(header.get(META_KEY, '{}'))
     except json.JSONDecodeError:
         metadata = {}  # another program's entry of the same name: the weights are as good without it
-    return {'params': state, META_KEY: metadata}
+    return {'params': state, META_KEY: _mapping(metadata)}
+
+
+def _mapping(metadata: Any) -> dict[str, Any]:
+    """What a file says of itself; nothing where another program has written something else under that name."""
+    if not isinstance(metadata, dict) or not isinstance(metadata.get('arch') or {}, dict):
+        return {}
+    return metadata
 
 
 def select_params(content: dict[str, Any], param_key: str | None, path: str) -> tuple[dict[str, torch.Tensor], str]:
-    """The weights of a checkpoint: those asked for, else the first of :data:`WEIGHT_KEYS`, else the file itself.
+    """The weights of a checkpoint: those asked for, else those that `find_key` finds, else the file itself.
 
     Returns:
         tuple[dict, str]: the state dict under the network's own names, and the key that it was found under.
 
     Raises:
-        CheckpointError: if the key asked for is not in the file.
+        CheckpointError: if the key asked for is not in the file, or none is known and there are no weights.
     """
+    keys = ', '.join(map(str, list(content)[:8]))
     if param_key is None:
-        param_key = next((key for key in WEIGHT_KEYS if isinstance(content.get(key), Mapping)), None)
+        param_key = find_key(content)
     elif param_key not in content and 'params' in content:
         param_key = 'params'
     if param_key is not None and param_key not in content:
         raise CheckpointError(
-            f'{path} has no {param_key!r}; it has {", ".join(list(content)[:5])}. Set path: param_key_g accordingly, '
-            'or leave it empty'
+            f'{path} has no {param_key!r}; it has {keys}. Set path: param_key_g accordingly, or leave it empty'
         )
     state = content if param_key is None else content[param_key]
-    nested = next((key for key in WEIGHT_KEYS if isinstance(state.get(key), Mapping)), None)
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f'{path} has no weights under {param_key!r}, but {type(state).__name__}; it has {keys}')
+    nested = find_key(state) if param_key is not None else None
     if nested is not None:  # {'model': {'state_dict': ...}}
-        return select_params(state, nested, path)
-    return canonical_names(state), param_key or '(the file itself)'
+        return select_params(dict(state), nested, path)
+    found = canonical_names(state)
+    if param_key is None and content and not found:
+        raise CheckpointError(f'{path} has no weights under a key that is known, but {keys}; name theirs (param_key)')
+    return found, param_key or '(the file itself)'
 
 
 class Weights(NamedTuple):
@@ -162,7 +172,7 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
     """
     if len(paths) == 1:
         content = load_checkpoint(paths[0])
-        return Weights(*select_params(content, param_key, paths[0]), content.get(META_KEY) or {})
+        return Weights(*select_params(content, param_key, paths[0]), _mapping(content.get(META_KEY)))
     total: dict[str, torch.Tensor] = {}
     for path in paths:
         content = load_checkpoint(path)
@@ -174,7 +184,7 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
         total = {k: _sum(total.get(k), v) for k, v in state.items()}
     means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
     mean = {k: v.to(state[k].dtype) for k, v in means.items()}
-    return Weights(mean, f'{used}, mean of {len(paths)}', content.get(META_KEY) or {})
+    return Weights(mean, f'{used}, mean of {len(paths)}', _mapping(content.get(META_KEY)))
 
 
 def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:
@@ -220,6 +230,7 @@ def load_weights(
         CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
     """
     own = net.state_dict()
+    state = adapted(state, own)
     fit = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     missing = [key for key in own if key not in fit]
     extra = [key for key in state if key not in own]
@@ -232,6 +243,8 @@ def load_weights(
         )
         if strict or not fit:
             hint = f'\nThe file is of this network: {described}' if described else ''
+            if not fit and state:
+                hint += f'\nThe file has {len(state)} entries: {", ".join([*state][:5])}, ...'
             hint += '\nTo load what fits: path: strict_load_g: false' if fit else ''
             raise CheckpointError(f'{path} does not fit {type(net).__name__}: {differences}{hint}')
         get_root_logger().warning(

@@ -720,6 +720,7 @@ def test_a_validation_set_of_an_odd_size_is_told_and_a_training_set_is_refused(p
     [
         (RRDB, 'scale=8', 'network_g:scale', 'built for 4x, but scale is 8'),
         (SWIN, 'scale=8', 'network_g:upscale', 'built for 4x, but scale is 8'),
+        ('type: HAT', 'scale=4', 'network_g:type', 'install https://github.com/XPixelGroup/HAT'),
         (SWIN, 'scale=4', 'datasets:train:image_size', 'take a multiple of 28'),
     ],
 )

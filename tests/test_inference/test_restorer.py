@@ -19,7 +19,7 @@ from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
-from facesr_ext.imaging import to_images, to_tensor, with_coordinates
+from facesr_ext.imaging import imresize, quantize, to_images, to_tensor, with_coordinates
 from facesr_ext.models.forward import enlarge
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.runs.checkpoints import load_checkpoint, read_weights
@@ -110,6 +110,22 @@ def test_equals_the_test_pipeline_bit_for_bit(
     results = Restorer(place / 'experiments' / run, device='cpu', **arguments).restore(lqs)
     for result, saved in zip(results, expected, strict=True):
         assert result.dtype == np.uint8 and np.array_equal(result, saved)
+
+
+def test_bicubics_file_takes_enlarged_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As FSRNet's are published; the figures are those of the small LQ, which is enlarged in the test."""
+    monkeypatch.chdir(tmp_path)
+    for i in range(2):
+        gt = render_face(0, i, 64).image
+        small = quantize(imresize(to_tensor(gt)[None], (16, 16)))
+        for name, image in (('gt', gt), ('small', to_images(small)[0]), ('big', to_images(enlarge(small, 4))[0])):
+            write_image(tmp_path / name / f'{i}.png', image)
+    for name, forced in (('small', []), ('big', ['network_g:scale=1', 'datasets:test_1:lq_enlarged=true'])):
+        pairs = ['type=PairedFaceDataset', 'dataroot_gt=gt', f'dataroot_lq={name}', 'image_size=~']
+        words = [f'name={name}', 'num_gpu=0', *forced, *(f'datasets:test_1:{pair}' for pair in pairs)]
+        run_pipeline('test', ['-opt', str(OPTIONS / 'test' / 'bicubic.yml'), '--force_yml', *words])
+    tables = [(tmp_path / f'results/{name}/visualization/faces.csv').read_text() for name in ('small', 'big')]
+    assert tables[0] == tables[1]
 
 
 def test_the_test_pipeline_lets_several_through_together(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from facesr_ext.check.examine import check_file
+from tests.support import OPTIONS, ROOT, small_options, write_options
 
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 _COMMAND = re.compile(r'^(?:facesr|python).*?$', re.MULTILINE)
 _WRITTEN = re.compile(r'(?:-o|--output|--grid|wheel -w|-w) ([\w./-]+)')
@@ -29,3 +32,13 @@ def test_git_passes_over_what_the_commands_write() -> None:
     files = [name if '.' in name or '/' in name else f'{name}/file.png' for name in sorted(names)]
     seen = subprocess.run(['git', 'check-ignore', *files], cwd=ROOT, capture_output=True, text=True, check=False)
     assert sorted(seen.stdout.split()) == sorted(files)
+
+
+@pytest.mark.parametrize(('start', 'net'), [('srresnet', 'ESPCN'), ('fsrnet_noprior', 'SRCNN')])
+def test_a_new_network_begins_with_the_file_that_readme_names(start: str, net: str, tmp_path: Path) -> None:
+    """The sections of the network and its own losses are the only ones that change."""
+    assert f'`options/{start}.yml` where it takes the' in README
+    opt = small_options(OPTIONS / f'{start}.yml')
+    opt['network_g'] = {'type': net, 'scale': opt['scale']} if net == 'ESPCN' else {'type': net}
+    opt['train'].pop('coarse_opt', None)
+    assert not [f for f in check_file(str(write_options(opt, tmp_path / 'new.yml')), 'train') if f.level == 'error']

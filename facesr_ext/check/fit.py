@@ -13,6 +13,7 @@ from torch import nn
 
 from facesr_ext.archs.arch_info import ArchInfo, arch_info, scale_argument
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
+from facesr_ext.degradations.presets import PRESETS
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError
 from facesr_ext.models.budget import count_parameters, require_budget
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
@@ -123,6 +124,15 @@ def check_input(check: Check) -> None:
             return
 
 
+def _smaller(check: Check) -> str:
+    """What gives the small LQ: the preset that differs in nothing but ``enlarge``, or enlarge: false."""
+    section = check.section('degradation')
+    settings = {**PRESETS.get(str(section.get('preset')), {}), **section}
+    wanted = {key: value for key, value in settings.items() if key not in ('preset', 'enlarge')}
+    fitting = next((name for name, preset in PRESETS.items() if preset == wanted), None)
+    return f'preset: {fitting}' if fitting else 'enlarge: false'
+
+
 def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: ArchInfo) -> bool:
     """Whether a set gives an LQ at all; its size and kind are reported."""
     sample = check.known.samples.get(place[1], {})
@@ -135,7 +145,8 @@ def _check_set(check: Check, place: KeyPath, section: dict[str, Any], info: Arch
     enlarged = bool(section.get('lq_enlarged')) if has_lq else bool(getattr(degradation, 'enlarged', False))
     if enlarged and info.input == 'small':
         where = (*place, 'lq_enlarged') if has_lq else ('degradation',)
-        check.error(where, 'gives an enlarged LQ, but network_g takes the small one; unset lq_enlarged / enlarge')
+        remedy = 'lq_enlarged: false, where the LQ are stored small' if has_lq else _smaller(check)
+        check.error(where, f'gives an enlarged LQ, but network_g takes the small one; write {remedy}')
         return True
     size = tuple(sample['gt'].shape[-2:]) if 'gt' in sample else ()
     key = 'gt_size' if place[1] == 'train' and section.get('gt_size') else 'image_size'

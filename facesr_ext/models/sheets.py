@@ -12,7 +12,7 @@ from facesr_ext.data.image_io import write_image
 from facesr_ext.imaging import to_images
 from facesr_ext.models.batch import Batch
 
-ROWS = 8
+ROWS = 10
 
 
 def batch_columns(batch: Batch) -> dict[str, torch.Tensor | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from os import path as osp
 from pathlib import PurePath
@@ -22,7 +21,7 @@ from facesr_ext.models.tiles import Tiling
 from facesr_ext.runs.folder import MEAN, RunFolder
 from facesr_ext.settings.val import Val
 
-SHEET_ROWS = 8
+SHEET_ROWS = 10
 CAPTION_FIGURES = 3
 BASELINE = 'bicubic'
 _ROOTS = ('dataroot_lq', 'dataroot_gt', 'dataroot')
@@ -87,7 +86,7 @@ class Validation:
         self.name: str = loader.dataset.opt['name']
         self.tiling = Tiling(val.tile.size, val.tile.overlap) if val.tile else None
         self.rows: list[dict[str, Any]] = []
-        self.losses: dict[str, list[float]] = defaultdict(list)
+        self.losses: list[dict[str, float]] = []
         self.sheet: list[list[np.ndarray]] = []
         self.titles: list[str] = []
         self.captions: list[str] = []
@@ -116,8 +115,10 @@ class Validation:
             get_root_logger().info(f'{self.name}: nothing to measure; sheet: {sheet}')
             return {}
         means = {key: _mean([row[key] for row in self.rows]) for key in self.rows[0] if key != 'name'}
-        self._write_table(means)
-        self._log(means, tb_logger)
+        # of the images that have them, in the log; in the table where all have
+        losses = {key: _mean([one[key] for one in self.losses if key in one]) for key in _keys(self.losses)}
+        self._write_table(means, losses)
+        self._log(means, losses, tb_logger)
         return means
 
     def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
@@ -147,8 +148,7 @@ class Validation:
             write_image(self.folder.image(self.name, name, self.iteration, self.suffix), judged.result)
         if judged.figures:
             self.rows.append({'name': name, **judged.figures})
-        for key, value in judged.losses.items():
-            self.losses[key].append(value)
+            self.losses.append(judged.losses)
         if len(self.sheet) < SHEET_ROWS:
             self.titles = list(judged.images)
             self.sheet.append(list(judged.images.values()))
@@ -160,17 +160,19 @@ class Validation:
         key = osp.splitext(name)[0]
         return key if self._names.setdefault(key, path) == path else name
 
-    def _write_table(self, means: Mapping[str, float]) -> None:
-        """A row for each image, with six digits, and their mean."""
+    def _write_table(self, means: Mapping[str, float], losses: Mapping[str, float]) -> None:
+        """A row for each image, with six digits, and their mean; losses where every image has them."""
+        told = [key for key in losses if all(key in one for one in self.losses)]
+        rows = [{**row, **{key: one[key] for key in told}} for row, one in zip(self.rows, self.losses, strict=True)]
         path = self.folder.table(self.name, self.iteration)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, list(self.rows[0]))
+            writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
-            for row in (*self.rows, {'name': MEAN, **means}):
+            for row in (*rows, {'name': MEAN, **means, **{key: losses[key] for key in told}}):
                 writer.writerow({key: value if key == 'name' else f'{value:#.6g}' for key, value in row.items()})
 
-    def _log(self, means: dict[str, float], tb_logger: Any) -> None:
+    def _log(self, means: dict[str, float], losses: dict[str, float], tb_logger: Any) -> None:
         """The figures on the screen, in TensorBoard and among the best ones."""
         best = self.model.best_figures(self.name, means)
         capped = f' (the first of {len(self.loader)})' if len(self.rows) < len(self.loader) else ''
@@ -181,7 +183,6 @@ class Validation:
             beside = f'\t{BASELINE}: {means[f"{key}_{BASELINE}"]:.4f}' if f'{key}_{BASELINE}' in means else ''
             record = f'\tBest: {best[key]["val"]:.4f} @ {best[key]["iter"]} iter' if key in best else ''
             lines.append(f'\t # {key}: {value:.4f}{beside}{record}')
-        losses = {key: _mean(values) for key, values in self.losses.items()}
         lines += [f'\t # {key}: {value:.4e}' for key, value in losses.items()]
         lines.append(f'\t # sheet: {self.folder.sheet(self.name, self.iteration)}')
         get_root_logger().info('\n'.join(lines))
@@ -195,6 +196,11 @@ def _named_after(data: Mapping[str, Any], batch: Batch) -> str:
     keys = ('lq_path', 'gt_path') if batch.unpaired is None else ('gt_path', 'lq_path')
     path: str = next(data[key] for key in keys if data.get(key))[0]
     return path
+
+
+def _keys(items: Iterable[Mapping[str, float]]) -> list[str]:
+    """Every key, in the order in which they come."""
+    return list(dict.fromkeys(key for item in items for key in item))
 
 
 def _caption(name: str, figures: Mapping[str, float]) -> str:

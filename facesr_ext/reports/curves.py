@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 _MANY = 40
+_RIGHT = ('tab:red', 'tab:purple', 'tab:brown', 'tab:pink', 'tab:olive')  # the left has not begun with them
 
 
 class Curve(NamedTuple):
@@ -23,11 +24,19 @@ class Curve(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Curves of one kind under a title; ``log`` asks for a logarithmic y axis, which shows values above 0 alone."""
+    """Curves of one kind under a title.
+
+    Attributes:
+        title (str): Above it.
+        curves (Sequence[Curve]): By the y axis on the left.
+        log (bool): A logarithmic one, which shows values above 0 alone.
+        right (Sequence[Curve]): Curves of another unit, by an axis of their own on the right.
+    """
 
     title: str
     curves: Sequence[Curve]
     log: bool = False
+    right: Sequence[Curve] = ()
 
 
 def draw_curves(panels: Sequence[Panel], x_label: str = 'iteration') -> np.ndarray:
@@ -54,7 +63,15 @@ def draw_curves(panels: Sequence[Panel], x_label: str = 'iteration') -> np.ndarr
         axes.set_yscale('log' if panel.log else 'linear')
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        lines = list(axes.get_lines())
+        if panel.right:
+            other = axes.twinx()
+            other.set_prop_cycle(color=_RIGHT)
+            for curve in panel.right:
+                _draw(other, curve)
+            other.tick_params(labelsize=8)
+            lines += other.get_lines()
+        axes.legend(handles=[line for line in lines if not str(line.get_label()).startswith('_')], fontsize=8)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import ast
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, write_image
+from facesr_ext.degradations.presets import PRESETS
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.host.parts import registry_names
+from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
 from facesr_ext.reports.run_log import RunLog, read_run
@@ -20,10 +26,9 @@ from facesr_ext.runs.folder import RunFolder
 SHOWN = 8
 REPORT = 'report.md'
 _CELL, _WIDTH = 256, 1200
-_BASELINE = '_bicubic'
+_BASELINE, _LOSS = '_bicubic', 'l_'
 _GROUPS = (
     ('losses', 'l_', True),
-    ('PSNR of the training batches, dB', 'psnr', False),
     ('gradient norm', 'grad_norm', True),
 )
 """Panels of the training: title, how the names of its figures begin, and whether the axis is to be logarithmic."""
@@ -62,6 +67,7 @@ def write_report(
         *_table('Losses', ('loss', 'settings'), _losses(log)),
         *_table('Hyper-parameters', ('option', 'value'), _hyper_parameters(log)),
         *_curves(log, output),
+        *_training_pairs(output, run),
         *_validations(log, output, run),
         *(_predictions((run, *beside), lq, output) if lq is not None else []),
         *_table('Machine', ('what', 'value'), [*log.machine.items(), *_speed(log)]),
@@ -118,8 +124,33 @@ def _model(log: RunLog) -> list[str]:
     if 'scale' in log.options:
         rows.append(('scale', log.options['scale']))
     if any(key.startswith('degradation:') for key in log.options):
-        rows.append(('degradation', _settings(log, 'degradation')))
+        rows.append(('degradation', _degradation(log)))
     return _table('Model', ('what', 'value'), rows)
+
+
+def _degradation(log: RunLog) -> str:
+    """Its settings, with what a preset stands for and what its class has where nothing else is said."""
+    given = {key.removeprefix('degradation:'): v for key, v in log.options.items() if key.startswith('degradation:')}
+    if 'parts' in given:
+        parts: list[dict[str, Any]] = ast.literal_eval(given['parts'])
+        given['parts'] = '; '.join(_told(_expanded(part)) for part in parts)
+        return _told(given)
+    return _told(_expanded(given))
+
+
+def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with the values of its preset and of the class."""
+    preset = PRESETS.get(str(given.get('preset')), {})
+    kind = str(given.get('type', preset.get('type')))
+    known = kind in registry_names(DEGRADATION_REGISTRY)
+    parameters = inspect.signature(DEGRADATION_REGISTRY.get(kind)).parameters.values() if known else ()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty and p.default is not None}
+    first = {key: given[key] for key in ('preset',) if key in given}
+    return {**first, **({'type': kind} if known else {}), **defaults, **preset, **given}
+
+
+def _told(settings: Mapping[str, Any]) -> str:
+    return ', '.join(f'{key}: {value}' for key, value in settings.items())
 
 
 def _losses(log: RunLog) -> list[tuple[str, str]]:
@@ -129,7 +160,7 @@ def _losses(log: RunLog) -> list[tuple[str, str]]:
 
 def _settings(log: RunLog, section: str) -> str:
     found = {key.removeprefix(f'{section}:'): v for key, v in log.options.items() if key.startswith(f'{section}:')}
-    return ', '.join(f'{key}: {value}' for key, value in found.items())
+    return _told(found)
 
 
 def _hyper_parameters(log: RunLog) -> list[tuple[str, str]]:
@@ -155,10 +186,25 @@ def _curves(log: RunLog, output: Path) -> list[str]:
         if curves:
             positive = all(value > 0 for curve in curves for value in curve.y)
             panels.append(Panel(title, curves, log_axis and positive))
+    panels[1:1] = _psnr_panel(log)
     rates = Curve('lr', [step.iteration for step in log.steps], [step.lr for step in log.steps])
     panels.append(Panel('learning rate', [rates]))
     write_image(output / 'training.png', draw_curves(panels))
     return ['', '## Training', '', '![Training curves](training.png)']
+
+
+def _psnr_panel(log: RunLog) -> list[Panel]:
+    """PSNR of the training batches and of the validations, and by the axis on the right the validations' losses."""
+    left = [series for series in [_series(log, 'psnr')._replace(name='training')] if series.x]
+    right: list[Curve] = []
+    for name, means in log.validations.items():
+        metric = _main_metric(means)
+        if metric.startswith('psnr'):
+            left += [c._replace(name=f'{name}, {c.name}') for c in _validation_curves(means, metric)]
+        losses = [key for key in next(iter(means.values())) if key.startswith(_LOSS)]
+        curves = [c._replace(name=f'{name}, {key}') for key in losses for c in _validation_curves(means, key)]
+        right += [c._replace(dashed=True) for c in curves]
+    return [Panel('PSNR, dB, and on the right the validation loss', left, right=right)] if left else []
 
 
 def _series(log: RunLog, name: str) -> Curve:
@@ -170,7 +216,8 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
     """Curves and table of each metric, and the last contact sheet of each set."""
     lines: list[str] = []
     for name, means in log.validations.items():
-        metrics = [key for key in next(iter(means.values())) if not key.endswith(_BASELINE)]
+        keys = next(iter(means.values()))
+        metrics = [key for key in keys if not key.endswith(_BASELINE) and not key.startswith(_LOSS)]
         panels = [Panel(metric, _validation_curves(means, metric)) for metric in metrics]
         write_image(output / f'validation_{name}.png', draw_curves(panels))
         rows = [(str(i), *(f'{means[i][m]:.4f}' for m in metrics)) for i in means]
@@ -184,6 +231,15 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
             write_image(output / f'sheet_{name}.png', _reduced(read_image(sheet)))
             lines += ['', f'![LQ, bicubic, result, ground truth](sheet_{name}.png)']
     return lines
+
+
+def _training_pairs(output: Path, run: Path) -> list[str]:
+    """The first batch, as far as the run has shown it: ten rows, where it has so many."""
+    sheet = RunFolder(run).first_batch
+    if not sheet.is_file():
+        return []
+    write_image(output / 'training_pairs.png', _reduced(read_image(sheet)))
+    return ['', '## Training pairs', '', '![LQ and ground truth of the first batch](training_pairs.png)']
 
 
 def _validation_curves(means: dict[int, dict[str, float]], metric: str) -> list[Curve]:

@@ -16,7 +16,7 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
 from facesr_ext.reports.run_log import logged_options, read_run
-from facesr_ext.reports.run_report import write_report
+from facesr_ext.reports.run_report import _expanded, _psnr_panel, write_report
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 from tests.support import OPTIONS, small_options, write_options
 
@@ -47,6 +47,10 @@ def test_what_the_run_says(run: Path) -> None:
     assert log.options['train:optim_g:weight_decay'] == '1e-05' and log.options['challenge:max_params'] == '2276355'
     assert log.machine['Machine'].startswith('CPU') and 'PyTorch' in log.machine
     assert list(log.validations['val']) == [2, 4] and 'psnr_rgb_bicubic' in log.validations['val'][4]
+    assert log.validations['val'][4]['l_g_pix'] > 0
+    (panel,) = _psnr_panel(log)
+    assert [curve.name for curve in panel.curves] == ['training', 'val, result', 'val, bicubic']
+    assert 'val, l_g_pix' in [' '.join(curve.name.split(' ')[:2]) for curve in panel.right]
 
 
 def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +68,9 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         '| gan_opt | type: GANLoss, gan_type: vanilla',
         '| train:optim_g:betas | [0.9, 0.99] |',
         '| training images | 8 |',
-        '| degradation | preset: report_s4 |',
+        '| degradation | preset: report_s4, type: FirstOrderDegradation, ',
+        'noise_range: [15.0, 15.0], ',
+        'jpeg_range: [5.0, 50.0], ',
         f'| 4 | {log.validations["val"][4]["psnr_rgb"]:.4f} |',
         f'| bicubic | {log.validations["val"][4]["psnr_rgb_bicubic"]:.4f} |',
         '| Machine | CPU',
@@ -73,7 +79,7 @@ def test_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for row in rows:
         assert row in text, row
     assert 'root_path' not in text and 'experiments_root' not in text
-    for name in ('training.png', 'validation_val.png', 'sheet_val.png', 'predictions.png'):
+    for name in ('training.png', 'validation_val.png', 'sheet_val.png', 'training_pairs.png', 'predictions.png'):
         picture = read_image(tmp_path / 'out' / name)
         assert picture.std() > 5 and f'({name})' in text
     assert read_image(tmp_path / 'out' / 'predictions.png').shape == (18 + 2 * (18 + 258), 3 * 258, 3)
@@ -146,3 +152,23 @@ def test_axis_and_dashes_are_asked_for_and_not_read_from_names() -> None:
     plain, dashed = (draw_curves([Panel('a (log)', [c])]) for c in (curve, curve._replace(dashed=True)))
     assert not np.array_equal(plain, dashed)
     assert not np.array_equal(plain, draw_curves([Panel('a (log)', [curve], log=True)]))
+
+
+def test_an_axis_on_the_right_changes_the_image() -> None:
+    x = list(range(10))
+    psnr, loss = Curve('psnr', x, [20.0 + i for i in x]), Curve('loss', x, [0.1 / (1 + i) for i in x])
+    assert not np.array_equal(draw_curves([Panel('a', [psnr])]), draw_curves([Panel('a', [psnr], right=[loss])]))
+
+
+@pytest.mark.parametrize(
+    ('given', 'wanted'),
+    [
+        ({'preset': 'report_s4', 'jpeg_range': '[9, 9]'}, {'jpeg_range': '[9, 9]', 'noise_range': [15.0, 15.0]}),
+        ({'preset': 'realesrgan'}, {'type': 'SecondOrderDegradation', 'usm_lq': True, 'resize_range': (0.15, 1.5)}),
+        ({'type': 'Foreign', 'a': '1'}, {'type': 'Foreign', 'a': '1'}),
+    ],
+)
+def test_presets_are_told_by_their_values(given: dict[str, str], wanted: dict[str, object]) -> None:
+    """What the file says counts before the preset, and that before the class."""
+    told = _expanded(given)
+    assert {key: told[key] for key in wanted} == wanted

@@ -698,3 +698,22 @@ def test_every_option_of_keeping_validation_and_workers_is_known(tmp_path: Path)
     opt['val'].update(max_images=1, batch_size=2, tile={'size': 64, 'overlap': 16}, pbar=False)
     opt['datasets']['train'].update(degrade_in_workers=True, num_worker_per_gpu=1, timeout=60)
     assert check_file(str(write_options(opt, tmp_path / 'opt.yml')), 'train') == []
+
+
+@pytest.mark.parametrize(
+    ('metric', 'key', 'message'),
+    [
+        (
+            '{type: psnr_y, crop_border: 64}',
+            'crop_border',
+            'psnr_y needs 1 px a side, and an image has 128x128 px less',
+        ),
+        ('{type: ssim_y, crop_border: 60}', 'crop_border', 'ssim_y needs 11 px a side'),
+        ('{type: calculate_ssim, crop_border: 60}', 'crop_border', 'calculate_ssim needs 11 px a side'),
+        ('{type: ssim_y, crop_border: 58}', 'crop_border', ''),
+    ],
+)
+def test_metrics_of_images_that_are_too_small_for_them(metric: str, key: str, message: str) -> None:
+    found = check_file(str(OPTIONS / 'fsrnet_fast.yml'), 'train', [f'val:metrics={{m: {metric}}}'])
+    told = [finding.message for finding in found if finding.key == ('val', 'metrics', 'm', key)]
+    assert (message in told[0]) if message else not told

@@ -15,6 +15,7 @@ from facesr_ext.check.report import Check
 from facesr_ext.data.image_io import list_images, read_lines
 from facesr_ext.data.sources import BUILTIN
 from facesr_ext.errors import DatasetError, FaceSRError, KeyPath
+from facesr_ext.metrics.metric_info import size_problem
 
 _FILES = ('meta_info_file', 'meta_info', 'landmark_file')
 
@@ -108,6 +109,19 @@ def _check_crop(check: Check, place: KeyPath, section: dict[str, Any]) -> None:
         check.warning((*place, 'batch_size_per_gpu'), message)
 
 
+def check_metrics(check: Check) -> None:
+    """Metrics that have no value on the images of a set: nothing is left of these, or too little."""
+    for phase, sample in check.known.samples.items() if check.our_model else ():
+        size = tuple(sample['gt'].shape[-2:]) if 'gt' in sample and phase != 'train' else ()
+        for name, section in check.section('val', 'metrics').items() if size else ():
+            place = ('val', 'metrics', name)
+            if isinstance(section, dict) and check.clean(place):
+                problem = size_problem(str(section.get('type')), size, section.get('crop_border'))
+                key = 'crop_border' if section.get('crop_border') else 'type'
+                if problem:
+                    check.error((*place, key), f'{problem} (datasets:{phase}); take larger ones or remove the metric')
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Lets parts be built on trial: they must not open BasicSR's log, which would then never get its file."""
@@ -131,4 +145,4 @@ def check_names(check: Check) -> None:
             check.error(('datasets', phase, 'name'), f'{name} is what {first} is called, too; give it another one')
 
 
-CHECKS: tuple[Callable[[Check], None], ...] = (check_folders, check_counts, check_names, check_samples)
+CHECKS: tuple[Callable[[Check], None], ...] = (check_folders, check_counts, check_names, check_samples, check_metrics)

@@ -34,14 +34,14 @@ def psnr_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     return float(calculate_psnr(img, img2, crop_border=crop_border, test_y_channel=True))
 
 
-@register_metric(higher_is_better=True)
+@register_metric(higher_is_better=True, least=11)
 def ssim_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """SSIM (Gaussian 11x11, sigma 1.5, valid region), mean of the RGB channels."""
     _same_size(img, img2)
     return float(calculate_ssim(img, img2, crop_border=crop_border))
 
 
-@register_metric(higher_is_better=True)
+@register_metric(higher_is_better=True, least=11)
 def ssim_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """SSIM (Gaussian 11x11, sigma 1.5, valid region) of MATLAB's luma, FSRNet's published convention."""
     _same_size(img, img2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from basicsr.metrics import calculate_metric
+from basicsr.utils import get_root_logger
 from basicsr.utils.registry import METRIC_REGISTRY
 
 from facesr_ext.errors import OptionError
@@ -16,23 +18,32 @@ Function = TypeVar('Function', bound=Callable[..., float])
 
 LOWER = frozenset(('calculate_niqe', 'calculate_fid'))
 """Metrics of BasicSR that fall where an image gets better; the others rise."""
+LEAST = {'calculate_ssim': 11}
+"""The shorter side that metrics of BasicSR need, pixels, where that is more than one."""
+_told: set[str] = set()
 
 
-def register_metric(higher_is_better: bool) -> Callable[[Function], Function]:
+def register_metric(higher_is_better: bool, least: int = 1) -> Callable[[Function], Function]:
     """Registers a metric under its name, with its direction.
 
     BasicSR's models hand on every key of a metric's section, ``better`` too, which a metric of ours need not have.
 
     Args:
         higher_is_better (bool): Whether a larger value is a better one.
+        least (int): The shorter side that an image needs, pixels, once ``crop_border`` is cut off. Default: 1.
     """
 
     def register(function: Function) -> Function:
         @functools.wraps(function)
         def called(*args: Any, better: str | None = None, **kwargs: Any) -> float:
+            images = [image for image in (*args, *kwargs.values()) if isinstance(image, np.ndarray)]
+            if images and (problem := size_problem(function.__name__, images[-1].shape[:2], kwargs.get('crop_border'))):
+                warn_once(problem)
+                return math.nan
             return function(*args, **kwargs)
 
         called.higher_is_better = higher_is_better  # type: ignore[attr-defined]
+        called.least = least  # type: ignore[attr-defined]
         METRIC_REGISTRY.register()(called)
         return called  # type: ignore[return-value]
 
@@ -53,6 +64,29 @@ def higher_is_better(type_name: str) -> bool | None:
     if stated is None and getattr(target, '__module__', '').partition('.')[0] == 'basicsr':
         return type_name not in LOWER
     return stated
+
+
+def size_problem(type_name: str, size: tuple[int, ...], crop_border: Any = None) -> str:
+    """Why a metric cannot be measured on images of a size; '' where it can.
+
+    Args:
+        type_name (str): ``type`` of its section.
+        size (tuple[int, ...]): Height and width of the images, pixels.
+        crop_border (Any): What is cut off at each side, pixels; None for nothing.
+    """
+    least = getattr(dict(iter(METRIC_REGISTRY)).get(type_name), 'least', LEAST.get(type_name, 1))
+    border = crop_border if isinstance(crop_border, int) else 0
+    if min(size) - 2 * border >= least:
+        return ''
+    cut = f' less a crop_border of {border} px' if border else ''
+    return f'{type_name} needs {least} px a side, and an image has {size[1]}x{size[0]} px{cut}'
+
+
+def warn_once(problem: str) -> None:
+    """Logs why a metric gives NaN, once for each metric and size."""
+    if problem not in _told:
+        _told.add(problem)
+        get_root_logger().warning(f'{problem}: nan')
 
 
 def direction_faults(metrics: Mapping[str, Any]) -> Iterator[OptionError]:
@@ -102,7 +136,7 @@ class Metrics:
         return self._higher[name]
 
     def measure(self, img: np.ndarray, gt: np.ndarray) -> dict[str, float]:
-        """Each metric of a result.
+        """Each metric of a result; NaN, and a warning, where the images are too small for one.
 
         Args:
             img, gt (ndarray): Result and ground truth, (H, W, 3) RGB uint8.
@@ -114,6 +148,11 @@ class Metrics:
         images = {'img': np.ascontiguousarray(img[..., ::-1]), 'img2': np.ascontiguousarray(gt[..., ::-1])}
         found: dict[str, float] = {}
         for name, section in self._sections.items():
+            problem = size_problem(str(section.get('type')), gt.shape[:2], section.get('crop_border'))
+            if problem and img.shape == gt.shape:
+                warn_once(problem)
+                found[name] = math.nan
+                continue
             try:
                 found[name] = float(calculate_metric(images, section))
             except (KeyError, TypeError) as err:

@@ -320,7 +320,7 @@ class FaceSRModel(FaceModel):
             if is_better(means[key], best, higher):
                 better = 'higher' if higher else 'lower'
                 records[key] = {'better': better, 'val': means[key], 'iter': self.current_iter}
-        return records
+        return {key: record for key, record in records.items() if record['iter'] >= 0}  # else NaN was all it had
 
     def keep_best(self, set_name: str, means: Mapping[str, float]) -> None:
         """Keeps the generator apart (``logger: keep_best``) where a validation has brought the best value so far."""

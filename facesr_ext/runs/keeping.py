@@ -122,7 +122,7 @@ def is_better(value: float, old: float | None, higher: bool) -> bool:
         old (float | None): The best one so far, None where there is none.
         higher (bool): A larger value is a better one.
     """
-    if old is None:
+    if old is None or math.isnan(old):
         return not math.isnan(value)
     return value >= old if higher else value <= old
 

@@ -731,3 +731,22 @@ def test_scale_and_grid_of_basicsrs_networks(network: str, forced: str, key: str
         str(OPTIONS / 'fsrnet_noprior.yml'), 'train', [f'network_g={{{network}}}', forced, preset, 'train:coarse_opt=~']
     )
     assert [(key_text(f.key), says in f.message) for f in found] == [(key, True)], found
+
+
+@pytest.mark.parametrize(
+    ('metric', 'key', 'message'),
+    [
+        (
+            '{type: psnr_y, crop_border: 64}',
+            'crop_border',
+            'psnr_y needs 1 px a side, and an image has 128x128 px less',
+        ),
+        ('{type: ssim_y, crop_border: 60}', 'crop_border', 'ssim_y needs 11 px a side'),
+        ('{type: calculate_ssim, crop_border: 60}', 'crop_border', 'calculate_ssim needs 11 px a side'),
+        ('{type: ssim_y, crop_border: 58}', 'crop_border', ''),
+    ],
+)
+def test_metrics_of_images_that_are_too_small_for_them(metric: str, key: str, message: str) -> None:
+    found = check_file(str(OPTIONS / 'fsrnet_fast.yml'), 'train', [f'val:metrics={{m: {metric}}}'])
+    told = [finding.message for finding in found if finding.key == ('val', 'metrics', 'm', key)]
+    assert (message in told[0]) if message else not told

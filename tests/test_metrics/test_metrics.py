@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import logging
+import math
+import warnings
+
 import numpy as np
 import pytest
 from basicsr.metrics import calculate_metric, calculate_psnr, calculate_ssim
@@ -7,6 +11,7 @@ from basicsr.utils.registry import METRIC_REGISTRY
 
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.metrics import metric_info
 from facesr_ext.metrics.metric_info import Metrics, higher_is_better
 from tests.support import PHOTOS, needs_photos
 
@@ -97,3 +102,30 @@ def test_published_bicubic_figures() -> None:
     assert sums['psnr_y'] == pytest.approx(23.57, abs=0.006)
     assert sums['psnr_rgb'] == pytest.approx(22.17, abs=0.006)
     assert sums['ssim_y'] == pytest.approx(0.6330, abs=0.0006)
+
+
+@pytest.mark.parametrize(
+    ('name', 'size', 'border'),
+    [('psnr_y', 32, 16), ('psnr_rgb', 8, 4), ('psnr_y_fsrnet', 8, 5), ('calculate_psnr', 8, 4), ('ssim_y', 10, 0),
+     ('ssim_rgb', 32, 11), ('calculate_ssim', 10, 0)],
+)  # fmt: skip
+def test_images_too_small_for_a_metric_are_told_once(
+    name: str, size: int, border: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.full((size, size + 20, 3), 9, np.uint8)
+    metrics = Metrics({'m': {'type': name, 'crop_border': border}})
+    metric_info._told.clear()
+    told: list[str] = []
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'warning', told.append)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # numpy's mean of nothing
+        for _ in range(3):
+            assert math.isnan(metrics.measure(image, image)['m'])
+    assert [name in text for text in told] == [True]
+    larger = np.zeros((size + 24, size + 24, 3), np.uint8)
+    assert not math.isnan(metrics.measure(larger, larger)['m'])
+
+
+def test_a_metric_of_ours_called_by_itself_gives_nan_too() -> None:
+    image = np.zeros((9, 9, 3), np.uint8)
+    assert math.isnan(calculate_metric({'img': image, 'img2': image}, {'type': 'ssim_y'}))

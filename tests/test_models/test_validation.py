@@ -21,6 +21,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.imaging import imresize, quantize, to_tensor
 from facesr_ext.inference.restorer import Restorer
+from facesr_ext.metrics.metric_info import Metrics
 from facesr_ext.models import validation
 from facesr_ext.models.batch import Batch
 from facesr_ext.models.forward import cut_to_multiple
@@ -232,6 +233,19 @@ def test_results_keep_their_sub_folder(files: tuple[str, ...], tmp_path: Path, m
     saved = {path.parent.relative_to(folder).as_posix() for path in folder.rglob('*_0.png') if path.parent != folder}
     expected = [name if name == 'a.png' else name.rpartition('.')[0] for name in files]
     assert names == expected and saved == set(expected)
+
+
+def test_a_metric_without_a_value_has_no_best(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model(tmp_path, monkeypatch)
+    model.metrics = Metrics({'m': {'type': 'psnr_y', 'crop_border': 40}})
+    model._initialize_best_metric_results('val')
+    told: list[str] = []
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'info', told.append)
+    data_opt = {'dataroot_gt': str(mixed), 'image_size': 64}
+    rows, _ = _validate(model, data_opt)
+    assert all(row['m'] == 'nan' for row in rows)
+    line = next(line for text in told for line in text.splitlines() if '# m:' in line)
+    assert 'Best' not in line and 'inf' not in line
 
 
 @pytest.mark.parametrize(

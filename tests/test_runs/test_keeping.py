@@ -22,7 +22,7 @@ from facesr_ext.host import interrupts
 from facesr_ext.models.validation import Validation
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 from facesr_ext.runs.folder import RunFolder
-from facesr_ext.runs.keeping import BestOf, Keeping, tensor_bytes
+from facesr_ext.runs.keeping import BestOf, Keeping, is_better, tensor_bytes
 from tests.support import OPTIONS, small_options, write_options
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -71,6 +71,12 @@ def test_the_best_is_of_the_first_set_and_never_nan(tmp_path: Path) -> None:
     assert keeping.record == {'set': 'v', 'metric': 'psnr_y', 'value': 21.0, 'iteration': 3}
     lower = _keeping(tmp_path, best=BestOf('v', 'niqe', higher=False))
     assert [bool(lower.new_best('v', {'niqe': v}, 1)) for v in (3.0, 4.0, 2.0)] == [True, False, True]
+
+
+@pytest.mark.parametrize('higher', [True, False])
+def test_nan_is_neither_the_best_nor_stands_in_its_way(higher: bool) -> None:
+    assert not is_better(math.nan, None, higher) and not is_better(math.nan, 3.0, higher)
+    assert is_better(3.0, math.nan, higher) and not is_better(math.nan, math.nan, higher)
 
 
 def test_room_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_trains_then_tests(path: Path, tmp_path: Path, weights_home: Path, monke
     for file in ('first_batch.png', f'{name}_2.png', f'{name}_2.csv'):
         assert (run / 'visualization' / file).is_file(), file
 
-    _run_test(file_to_test(path), tmp_path, run=opt['name'])
+    _run_test(file_to_test(path), tmp_path, run=opt['name'], side=opt['datasets']['val']['image_size'])
 
 
 @pytest.mark.parametrize('path', WITHOUT_WEIGHTS, ids=lambda p: p.stem)
@@ -73,9 +73,10 @@ def test_a_network_without_weights_is_tested_by_itself(
     _run_test(path, tmp_path)
 
 
-def _run_test(path: Path, tmp_path: Path, num_gpu: int = 0, run: str = '') -> list[float]:
+def _run_test(path: Path, tmp_path: Path, num_gpu: int = 0, run: str = '', side: int = 64) -> list[float]:
     """Runs a shrunken test file and looks at what it leaves; returns the figures of its first image."""
     opt = {**small_options(path), 'num_gpu': num_gpu}
+    opt['datasets']['test_1']['image_size'] = side
     if run:
         opt['path']['pretrain_network_g'] = f'experiments/{run}'
     run_pipeline('test', ['-opt', str(write_options(opt, tmp_path / 'test.yml'))])
@@ -103,7 +104,8 @@ def test_trains_on_a_gpu_and_tests_there_as_on_a_cpu(
     for recipe in filter(None, (_first_recipe(path), path)):
         opt = {**small_options(recipe), 'num_gpu': 1}
         run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / f'{recipe.stem}.yml'))])
-    on_gpu, on_cpu = (_run_test(file_to_test(path), tmp_path, num_gpu, opt['name']) for num_gpu in (1, 0))
+    arguments, side = (file_to_test(path), tmp_path), opt['datasets']['val']['image_size']
+    on_gpu, on_cpu = (_run_test(*arguments, num_gpu, opt['name'], side) for num_gpu in (1, 0))
     assert on_gpu == pytest.approx(on_cpu, rel=0.01)
 
 

@@ -76,3 +76,19 @@ def test_a_recipe_under_its_models_parent(
     if parent == 'FaceSRModel':
         run_pipeline('train', ['-opt', str(path)])
         assert (tmp_path / 'experiments' / opt['name'] / 'models' / 'net_g_latest.pth').is_file()
+
+
+@pytest.mark.parametrize('name', ['fsrnet', 'fsrnet_percep10', 'fsrnet_percep1000', 'fsrgan_h2l'])
+def test_the_columns_of_s0_have_its_prior(name: str) -> None:
+    """'Neither hair nor background'; the paper's own recipe keeps the paper's set."""
+    assert _recipe(name)['train']['prior_targets']['parsing'] == 'csgiung11'
+    assert _recipe('fsrnet_paper')['train']['prior_targets']['parsing'] == 'helen11'
+
+
+def test_the_published_degradation_network_at_s0_s_scale() -> None:
+    at_4, at_8 = _recipe('degradation_net_paper'), _recipe('degradation_net_paper_x8')
+    assert at_8['scale'] == _recipe('fsrgan_h2l')['scale'] == 8 and at_8['datasets']['train']['image_size'] == 128
+    assert at_8['train'] == at_4['train'] and at_8['network_d'] == at_4['network_d']
+    assert {**at_8['network_g'], 'scale': 4} == at_4['network_g']
+    text = (OPTIONS / 'fsrgan_h2l.yml').read_text(encoding='utf-8')
+    assert f'experiments/{at_8["name"]}/models/net_g_latest.pth' in text

@@ -15,12 +15,14 @@ from basicsr.data import build_dataset
 from PIL import Image
 
 from facesr_ext.check.examine import check_file
+from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import read_image, read_mask, stored_size, write_image
 from facesr_ext.data.lmdb_io import write_lmdb
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.imaging import to_tensor
+from tests.support import OPTIONS, small_options, write_options
 
 
 def _open(folder: Path, **changes: Any) -> Any:
@@ -147,6 +149,18 @@ def test_several_folders_whose_names_may_be_alike(kind: str, folder: Path, tmp_p
     for number in (1, 3, 4):
         assert torch.equal(data[number]['gt'], to_tensor(read_image(paths[number])))
     assert data.enlarged.startswith('1 of 5 images')
+
+
+def test_a_run_on_several_folders(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BasicSR's parser takes a text alone; '~' means the same in a list."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('USERPROFILE', str(tmp_path))
+    write_image(tmp_path / 'more' / 'a.png', render_face(0, 6, 64).image)
+    opt = small_options(OPTIONS / 'srcnn.yml')
+    opt['datasets']['train'].update(dataroot_gt=['in', '~/more'], image_size=64)
+    run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
+    assert (tmp_path / 'experiments' / opt['name'] / 'models' / 'net_g_latest.pth').is_file()
 
 
 @pytest.mark.parametrize(

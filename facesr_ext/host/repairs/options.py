@@ -6,6 +6,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from os import path as osp
 from typing import Any
 
 from facesr_ext.host import entry
@@ -36,19 +37,41 @@ def repair_option_files() -> None:
         entry.meet_runner(sys._getframe(1).f_globals, 'train' if is_train else 'test')
         args, rest = entry.split_arguments(sys.argv[1:])
         entries = tuple(args.force_yml or ())
-        loader = type('ForcedLoader', (OptionLoader,), {'overrides': entries})
+        several: dict[str, list[Any]] = {}
+
+        class Loader(OptionLoader):
+            overrides = entries
+
+            def get_single_data(self) -> Any:
+                options = super().get_single_data()
+                several.update(_take_lists_of_folders(options))
+                return options
+
         saved, sys.argv = sys.argv, [sys.argv[0], *rest]
-        options.ordered_yaml = lambda: (loader, stock_yaml()[1])
+        options.ordered_yaml = lambda: (Loader, stock_yaml()[1])
         try:
             opt, parsed = stock(root_path, is_train=is_train)
         finally:
             sys.argv, options.ordered_yaml = saved, ordered_yaml
         parsed.force_yml = args.force_yml
+        for key, folders in several.items():
+            opt['datasets'][key]['dataroot_gt'] = folders
         _name_sections(opt)
         return opt, parsed
 
     options.ordered_yaml = ordered_yaml
     replace_everywhere('parse_options', stock, parse_options)
+
+
+def _take_lists_of_folders(options: dict[str, Any]) -> dict[str, list[Any]]:
+    """Takes lists of folders (``dataroot_gt``) out of data sets: BasicSR expands the ``~`` of a text alone."""
+    datasets = options.get('datasets')
+    sets = datasets.items() if isinstance(datasets, dict) else ()
+    return {
+        key: [osp.expanduser(one) if isinstance(one, str) else one for one in section.pop('dataroot_gt')]
+        for key, section in sets
+        if isinstance(section, dict) and isinstance(section.get('dataroot_gt'), list)
+    }
 
 
 def _name_sections(opt: dict[str, Any]) -> None:

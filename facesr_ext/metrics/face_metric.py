@@ -43,7 +43,7 @@ def ssim_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
 
 @register_metric(higher_is_better=True, least=11)
 def ssim_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
-    """SSIM (Gaussian 11x11, sigma 1.5, valid region) of MATLAB's luma, FSRNet's published convention."""
+    """SSIM (Gaussian 11x11, sigma 1.5, valid region) of MATLAB's luma, not rounded."""
     _same_size(img, img2)
     return float(calculate_ssim(img, img2, crop_border=crop_border, test_y_channel=True))
 
@@ -56,6 +56,14 @@ def psnr_y_fsrnet(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> fl
     if crop_border:
         difference = difference[crop_border:-crop_border, crop_border:-crop_border]
     return float(10 * np.log10(255.0**2 / max(1.0, float(np.mean(difference**2)))))
+
+
+@register_metric(higher_is_better=True, least=11)
+def ssim_y_fsrnet(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
+    """SSIM as `ssim_y`, of luma cut off to whole numbers: the convention of FSRNet's published figures."""
+    _same_size(img, img2)
+    lumas = [_luma_floor(image)[..., None] for image in (img, img2)]
+    return float(calculate_ssim(*lumas, crop_border=crop_border))
 
 
 def _luma_floor(bgr: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from basicsr.metrics import calculate_metric, calculate_psnr, calculate_ssim
+from basicsr.metrics.metric_util import to_y_channel
 from basicsr.utils.registry import METRIC_REGISTRY
 
 from facesr_ext.data.image_io import read_image
@@ -43,6 +44,16 @@ def test_fsrnet_luma_psnr() -> None:
     assert _metric(pair, 'psnr_y_fsrnet') == pytest.approx(_metric(pair, 'psnr_y'), abs=0.05)
     same = {'img': pair['img'], 'img2': pair['img']}
     assert _metric(same, 'psnr_y_fsrnet') == pytest.approx(48.1308, abs=1e-4)
+
+
+def test_fsrnet_luma_ssim() -> None:
+    pair = _pair()
+    cut = {key: np.floor(to_y_channel(image)) for key, image in pair.items()}
+    expected = calculate_ssim(**cut, crop_border=2)
+    assert calculate_metric(pair, {'type': 'ssim_y_fsrnet', 'crop_border': 2}) == pytest.approx(expected, abs=1e-6)
+    assert _metric(pair, 'ssim_y_fsrnet') == pytest.approx(_metric(pair, 'ssim_y'), abs=0.01)
+    same = {'img': pair['img'], 'img2': pair['img']}
+    assert _metric(same, 'ssim_y_fsrnet') == pytest.approx(1)
 
 
 def test_different_sizes_are_named() -> None:

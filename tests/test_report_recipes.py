@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from facesr_ext.check.examine import check_file
 from facesr_ext.cli.run import run_pipeline
+from facesr_ext.data.image_io import write_image
+from facesr_ext.faces.drawn.face import render_face
 from tests.support import OPTIONS, small_options, write_options
 
 S3 = ('srresnet', 'srgan', 'srwgan_gp', 'srpggan_x4')
@@ -92,3 +96,23 @@ def test_the_published_degradation_network_at_s0_s_scale() -> None:
     assert {**at_8['network_g'], 'scale': 4} == at_4['network_g']
     text = (OPTIONS / 'fsrgan_h2l.yml').read_text(encoding='utf-8')
     assert f'experiments/{at_8["name"]}/models/net_g_latest.pth' in text
+
+
+def test_fsrnet_trains_on_the_194_landmarks_of_helen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the paper; nobody knows their left and right, so such a set is not mirrored."""
+    monkeypatch.chdir(tmp_path)
+    points = np.random.default_rng(0).uniform(0, 64, (2, 194, 2)).round(2).tolist()
+    for index in range(2):
+        write_image(tmp_path / 'faces' / f'{index}.png', render_face(0, index, 64).image)
+    Path('landmarks.json').write_text(json.dumps({f'{i}.png': face for i, face in enumerate(points)}), encoding='utf-8')
+    opt = small_options(OPTIONS / 'fsrnet_paper.yml')
+    for dataset in opt['datasets'].values():
+        dataset.update(dataroot_gt='faces', landmark_file='landmarks.json', num_landmark=194, image_size=64)
+    opt['network_g'].update(num_landmark=194, num_parsing=0)
+    opt['train']['parsing_opt'] = None
+    path = str(write_options(opt, tmp_path / 'opt.yml'))
+    assert any(
+        'no left/right pairs are known for 194 landmarks' in finding.message for finding in check_file(path, 'train')
+    )
+    run_pipeline('train', ['-opt', path, '--force_yml', 'datasets:train:use_hflip=false'])
+    assert (tmp_path / 'experiments' / opt['name'] / 'models' / 'net_g_latest.pth').is_file()

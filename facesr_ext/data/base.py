@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from facesr_ext.data.label_checks import tell
 from facesr_ext.data.sources import Source, StoredSource
-from facesr_ext.data.transforms import WHOLE, FaceSample, mirror, random_crop, tensors
+from facesr_ext.data.transforms import WHOLE, FaceSample, draw_turns, mirror, random_crop, tensors, turn
 from facesr_ext.errors import DatasetError, KeyPath, OptionError
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.host.workers import ADDED
@@ -105,7 +105,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
     def augmented(
         self, samples: Sequence[FaceSample], path: str, rng: np.random.Generator, ratios: Sequence[int] = (1,)
     ) -> list[FaceSample]:
-        """In training: a random crop to ``gt_size``, then mirrored or not, the same for all images of a pair.
+        """In training: a random crop to ``gt_size``, then mirrored and turned, the same for all images of a pair.
 
         Args:
             samples (Sequence[FaceSample]): The GT first.
@@ -125,6 +125,9 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
             samples = random_crop(samples, size, rng, ratios)
         if self.settings.use_hflip and rng.random() < 0.5:
             samples = [mirror(sample) for sample in samples]
+        if self.settings.use_rot:
+            turns = draw_turns(samples[0].image, rng)
+            samples = [turn(sample, turns) for sample in samples]
         return list(samples)
 
     def tensors(self, sample: FaceSample) -> dict[str, Any]:

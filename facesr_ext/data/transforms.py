@@ -115,6 +115,26 @@ def mirror(sample: FaceSample) -> FaceSample:
     return FaceSample(sample.image[:, ::-1], parsing, landmarks, position)
 
 
+def draw_turns(image: np.ndarray, rng: np.random.Generator) -> int:
+    """How many quarter turns an image gets: 0 to 3, and 0 or 2 where they would exchange its height and width."""
+    turns = int(rng.integers(4))
+    return turns if image.shape[0] == image.shape[1] else turns // 2 * 2
+
+
+def turn(sample: FaceSample, turns: int) -> FaceSample:
+    """The face turned counter-clockwise by so many times 90 degrees; left and right stay the person's."""
+    for _ in range(turns):
+        parsing, landmarks, position = sample.parsing, sample.landmarks, sample.position
+        if landmarks is not None:
+            landmarks = np.stack([landmarks[:, 1], sample.image.shape[1] - 1 - landmarks[:, 0]], axis=1)
+        if position is not None:
+            left, top, right, bottom = position
+            position = (top, 1 - right, bottom, 1 - left)
+        parsing = None if parsing is None else np.rot90(parsing)
+        sample = FaceSample(np.rot90(sample.image), parsing, landmarks, position)
+    return sample
+
+
 def tensors(sample: FaceSample) -> dict[str, torch.Tensor]:
     """A sample as a model takes it.
 

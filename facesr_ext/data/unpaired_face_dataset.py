@@ -8,7 +8,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 
 from facesr_ext.data.base import BaseDataset
 from facesr_ext.data.sources import open_faces, open_lr_faces
-from facesr_ext.data.transforms import FaceSample, frame
+from facesr_ext.data.transforms import FaceSample, draw_turns, frame
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
 from facesr_ext.settings.datasets import UnpairedFaceSet
@@ -80,6 +80,8 @@ class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
         position, lq = self.reader.read(self.lq_source, start, self._read_lq, (*self.place, 'dataroot_lq'))
         if self.train and self.settings.use_hflip and rng.random() < 0.5:
             lq = lq[:, ::-1]
+        if self.train and self.settings.use_rot:
+            lq = np.rot90(lq, draw_turns(lq, rng))
         return lq, self.lq_source.path(position)
 
     def _read_lq(self, index: int) -> np.ndarray:

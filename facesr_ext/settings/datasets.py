@@ -33,6 +33,7 @@ class _Faces(Loader):
     image_size: Whole | None = option('height and width that the face is brought to, pixels; default: as stored')
     gt_size: Whole | None = stock('training: random crop of this size, pixels')
     use_hflip: bool = stock('training: mirror half of the faces, labels too', False)
+    use_rot: bool = stock('training: turn by 0, 90, 180 or 270 degrees, labels too (0 or 180 if not square)', False)
     skip_bad_files: bool = option(
         "leave out files that cannot be read or are too small, listed in the run's skipped.txt", False
     )

@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader
 from facesr_ext.cli.main import main
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, read_mask, write_image, write_mask
+from facesr_ext.data.transforms import FaceSample, crop, draw_turns, turn
 from facesr_ext.degradations.bicubic import BicubicDegradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.imaging import to_tensor
 from tests.support import PHOTOS, needs_photos
 
 
@@ -130,6 +132,55 @@ def test_the_place_of_a_crop_is_mirrored_with_it(sample: Path) -> None:
         else:
             assert torch.equal(a['position'], b['position'])
     assert 0 < seen < 8
+
+
+def test_turning_keeps_labels_on_their_feature(sample: Path) -> None:
+    """FSRNet's augmentation on Helen: by 0, 90, 180 and 270 degrees, all four of them, the person's left staying so."""
+    turned, plain = _faces(sample, use_rot=True, use_hflip=False), _faces(sample, use_hflip=False)
+    seen = set()
+    for epoch in range(12):
+        item, upright = (data[EpochIndex(1, epoch, 1)] for data in (turned, plain))
+        (turns,) = [k for k in range(4) if torch.equal(item['gt'], torch.rot90(upright['gt'], k, (1, 2)))]
+        seen.add(turns)
+        assert torch.equal(item['parsing'], torch.rot90(upright['parsing'], turns, (0, 1)))
+        for label, points in ((5, slice(36, 42)), (4, slice(42, 48))):
+            y, x = torch.nonzero(item['parsing'] == label, as_tuple=True)
+            centre = item['landmarks'][points].mean(0)
+            assert abs(x.float().mean() - centre[0]) < 2 and abs(y.float().mean() - centre[1]) < 2
+    assert seen == {0, 1, 2, 3}
+    turned, plain = (_faces(sample, phase='val', use_rot=use_rot) for use_rot in (True, False))
+    assert all(torch.equal(turned[i]['gt'], plain[i]['gt']) for i in range(6))  # in training alone
+
+
+@pytest.mark.parametrize('turns', range(5))
+def test_a_turned_crop_is_the_crop_of_the_turned_face(turns: int) -> None:
+    """Its place in the face and its landmarks, too; of a face that is not square."""
+    rng = np.random.default_rng(0)
+    face = FaceSample(rng.integers(0, 256, (48, 64, 3), np.uint8), None, rng.uniform(0, 48, (5, 2)).astype(np.float32))
+    one = turn(crop(face, 8, 24, 16), turns)
+    assert one.position is not None and one.landmarks is not None
+    whole = turn(face, turns)
+    height, width = whole.image.shape[:2]
+    x, y = round(one.position[0] * width), round(one.position[1] * height)
+    other = crop(whole, y, x, 16)
+    assert np.array_equal(one.image, other.image) and one.position == pytest.approx(other.position)
+    assert np.allclose(one.landmarks, other.landmarks, atol=1e-4)
+    assert {draw_turns(face.image, rng) for _ in range(20)} == {0, 2}  # it stays 48 x 64
+
+
+def test_a_pair_is_turned_together(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    write_image(tmp_path / 'gt' / '0.png', image)
+    write_image(tmp_path / 'lq' / '0.png', image[::4, ::4])
+    opt = {'name': 'a', 'type': 'PairedFaceDataset', 'phase': 'train', 'scale': 4, 'use_rot': True}
+    data = build_dataset({**opt, 'dataroot_gt': str(tmp_path / 'gt'), 'dataroot_lq': str(tmp_path / 'lq')})
+    seen = set()
+    for epoch in range(12):
+        item = data[EpochIndex(0, epoch, 0)]
+        turns = [k for k in range(4) if torch.equal(item['gt'], torch.rot90(to_tensor(image), k, (1, 2)))]
+        assert torch.equal(item['lq'], torch.rot90(to_tensor(image[::4, ::4]), turns[0], (1, 2)))
+        seen.update(turns)
+    assert seen == {0, 1, 2, 3}
 
 
 def test_unknown_labels(sample: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from facesr_ext.data.label_checks import tell
 from facesr_ext.data.sources import Source, StoredSource
-from facesr_ext.data.transforms import WHOLE, FaceSample, draw_turns, mirror, random_crop, tensors, turn
+from facesr_ext.data.transforms import WHOLE, FaceSample, draw_turns, frame, mirror, random_crop, tensors, turn
 from facesr_ext.errors import DatasetError, KeyPath, OptionError
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.host.workers import ADDED
@@ -23,6 +23,7 @@ from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
 from facesr_ext.settings.reading import read
 
 SetT = TypeVar('SetT', FaceSet, PairedFaceSet, UnpairedFaceSet)
+CroppedT = TypeVar('CroppedT', FaceSet, UnpairedFaceSet)
 T = TypeVar('T')
 
 
@@ -145,6 +146,40 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
             )
         if size % ratio and (height, width) != (size, size):
             raise OptionError(f'{size} is not a multiple of the scale {ratio}', (*self.place, 'gt_size'))
+
+
+class CroppedDataset(BaseDataset[CroppedT]):
+    """A data set whose GT is a face of one source, cropped to ``image_size``.
+
+    Attributes:
+        source (Source): The faces.
+        paths (list[str]): Their names.
+    """
+
+    def use(self, source: Source) -> None:
+        """Takes the faces from here; DatasetError where they are too small (:meth:`look_at_sizes`)."""
+        self.source = source
+        self.look_at_sizes(source)
+        self.paths = source.names
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def draw_face(self, index: int) -> tuple[FaceSample, str]:
+        """A face, cropped and augmented, and its path."""
+        rng = self.rng(index)
+        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
+        path = self.source.path(position)
+        if self.settings.image_size is not None:
+            sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)
+        (sample,) = self.augmented([sample], path, rng)
+        return sample, path
+
+    def _read(self, index: int) -> FaceSample:
+        """A face as it is stored; DatasetError where it cannot be used."""
+        sample = self.source.read(index)
+        self.require_size(sample.image, self.source.path(index))
+        return sample
 
 
 class Reader:

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from facesr_ext.data.base import BaseDataset
+from facesr_ext.data.base import CroppedDataset
 from facesr_ext.data.sources import BUILTIN, Source, open_faces, open_images, with_labels
-from facesr_ext.data.transforms import FaceSample, frame
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
@@ -18,7 +17,7 @@ _LQ_STREAM = 1  # a random stream of its own beside the face's
 
 
 @DATASET_REGISTRY.register()
-class FaceDataset(BaseDataset[FaceSet]):
+class FaceDataset(CroppedDataset[FaceSet]):
     """Ground-truth faces, with parsing masks and landmarks where there are any; the model degrades them.
 
     Gives ``gt`` (3, H, W) float32 RGB [0, 1] and ``gt_path``; where masks are configured ``parsing`` (H, W) int64 in
@@ -39,9 +38,7 @@ class FaceDataset(BaseDataset[FaceSet]):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
-        self.source = self._open()
-        self.look_at_sizes(self.source)
-        self.paths = self.source.names
+        self.use(self._open())
         self.degradation = self._build_degradation()
 
     def _open(self) -> Source:
@@ -62,22 +59,8 @@ class FaceDataset(BaseDataset[FaceSet]):
             raise OptionError('needs the degradation section of the option file', key)
         return build_degradation(self.opt['degradation'], self.opt['scale'])
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def _read(self, index: int) -> FaceSample:
-        """A face as it is stored; DatasetError where it cannot be used."""
-        sample = self.source.read(index)
-        self.require_size(sample.image, self.source.path(index))
-        return sample
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        rng = self.rng(index)
-        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
-        path = self.source.path(position)
-        if self.settings.image_size is not None:
-            sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)
-        (sample,) = self.augmented([sample], path, rng)
+        sample, path = self.draw_face(index)
         out = {**self.tensors(sample), 'gt_path': path}
         if self.degradation is not None:
             seed = np.random.SeedSequence([*self.seeds(index), _LQ_STREAM]).generate_state(1)

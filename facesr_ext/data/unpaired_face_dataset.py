@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from facesr_ext.data.base import BaseDataset
+from facesr_ext.data.base import CroppedDataset
 from facesr_ext.data.sources import open_faces, open_lr_faces
-from facesr_ext.data.transforms import FaceSample, draw_turns, frame
+from facesr_ext.data.transforms import draw_turns
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
 from facesr_ext.settings.datasets import UnpairedFaceSet
@@ -17,7 +17,7 @@ _LQ_STREAM = 2  # a random stream of its own beside the HR face's
 
 
 @DATASET_REGISTRY.register()
-class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
+class UnpairedFaceDataset(CroppedDataset[UnpairedFaceSet]):
     """HR faces and real LR faces of other people, drawn independently of each other.
 
     Gives ``gt`` (3, H, W) and ``lq`` (3, H / scale, W / scale), float32 RGB [0, 1], with ``gt_path`` and ``lq_path``.
@@ -40,9 +40,7 @@ class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
         super().__init__(opt)
         scale = int(opt.get('scale', 1))
         self.lq_size = self._lq_size(scale)
-        self.source = open_faces(self.settings, self.place, self.train)
-        self.look_at_sizes(self.source)
-        self.paths = self.source.names
+        self.use(open_faces(self.settings, self.place, self.train))
         self.lq_source = open_lr_faces(self.settings, self.place, self.train, self.lq_size, scale)
 
     def _lq_size(self, scale: int) -> int:
@@ -54,22 +52,8 @@ class UnpairedFaceDataset(BaseDataset[UnpairedFaceSet]):
             raise OptionError(f'a face of {size} px is not a multiple of the scale {scale}', key)
         return size // scale
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def _read(self, index: int) -> FaceSample:
-        """A face as it is stored; DatasetError where it cannot be used."""
-        sample = self.source.read(index)
-        self.require_size(sample.image, self.source.path(index))
-        return sample
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        rng = self.rng(index)
-        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
-        path = self.source.path(position)
-        if self.settings.image_size is not None:
-            sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)
-        (sample,) = self.augmented([sample], path, rng)
+        sample, path = self.draw_face(index)
         lq, lq_path = self._draw_lq(index)
         return {'gt': to_tensor(sample.image), 'gt_path': path, 'lq': to_tensor(lq), 'lq_path': lq_path}
 

@@ -232,13 +232,13 @@ def _weights() -> Iterator[Line]:
     """Files that perceptual losses need; the places are those of `host.weights`."""
     from torchvision import models
 
-    from facesr_ext.host.weights import is_weight_file, search_places
+    from facesr_ext.host.weights import how_to_install, installed_weights, is_weight_file, search_places
 
     for name in _VGG:
         url = models.get_model_weights(name)['IMAGENET1K_V1'].url
-        places = search_places(url.rsplit('/', 1)[-1])
-        found = next((path for path in places if path.is_file()), None)
-        missing = f'missing (perceptual losses need it); fetched when needed, or get {url} and put it to {places[1]}'
+        file = url.rsplit('/', 1)[-1]
+        found, remedy = installed_weights(file), f'get {url} and put it to {search_places(file)[1]}'
+        missing = f'missing (perceptual losses need it); fetched when needed, or {remedy}{how_to_install(file)}'
         if found and not is_weight_file(found):
             text = f'{found} is no weight file, but a web page or a pointer to one; delete it, then: {missing}'
             yield Line('broken', f'weights {name}', text)

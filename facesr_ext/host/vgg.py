@@ -10,6 +10,7 @@ import torch
 
 from facesr_ext.errors import CheckpointError
 from facesr_ext.host import weights
+from facesr_ext.host.packaged import is_packaged, read_vgg16
 from facesr_ext.host.parts import known_name
 
 
@@ -30,7 +31,7 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
         pretrained (bool): Load the ImageNet weights of torchvision.
 
     Returns:
-        nn.Module: The network, on the CPU.
+        nn.Module: The network, on the CPU; without its classifier where a package brings the convolutions alone.
 
     Raises:
         CheckpointError: The weight file does not fit.
@@ -44,6 +45,10 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     if pretrained:
         url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
         path = weights.find_weights(url.rsplit('/', 1)[-1], url)
+        if is_packaged(path):
+            net.features.load_state_dict(read_vgg16(path))
+            net.classifier = torch.nn.Identity()
+            return net
         try:
             net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
         except Exception as err:  # damaged bytes: an unpickler raises nearly anything

@@ -4,7 +4,8 @@
 2. ``experiments/pretrained_models/FILE`` below the current directory, where BasicSR keeps them;
 3. ``$FACESR_HOME/FILE``, by default the user's cache directory;
 4. the checkpoint folder of torch.hub, where torchvision keeps its own;
-5. a download to 3, unless ``FACESR_OFFLINE=1``.
+5. an installed package that holds the same weights: :mod:`facesr_ext.host.packaged`;
+6. a download to 3, unless ``FACESR_OFFLINE=1``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from platformdirs import user_cache_path
 
 from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host.packaged import PACKAGED, find_packaged
 
 PUBLISHED = {
     'ESRGAN_SRx4_DF2KOST_official-ff704c30.pth': (
@@ -55,6 +57,16 @@ def search_places(filename: str) -> list[Path]:
     ]
 
 
+def installed_weights(filename: str) -> Path | None:
+    """The first file of :func:`search_places` that is there, or one inside a package; None where there is neither."""
+    return next((path for path in search_places(filename) if path.is_file()), None) or find_packaged(filename)
+
+
+def how_to_install(filename: str) -> str:
+    """', or run: ...' for weights that a package brings; '' for others."""
+    return f', or run: {PACKAGED[filename].command}' if filename in PACKAGED else ''
+
+
 def is_weight_file(path: Path) -> bool:
     """Whether a file begins as those of torch.save or safetensors do, and not as a web page or a Git LFS pointer."""
     with path.open('rb') as stream:
@@ -71,7 +83,7 @@ def find_weights(filename: str, url: str, option: str | Path | None = None) -> P
         option (str | Path | None): Path given by the user; it is taken or refused, never replaced by another file.
 
     Returns:
-        Path: An existing file.
+        Path: An existing file: torch's own format, or that of a package (:func:`~packaged.is_packaged`).
 
     Raises:
         OptionError: The given path is not a file.
@@ -82,10 +94,9 @@ def find_weights(filename: str, url: str, option: str | Path | None = None) -> P
         if not path.is_file():
             raise OptionError(f'The weight file {path} does not exist. Correct it, or leave it out for {filename}.')
         return path
-    places = search_places(filename)
-    for path in places:
-        if path.is_file():
-            return path
+    found, places = installed_weights(filename), search_places(filename)
+    if found is not None:
+        return found
     if os.environ.get('FACESR_OFFLINE') == '1':
         raise _missing(filename, url, places, 'FACESR_OFFLINE=1 forbids downloading it')
     return _download(filename, url, places)
@@ -107,4 +118,5 @@ def _missing(filename: str, url: str, places: list[Path], reason: str) -> Depend
     listing = '\n'.join(f'  {path}' for path in places)
     return DependencyError(
         f'The weight file {filename} is missing, and {reason}.\nGet it from {url}\nand save it as one of\n{listing}'
+        f'{how_to_install(filename)}'
     )

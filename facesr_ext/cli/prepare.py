@@ -1,0 +1,65 @@
+"""``facesr prepare``: photographs -> a clean, aligned, split, labelled data set, with a manifest of every file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+from facesr_ext.errors import OptionError
+
+
+def main(
+    sources: list[Path] = typer.Argument(..., metavar='SRC...', help='Folders of photographs, or files.'),
+    target: Path = typer.Argument(..., metavar='DST', help='The data set: a new folder, or one to go on with.'),
+    detector: str = typer.Option('centerface', help='centerface, retinaface, or none: each image is one face.'),
+    threshold: float = typer.Option(0.5, help='The least score of a face; 0.35 finds everything, and more.'),
+    landmarks: str = typer.Option('none', help='dlib: 68 points, a better alignment, landmarks.json (extra: faces).'),
+    crop: str = typer.Option('ffhq', help='ffhq or celeba (turned upright), fsrnet (tight), box.'),
+    margin: float = typer.Option(0.3, help='For --crop box: share of the box added on each side.'),
+    sizes: str = typer.Option('256', help='Sizes of the faces in pixels, as 16,32,64,128.'),
+    kernel: str = typer.Option('cubic', help="How they are reduced: cubic (MATLAB's) or area."),
+    lr: str = typer.Option('', help='Also write LR images, reduced by these factors, as 4,8.'),
+    tile: int | None = typer.Option(None, help='Cut tiles of this size in place of faces.'),
+    min_face: int | None = typer.Option(None, help="The least side of a face's square, pixels. Default: the size."),
+    max_face: int | None = typer.Option(None, help='The largest: for collecting low-resolution faces.'),
+    max_outside: float = typer.Option(0.2, help='How much of the square may lie beyond the edge.'),
+    min_sharpness: float = typer.Option(7.0, help='Blurrier faces are left out; 0 keeps all.'),
+    information: bool | None = typer.Option(None, help='Leave out images of few colours. Default: tiles alone.'),
+    duplicates: str = typer.Option('near', help='near: images that show the same stay once; exact, keep.'),
+    same_person: float | None = typer.Option(None, help='Faces nearer than this stay in one split (extra: faces).'),
+    split: str = typer.Option('8:1:1', help='Shares, counts as 28000/1000/1000, or a file of names and splits.'),
+    masks: Path | None = typer.Option(None, help="Masks of the photographs, NAME.png; they are cropped alike."),
+    mask_labels: str = typer.Option('celebamask19', help='What their values mean.'),
+    fix_labels: bool = typer.Option(False, '--fix-labels', help='Exchange left and right where a mask confuses them.'),
+    parse: str = typer.Option('none', help="Make masks by facexlib's bisenet or parsenet."),
+    store: str = typer.Option('folder', '--format', help='folder or lmdb.'),
+    licence: str = typer.Option('', help="The source's terms, noted in dataset.md."),
+    weights: Path | None = typer.Option(None, help="Folder with the networks' files."),
+    workers: int = typer.Option(0, min=0, help='Processes. Default: one a core.'),
+) -> None:
+    """Make a data set of photographs: find the faces, align, sort out, split, label. Run it again to go on."""
+    from facesr_ext.preparation.plan import Plan
+    from facesr_ext.preparation.run import prepare
+
+    plan = Plan(
+        detector=detector, threshold=threshold, landmarks=landmarks, crop=crop, margin=margin,
+        sizes=_numbers(sizes, '--sizes'), kernel=kernel, lr=_numbers(lr, '--lr'), tile=tile, min_face=min_face,
+        max_face=max_face, max_outside=max_outside, min_sharpness=min_sharpness, information=information,
+        duplicates=duplicates, same_person=same_person, split=split, masks=str(masks) if masks else None,
+        mask_labels=mask_labels, fix_labels=fix_labels, parse=parse, store=store, licence=licence,
+        weights=str(weights) if weights else None, workers=workers or os.cpu_count() or 1,
+    )  # fmt: skip
+    result = prepare(sources, target, plan)
+    for kind, count in (result.counts or {}).items():
+        typer.echo(f'{count:8} {kind}')
+    if result.counts is not None:
+        typer.echo(f'manifest.jsonl, dataset.md and sheets/ in {result.target} tell of each')
+
+
+def _numbers(text: str, key: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(',') if part.strip())
+    except ValueError as err:
+        raise OptionError(f'{text!r} are no whole numbers with commas between them', (key,)) from err

@@ -1,0 +1,162 @@
+"""Near-duplicates of images: report S2's fingerprint of 13 x 13, looked up in near-linear time, and a closer look.
+
+A fingerprint says for 13 x 13 places whether the image becomes brighter to the right: 169 bits. Images count as
+candidates where at most 16 bits differ (10 %), for the image itself, mirrored, or with a few per cent cut off at its
+edges; they are duplicates where their grey levels correlate too, once one is laid over the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import cv2
+import numpy as np
+
+SIDE = 13
+BITS = SIDE * SIDE
+LENGTH = 22  # bytes
+MOST = 16  # bits that may differ
+THUMB = 96  # px a side of what is compared closely
+
+_CUTS = (0.02, 0.04)  # shares of the sides that a copy may lack
+_CHUNKS = 18  # with 16 bits different at least two of 18 chunks are equal
+_COUNTS = np.array([bin(value).count('1') for value in range(256)], np.uint8)
+_BATCH = 1 << 20  # pairs compared at once
+_SCALES = tuple(1 - 0.01 * step for step in range(9))  # 1 to 0.92
+_CORRELATION = 0.75
+_BROAD = 4.0  # px of the thumbnail
+
+
+def fingerprint(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 or float32 -> (22,) uint8: 169 bits, then zeros."""
+    small = cv2.resize(grey.astype(np.float32), (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA)
+    return np.packbits(small[:, 1:] > small[:, :-1])
+
+
+def looks(grey: np.ndarray) -> np.ndarray:
+    """The fingerprints under which copies of an image are found; its own is the first.
+
+    Args:
+        grey (ndarray): (H, W) uint8, at least 32 px a side.
+
+    Returns:
+        ndarray: (22, 22) uint8: the image whole and with 2 or 4 per cent of its sides cut off in five ways, as it is
+            and mirrored.
+    """
+    parts = list(_parts(grey))
+    return np.stack([fingerprint(part) for part in (*parts, *(part[:, ::-1] for part in parts))])
+
+
+def _parts(grey: np.ndarray) -> Iterator[np.ndarray]:
+    height, width = grey.shape
+    yield grey
+    for share in _CUTS:
+        y, x = round(height * share), round(width * share)
+        for top, left in ((0, 0), (0, x), (y, 0), (y, x), (y // 2, x // 2)):
+            yield grey[top : height - y + top, left : width - x + left]
+
+
+def candidates(known: np.ndarray, looked_for: np.ndarray, most: int = MOST) -> np.ndarray:
+    """Pairs of images of which a look of one differs from the other's own fingerprint in few bits.
+
+    Chunks of the fingerprints are compared in pairs: where at most 16 bits differ, two of 18 chunks are equal, so that
+    only images of equal chunks are looked at. The time grows with the number of images, not with that of pairs.
+
+    Args:
+        known (ndarray): (N, 22) uint8, own fingerprints.
+        looked_for (ndarray): (N, L, 22) uint8, as `looks` gives them.
+        most (int): Bits that may differ; up to 16 none is missed.
+
+    Returns:
+        ndarray: (K, 2) int64, each pair once, the smaller index first; sorted.
+    """
+    num, per_image = looked_for.shape[:2]
+    wanted = looked_for.reshape(-1, LENGTH)
+    found: list[np.ndarray] = [np.empty(0, np.int64)]
+    chunks = np.array_split(_spread_bits(), _CHUNKS)
+    own_bits, wanted_bits = _unpacked(known), _unpacked(wanted)
+    own_chunks = [_numbers(own_bits[:, chunk]) for chunk in chunks]
+    wanted_chunks = [_numbers(wanted_bits[:, chunk]) for chunk in chunks]
+    for first, second in combinations(range(_CHUNKS), 2):
+        keys, looks_keys = (pair[first] << 10 | pair[second] for pair in (own_chunks, wanted_chunks))
+        for mine, theirs in _equal(keys, looks_keys):
+            other = theirs // per_image
+            near = (mine != other) & (_differing(known[mine], wanted[theirs]) <= most)
+            low, high = np.minimum(mine[near], other[near]), np.maximum(mine[near], other[near])
+            found.append(np.unique(low * num + high))
+    pairs = np.unique(np.concatenate(found))
+    return np.stack([pairs // num, pairs % num], 1) if num else np.empty((0, 2), np.int64)
+
+
+def _spread_bits() -> np.ndarray:
+    """The bits in an order that puts distant ones into one chunk: neighbours say nearly the same."""
+    return np.random.default_rng(13).permutation(BITS)
+
+
+def _unpacked(prints: np.ndarray) -> np.ndarray:
+    return np.unpackbits(prints, axis=1)[:, :BITS]
+
+
+def _numbers(bits: np.ndarray) -> np.ndarray:
+    """(N, b <= 10) bits -> (N,) int32."""
+    return bits.astype(np.int32) @ (1 << np.arange(bits.shape[1], dtype=np.int32))
+
+
+def _equal(keys: np.ndarray, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of indices (into keys, into wanted) of equal values."""
+    order = np.argsort(keys, kind='stable')
+    ordered = keys[order]
+    start = np.searchsorted(ordered, wanted, 'left')
+    counts = np.searchsorted(ordered, wanted, 'right') - start
+    hits = np.flatnonzero(counts)
+    ends = np.cumsum(counts[hits])
+    position = 0
+    while position < len(hits):
+        done = ends[position - 1] if position else 0
+        stop = max(position + 1, int(np.searchsorted(ends, done + _BATCH, 'right')))
+        part, num = hits[position:stop], counts[hits[position:stop]]
+        within = np.arange(num.sum()) - np.repeat(np.cumsum(num) - num, num)
+        yield order[np.repeat(start[part], num) + within], np.repeat(part, num)
+        position = stop
+
+
+def _differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(K, 22) and (K, 22) -> (K,): in how many bits they differ."""
+    return _COUNTS[a ^ b].sum(1, dtype=np.int64)
+
+
+def thumbnail(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 -> (96, 96) float32, what `same_image` compares: details, since broad shades make faces alike."""
+    small = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return cv2.GaussianBlur(small, (0, 0), 0.8) - cv2.GaussianBlur(small, (0, 0), _BROAD)
+
+
+def same_image(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two thumbnails show one image, perhaps mirrored, brightened, or the one with its edges cut off."""
+    return max(_likeness(a, b), _likeness(b, a), _likeness(a, b[:, ::-1]), _likeness(b, a[:, ::-1])) >= _CORRELATION
+
+
+def _likeness(whole: np.ndarray, part: np.ndarray) -> float:
+    """The best correlation of one thumbnail's middle with a place of the other, which shows as much or more."""
+    best = -1.0
+    for scale in _SCALES:
+        size = round(THUMB * scale)
+        small = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) if size < THUMB else part
+        edge = 2 if size == THUMB else 1
+        best = max(best, float(cv2.matchTemplate(whole, small[edge:-edge, edge:-edge], cv2.TM_CCOEFF_NORMED).max()))
+    return best
+
+
+def groups(num: int, pairs: np.ndarray) -> list[list[int]]:
+    """Images that hang together by pairs, as sorted lists of two or more indices, in the order of their first."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(pairs):
+        return []
+    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
+    labels = connected_components(graph, directed=False)[1]
+    order = np.argsort(labels, kind='stable')
+    parts = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    return sorted((part.tolist() for part in parts if len(part) > 1), key=lambda part: part[0])

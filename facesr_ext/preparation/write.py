@@ -1,0 +1,209 @@
+"""The data set on the disk: images, masks, landmarks, the manifest, what it is, and contact sheets.
+
+All of it can be made again from the records; each file takes its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facesr_ext.data.contact_sheet import contact_sheet
+from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.data.lmdb_io import write_lmdb
+from facesr_ext.errors import DatasetError
+from facesr_ext.faces.alignment import Frame
+from facesr_ext.faces.landmarks import NUM_LANDMARKS
+from facesr_ext.preparation.choose import Entry
+from facesr_ext.preparation.plan import Plan
+from facesr_ext.preparation.split import NAMES
+from facesr_ext.runs.atomic import replaced_when_whole
+
+MANIFEST, ABOUT, SHEETS = 'manifest.jsonl', 'dataset.md', 'sheets'
+_ROWS, _COLUMNS = 6, 12
+_NOT_TOLD = ('looks', 'identity', 'key', 'reason', 'landmarks')
+
+
+def folder_of(plan: Plan, kind: str, size: int) -> str:
+    """'images', 'masks', 'lr_x4': with the size behind where the data set has several."""
+    return kind if len(plan.all_sizes) == 1 else f'{kind}_{size}'
+
+
+def place(plan: Plan, staged: Path, root: Path, entries: Iterable[Entry]) -> None:
+    """Moves the images of all entries that stay into ``root/SPLIT/images`` and so on; those that are there stay.
+
+    Raises:
+        DatasetError: if an image is neither at its place nor among the staged ones.
+    """
+    for entry in entries:
+        if entry.split is None:
+            continue
+        source = staged / entry.key[:2] / entry.key
+        for size in plan.all_sizes:
+            kinds = ['images', *(f'lr_x{factor}' for factor in plan.lr)]
+            kinds += ['masks'] if (source / f'masks_{size}.png').is_file() else []
+            for kind in kinds:
+                target = root / entry.split / folder_of(plan, kind, size) / f'{entry.name}.png'
+                if not target.is_file():
+                    _move(source / f'{kind}_{size}.png', target)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+    except OSError as err:
+        raise DatasetError(f'cannot put an image to {target}: {err}; remove the data set, and make it again') from err
+
+
+def find_image(plan: Plan, staged: Path, root: Path, entry_or_key: str, before: tuple[str, str] | None) -> Path:
+    """Where the largest image of a key lies: among the staged ones, or at its place."""
+    size = max(plan.all_sizes)
+    path = staged / entry_or_key[:2] / entry_or_key / f'images_{size}.png'
+    if path.is_file() or before is None:
+        return path
+    name, split = before
+    return root / split / folder_of(plan, 'images', size) / f'{name}.png'
+
+
+def write_landmarks(plan: Plan, root: Path, entries: Sequence[Entry]) -> None:
+    """``landmarks.json`` (68 points) or ``landmarks5.json`` of each split and size, in pixels of the images."""
+    found = [entry for entry in entries if entry.split and ('landmarks' in entry.part or 'points' in entry.part)]
+    if not found:
+        return
+    for split in NAMES:
+        for size in plan.all_sizes:
+            points: dict[str, Any] = {}
+            for entry in found:
+                if entry.split == split:
+                    frame = Frame(np.array(entry.part['frame']), entry.part['side'])
+                    known = np.array(entry.part.get('landmarks', entry.part['points']), np.float64)
+                    points[f'{entry.name}.png'] = np.round(frame.points(known, size), 2).tolist()
+            if points:
+                many = NUM_LANDMARKS == len(next(iter(points.values())))
+                name = folder_of(plan, 'landmarks' if many else 'landmarks5', size)
+                _write_text(root / split / f'{name}.json', json.dumps(points))
+
+
+def write_lmdbs(plan: Plan, root: Path, target: Path) -> None:
+    """An LMDB of each split, kind and size from the folders, masks and landmarks in that of the images."""
+    for split in NAMES:
+        for size in plan.all_sizes:
+            for kind in ('images', *(f'lr_x{factor}' for factor in plan.lr)):
+                images = root / split / folder_of(plan, kind, size)
+                if not images.is_dir():
+                    continue
+                masks = root / split / folder_of(plan, 'masks', size)
+                points = root / split / f'{folder_of(plan, "landmarks", size)}.json'
+                out = target / split / f'{folder_of(plan, kind, size)}.lmdb'
+                out.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(out, ignore_errors=True)
+                labelled = kind == 'images'
+                write_lmdb(
+                    images,
+                    out,
+                    masks if labelled and masks.is_dir() else None,
+                    json.loads(points.read_text(encoding='utf-8')) if labelled and points.is_file() else None,
+                )
+
+
+def write_manifest(root: Path, entries: Iterable[Entry]) -> None:
+    """One JSON object a line: source, sha256, name, split, reason, and what was measured."""
+    lines = []
+    for entry in entries:
+        line: dict[str, Any] = {'source': entry.source, 'sha256': entry.sha256, 'name': entry.name}
+        line |= {'split': entry.split, 'reason': entry.reason, 'key': entry.key or None}
+        line |= {key: value for key, value in entry.part.items() if key not in _NOT_TOLD}
+        lines.append(json.dumps(line))
+    _write_text(root / MANIFEST, '\n'.join(lines) + '\n')
+
+
+def read_kept(root: Path) -> dict[str, tuple[str, str]]:
+    """Key -> (name, split) of the images that a manifest says stay; empty where there is none."""
+    path = root / MANIFEST
+    lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+    return {line['key']: (line['name'], line['split']) for line in map(json.loads, lines) if line['split']}
+
+
+def tally(entries: Iterable[Entry]) -> Counter[str]:
+    """How many entries each split and each reason has; of a reason the words before its figures."""
+    return Counter(entry.split or kind_of(entry.reason or '') for entry in entries)
+
+
+def kind_of(reason: str) -> str:
+    """'too small' of 'too small: 50 px, below 128', 'shows the same' of 'shows the same as a.jpg'."""
+    for kind in ('shows the same', 'the same file'):
+        if reason.startswith(kind):
+            return kind
+    return reason.split(':')[0]
+
+
+def write_about(plan: Plan, root: Path, entries: Sequence[Entry], sources: Sequence[Path]) -> None:
+    """``dataset.md``: what there is, from where, on which terms, and what was left out."""
+    counts = tally(entries)
+    terms = plan.licence or 'not stated; `--licence TEXT` notes them'
+    made = ', '.join(str(size) for size in plan.all_sizes)
+    lines = ['# ' + root.resolve().name, '', f'Sources: {", ".join(str(path) for path in sources)}', f'Terms: {terms}', '']
+    lines += [f'{"Tiles" if plan.tile else "Faces"} of {made} px; `{MANIFEST}` tells what became of every file.', '']
+    lines += ['| split | images |', '|---|---|', *(f'| {name} | {counts.pop(name, 0)} |' for name in NAMES), '']
+    lines += ['| left out | how many |', '|---|---|', *(f'| {kind} | {num} |' for kind, num in counts.most_common()), '']
+    odd = Counter(note for entry in entries for note in _notes(plan, entry))
+    lines += ['| of the masks | how many |', '|---|---|', *(f'| {k} | {num} |' for k, num in odd.items()), ''] if odd else []
+    _write_text(root / ABOUT, '\n'.join(lines))
+
+
+def _notes(plan: Plan, entry: Entry) -> list[str]:
+    done = 'exchanged' if plan.fix_labels else 'left as it is: --fix-labels exchanges them'
+    confused = [f'left and right {pair} confused, {done}' for pair in entry.part.get('confused', ())]
+    return confused + ([kind_of(entry.part['mask'])] if 'mask' in entry.part else [])
+
+
+def write_sheets(plan: Plan, root: Path, entries: Sequence[Entry], image_of: Any) -> None:
+    """A contact sheet of each split, and of each reason where an image of it was made.
+
+    Args:
+        plan (Plan): The settings.
+        root (Path): The data set.
+        entries (Sequence[Entry]): All of them.
+        image_of (Callable): Entry -> its image, or None.
+    """
+    kinds: dict[str, list[Entry]] = {}
+    for entry in entries:
+        kinds.setdefault(entry.split or kind_of(entry.reason or ''), []).append(entry)
+    for kind, members in kinds.items():
+        images = []
+        for entry in members[:: max(1, len(members) // (_ROWS * _COLUMNS))][: _ROWS * _COLUMNS]:
+            image = image_of(entry)
+            if image is not None:
+                images.append(image)
+        if images:
+            rows = [images[start : start + _COLUMNS] for start in range(0, len(images), _COLUMNS)]
+            sheet = contact_sheet(rows, [f'{kind}: {len(images)} of {len(members)}'], cell=96)
+            write_image(root / SHEETS / f'{kind.replace(" ", "_")}.png', sheet)
+
+
+def thumbnail_of_source(path: Path, entry: Entry) -> np.ndarray | None:
+    """What a left-out part of a photograph looked like, for the sheets; None where the file cannot be read."""
+    try:
+        image = read_image(path)
+    except DatasetError:
+        return None
+    if 'frame' not in entry.part:
+        return image
+    frame = Frame(np.array(entry.part['frame']), entry.part['side'])
+    matrix = np.column_stack([frame.matrix[:, :2] * 96, frame.matrix[:, 2] * 96 - 0.5])
+    return cv2.warpAffine(image, matrix, (96, 96), flags=cv2.INTER_LINEAR)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')

@@ -15,7 +15,20 @@ import typer
 import facesr_ext
 from facesr_ext.errors import FaceSRError
 
-COMMANDS = ('train', 'test', 'check', 'env', 'list', 'init', 'prepare', 'sample', 'degrade', 'interpolate', 'report', 'schema')
+COMMANDS = (
+    'train',
+    'test',
+    'check',
+    'env',
+    'list',
+    'init',
+    'prepare',
+    'sample',
+    'degrade',
+    'interpolate',
+    'report',
+    'schema',
+)
 GROUPS = ('submit',)
 
 

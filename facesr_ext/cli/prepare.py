@@ -30,7 +30,7 @@ def main(
     duplicates: str = typer.Option('near', help='near: images that show the same stay once; exact, keep.'),
     same_person: float | None = typer.Option(None, help='Faces nearer than this stay in one split (extra: faces).'),
     split: str = typer.Option('8:1:1', help='Shares, counts as 28000/1000/1000, or a file of names and splits.'),
-    masks: Path | None = typer.Option(None, help="Masks of the photographs, NAME.png; they are cropped alike."),
+    masks: Path | None = typer.Option(None, help='Masks of the photographs, NAME.png; they are cropped alike.'),
     mask_labels: str = typer.Option('celebamask19', help='What their values mean.'),
     fix_labels: bool = typer.Option(False, '--fix-labels', help='Exchange left and right where a mask confuses them.'),
     parse: str = typer.Option('none', help="Make masks by facexlib's bisenet or parsenet."),

@@ -139,9 +139,7 @@ class CenterFace:
 class RetinaFace:
     """facexlib's RetinaFace (Deng et al., CVPR 2020) with MobileNet-0.25; its own loader is not used, which downloads."""
 
-    def __init__(
-        self, threshold: float = 0.5, weights: Path | None = None, device: torch.device | str = 'cpu'
-    ) -> None:
+    def __init__(self, threshold: float = 0.5, weights: Path | None = None, device: torch.device | str = 'cpu') -> None:
         from facexlib.detection.retinaface import RetinaFace as Network
 
         file = find_weights(_RETINAFACE, _RETINAFACE_URL, weights and weights / _RETINAFACE)

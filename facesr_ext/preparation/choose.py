@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -111,8 +112,9 @@ def _leave_out_near_duplicates(
                 kept[index].reason = f'shows the same as {kept[best].source}'
 
 
-def _worth(entry: Entry) -> tuple[float, float]:
-    return entry.part['side'], entry.part['sharpness']
+def _worth(entry: Entry) -> tuple[float, int]:
+    """Its size in the photograph, then its sharpness, in steps of a quarter: less is a matter of compression."""
+    return entry.part['side'], round(math.log(max(entry.part['sharpness'], 1e-3), 1.25))
 
 
 def _name(entries: list[Entry], before: Mapping[str, tuple[str, str]]) -> None:

@@ -1,6 +1,6 @@
 """Near-duplicates of images: report S2's fingerprint of 13 x 13, looked up in near-linear time, and a closer look.
 
-A fingerprint says for 13 x 13 places whether the image becomes brighter to the right: 169 bits. Images count as
+A fingerprint says for 13 x 13 places whether the image becomes clearly brighter to the right: 169 bits. Images count as
 candidates where at most 16 bits differ (10 %), for the image itself, mirrored, or with a few per cent cut off at its
 edges; they are duplicates where their grey levels correlate too, once one is laid over the other.
 """
@@ -19,6 +19,7 @@ LENGTH = 22  # bytes
 MOST = 16  # bits that may differ
 THUMB = 96  # px a side of what is compared closely
 
+_RISE = 1.0  # of 255: in an even background compression alone decides about less
 _CUTS = (0.02, 0.04)  # shares of the sides that a copy may lack
 _CHUNKS = 18  # with 16 bits different at least two of 18 chunks are equal
 _COUNTS = np.array([bin(value).count('1') for value in range(256)], np.uint8)
@@ -31,7 +32,7 @@ _BROAD = 4.0  # px of the thumbnail
 def fingerprint(grey: np.ndarray) -> np.ndarray:
     """(H, W) uint8 or float32 -> (22,) uint8: 169 bits, then zeros."""
     small = cv2.resize(grey.astype(np.float32), (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA)
-    return np.packbits(small[:, 1:] > small[:, :-1])
+    return np.packbits(small[:, 1:] > small[:, :-1] + _RISE)
 
 
 def looks(grey: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -53,8 +52,8 @@ def prepare(sources: Sequence[Path], target: Path, plan: Plan) -> Result:
     """
     target = target.expanduser()
     work = target / WORK
-    _require_ours(target, work)
     found = find_photos(sources, target)
+    _require_ours(target, work)
     if not any(item.reason is None for item in found):
         raise DatasetError(f'no image in {", ".join(str(source) for source in sources)}', ('SRC',))
     plan.settle(work)
@@ -88,10 +87,11 @@ def _process(plan: Plan, work: Path, found: Sequence[Found]) -> None:
     rank, ranks = _rank()
     records = work / 'records'
     records.mkdir(parents=True, exist_ok=True)
-    known = read_records(records)
+    staged, before = work / 'staged', write.read_kept(work.parent)
+    known = {key for key, record in read_records(records).items() if write.is_there(staged, record, before)}
     waiting = [(item, stamp) for item in found[rank::ranks] if (stamp := _stamp(item)) not in known]
     progress = tqdm(waiting, unit='file', disable=rank > 0 or not waiting)
-    staged, file = work / 'staged', records / f'{rank}.jsonl'
+    file = records / f'{rank}.jsonl'
     for record in _records(plan, staged, waiting):
         append_record(file, record)
         progress.update()
@@ -104,7 +104,7 @@ _processor: Processor | None = None
 
 def _begin(plan: Plan, staged: Path) -> None:
     """Once in each worker process."""
-    global _processor  # noqa: PLW0603 - the one way to keep networks in a worker of a pool
+    global _processor
     _processor = Processor(plan, staged)
 
 
@@ -131,14 +131,14 @@ def _records(plan: Plan, staged: Path, waiting: Sequence[tuple[Found, str]]) -> 
             for job in as_completed(jobs):
                 yield job.result()
         except BrokenProcessPool as err:
-            raise DatasetError('a worker was killed, perhaps for memory; take fewer --workers, and run it again') from err
+            raise DatasetError(
+                'a worker was killed, perhaps for memory; take fewer --workers, and run it again'
+            ) from err
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _finish(
-    plan: Plan, work: Path, target: Path, found: Sequence[Found], sources: Sequence[Path]
-) -> dict[str, int]:
+def _finish(plan: Plan, work: Path, target: Path, found: Sequence[Found], sources: Sequence[Path]) -> dict[str, int]:
     """Everything after the photographs: what stays, in which split, and the files of the data set."""
     staged = work / 'staged'
     root = work / 'folders' if plan.store == 'lmdb' else target
@@ -153,6 +153,7 @@ def _finish(
         write.write_lmdbs(plan, root, target)
     write.write_about(plan, target, entries, sources)
     write.write_manifest(target, entries)
+    write.remove_placed(staged, entries)
     return dict(write.tally(entries))
 
 
@@ -200,8 +201,3 @@ def _wait_for_all(ranks: int) -> None:
         dist.init_process_group('gloo', timeout=timedelta(days=7))
     dist.barrier()
     dist.destroy_process_group()
-
-
-def remove_work(target: Path) -> None:
-    """Removes what only a later run into the same data set would need."""
-    shutil.rmtree(target / WORK / 'staged', ignore_errors=True)

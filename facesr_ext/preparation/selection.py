@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import cv2
 import numpy as np
 from scipy.cluster.vq import kmeans2
@@ -41,13 +43,22 @@ def lacks_information(image: np.ndarray) -> str | None:
     if spread < _LEAST_SPREAD:
         return f'low information: grey levels spread by {spread:.1f} of 255'
     small = cv2.resize(image, (_COLOUR_SIDE, _COLOUR_SIDE), interpolation=cv2.INTER_AREA)
-    labels = kmeans2(small.reshape(-1, 3).astype(np.float64), _COLOURS, minit='++', rng=np.random.default_rng(0))[1]
-    shares = np.sort(np.bincount(labels, minlength=_COLOURS))[::-1] / labels.size
+    shares = _shares_of_colours(small.reshape(-1, 3).astype(np.float64))
     if shares[0] >= _LARGEST:
         return f'low information: {shares[0]:.0%} of it has one colour'
     if shares[:2].sum() >= _NEARLY_ALL:
         return f'low information: {shares[:2].sum():.0%} of it has two colours'
     return None
+
+
+def _shares_of_colours(colours: np.ndarray) -> np.ndarray:
+    """(N, 3) -> the shares of five clusters, the largest first; they begin at colours from dark to bright."""
+    ordered = colours[np.argsort(colours.sum(1), kind='stable')]
+    begin = ordered[np.linspace(0, len(ordered) - 1, _COLOURS).astype(int)]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', UserWarning)  # a cluster may become empty: there are fewer colours
+        labels = kmeans2(colours, begin, minit='matrix')[1]
+    return np.sort(np.bincount(labels, minlength=_COLOURS))[::-1] / labels.size
 
 
 def tiles(height: int, width: int, side: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ def folder_of(plan: Plan, kind: str, size: int) -> str:
 
 
 def place(plan: Plan, staged: Path, root: Path, entries: Iterable[Entry]) -> None:
-    """Moves the images of all entries that stay into ``root/SPLIT/images`` and so on; those that are there stay.
+    """Puts the images of all entries that stay into ``root/SPLIT/images`` and so on; those that are there stay.
+
+    The staged ones stay, too, until `remove_placed`: what is broken off in between finds them again.
 
     Raises:
         DatasetError: if an image is neither at its place nor among the staged ones.
@@ -53,15 +55,33 @@ def place(plan: Plan, staged: Path, root: Path, entries: Iterable[Entry]) -> Non
             for kind in kinds:
                 target = root / entry.split / folder_of(plan, kind, size) / f'{entry.name}.png'
                 if not target.is_file():
-                    _move(source / f'{kind}_{size}.png', target)
+                    _put(source / f'{kind}_{size}.png', target)
 
 
-def _move(source: Path, target: Path) -> None:
+def _put(source: Path, target: Path) -> None:
+    """A second name for a file where the disk has such, else a copy."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
+        with replaced_when_whole(target) as temporary:
+            try:
+                os.link(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
     except OSError as err:
-        raise DatasetError(f'cannot put an image to {target}: {err}; remove the data set, and make it again') from err
+        raise DatasetError(f'cannot put an image to {target}: {err}; see to it, and run it again: it goes on') from err
+
+
+def remove_placed(staged: Path, entries: Iterable[Entry]) -> None:
+    """Removes the staged images that have their place, once the manifest tells of it."""
+    for entry in entries:
+        if entry.split is not None:
+            shutil.rmtree(staged / entry.key[:2] / entry.key, ignore_errors=True)
+
+
+def is_there(staged: Path, record: dict[str, Any], before: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether the images of a record are still among the staged ones, or at their place."""
+    keys = [part['key'] for part in record['parts'] if 'key' in part]
+    return all(key in before or (staged / key[:2] / key).is_dir() for key in keys)
 
 
 def find_image(plan: Plan, staged: Path, root: Path, entry_or_key: str, before: tuple[str, str] | None) -> Path:
@@ -88,7 +108,7 @@ def write_landmarks(plan: Plan, root: Path, entries: Sequence[Entry]) -> None:
                     known = np.array(entry.part.get('landmarks', entry.part['points']), np.float64)
                     points[f'{entry.name}.png'] = np.round(frame.points(known, size), 2).tolist()
             if points:
-                many = NUM_LANDMARKS == len(next(iter(points.values())))
+                many = len(next(iter(points.values()))) == NUM_LANDMARKS
                 name = folder_of(plan, 'landmarks' if many else 'landmarks5', size)
                 _write_text(root / split / f'{name}.json', json.dumps(points))
 
@@ -151,12 +171,25 @@ def write_about(plan: Plan, root: Path, entries: Sequence[Entry], sources: Seque
     counts = tally(entries)
     terms = plan.licence or 'not stated; `--licence TEXT` notes them'
     made = ', '.join(str(size) for size in plan.all_sizes)
-    lines = ['# ' + root.resolve().name, '', f'Sources: {", ".join(str(path) for path in sources)}', f'Terms: {terms}', '']
+    lines = [
+        '# ' + root.resolve().name,
+        '',
+        f'Sources: {", ".join(str(path) for path in sources)}',
+        f'Terms: {terms}',
+        '',
+    ]
     lines += [f'{"Tiles" if plan.tile else "Faces"} of {made} px; `{MANIFEST}` tells what became of every file.', '']
     lines += ['| split | images |', '|---|---|', *(f'| {name} | {counts.pop(name, 0)} |' for name in NAMES), '']
-    lines += ['| left out | how many |', '|---|---|', *(f'| {kind} | {num} |' for kind, num in counts.most_common()), '']
+    lines += [
+        '| left out | how many |',
+        '|---|---|',
+        *(f'| {kind} | {num} |' for kind, num in counts.most_common()),
+        '',
+    ]
     odd = Counter(note for entry in entries for note in _notes(plan, entry))
-    lines += ['| of the masks | how many |', '|---|---|', *(f'| {k} | {num} |' for k, num in odd.items()), ''] if odd else []
+    lines += (
+        ['| of the masks | how many |', '|---|---|', *(f'| {k} | {num} |' for k, num in odd.items()), ''] if odd else []
+    )
     _write_text(root / ABOUT, '\n'.join(lines))
 
 

@@ -73,7 +73,9 @@ def find_packaged(filename: str) -> Path | None:
     """The file inside an installed package that holds the weights of ``filename``; None where there is none."""
     packaged = PACKAGED.get(filename)
     spec = importlib.util.find_spec(packaged.module) if packaged else None
-    places = (Path(folder, packaged.file) for folder in (spec and spec.submodule_search_locations) or ())
+    if packaged is None or spec is None:
+        return None
+    places = (Path(folder, packaged.file) for folder in spec.submodule_search_locations or ())
     return next((path for path in places if path.is_file()), None)
 
 

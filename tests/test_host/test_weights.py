@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from facesr_ext.errors import CheckpointError, DependencyError, OptionError
 from facesr_ext.host import packaged, weights
@@ -105,9 +106,9 @@ def test_vgg16_of_an_installed_package(places: list[Path]) -> None:
     net = build_vgg('vgg16', pretrained=True)
     image = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64).sin()
     with torch.no_grad():
-        features = net.features[:29](image)  # conv5_3, before its ReLU
+        features = nn.Sequential(*list(net.get_submodule('features').children())[:29])(image)  # conv5_3, before its ReLU
     assert features.shape == (1, 512, 4, 4)
-    assert torch.allclose(net.features[0].weight[0, 0, 0], torch.tensor([-0.5537, 0.1427, 0.5290]), atol=1e-4)
+    assert torch.allclose(net.state_dict()['features.0.weight'][0, 0, 0], torch.tensor([-0.5537, 0.1427, 0.5290]), atol=1e-4)
     assert torch.allclose(torch.stack([features.mean(), features.std()]), torch.tensor([-2.3324, 1.5611]), atol=2e-3)
     assert net(image).shape == (1, 512 * 7 * 7)  # no classifier: the package has none
 

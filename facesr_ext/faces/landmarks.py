@@ -1,8 +1,8 @@
 """68 landmarks of a face by dlib (extra ``faces``), in 300-W's order.
 
 Measured against masks of CelebA-HQ it places eyes' centres within 2.5 % of the distance between the eyes, where the
-detector's own points are 6 % off. Its author warns that the 300-W photographs exclude commercial use. facexlib's network
-of 98 points does not run with today's numpy.
+detector's own points are 6 % off. Its author warns that the 300-W photographs exclude commercial use. facexlib's
+network of 98 points does not run with today's numpy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All records together: which images stay, and in which split. A function of the records and of earlier choices alone."""
+"""All records together: which images stay, and in which split, by the records and by earlier choices alone."""
 
 from __future__ import annotations
 
@@ -66,10 +66,12 @@ def choose(
     entries = list(_entries(records))
     if plan.duplicates != 'keep':
         _leave_out_copies(entries)
+    alike = _alike(_kept(entries), thumbnail_of)
     if plan.duplicates == 'near':
-        _leave_out_near_duplicates(entries, before, thumbnail_of)
+        for members in alike:
+            _keep_one(members, before)
     _name(entries, before)
-    _split(plan, entries, before)
+    _split(plan, entries, alike, before)
     return entries
 
 
@@ -93,23 +95,24 @@ def _leave_out_copies(entries: list[Entry]) -> None:
             entry.reason = f'the same file as {first[entry.sha256]}'
 
 
-def _leave_out_near_duplicates(
-    entries: list[Entry], before: Mapping[str, tuple[str, str]], thumbnail_of: Thumbnails
-) -> None:
-    """Of images that show the same, one stays: an earlier run's, or the largest, or the sharpest, or the first."""
-    kept = [entry for entry in _kept(entries) if entry.part.get('looks')]
-    if not kept:
-        return
-    looks = np.stack([np.frombuffer(base64.b64decode(entry.part['looks']), np.uint8) for entry in kept])
-    looks = looks.reshape(len(kept), -1, LENGTH)
+def _alike(entries: list[Entry], thumbnail_of: Thumbnails) -> list[list[Entry]]:
+    """Groups of images that show the same, in the order of the entries."""
+    if not entries:
+        return []
+    looks = np.stack([np.frombuffer(base64.b64decode(entry.part['looks']), np.uint8) for entry in entries])
+    looks = looks.reshape(len(entries), -1, LENGTH)
     pairs = candidates(looks[:, 0], looks)
-    thumbs = {int(index): thumbnail_of(kept[index].key) for index in np.unique(pairs)}
-    same = [same_image(thumbs[a], thumbs[b]) for a, b in pairs.tolist()]
-    for members in groups(len(kept), pairs[np.array(same, bool)] if same else pairs):
-        best = max(members, key=lambda index: (kept[index].key in before, _worth(kept[index]), -index))
-        for index in members:
-            if index != best and kept[index].key not in before:
-                kept[index].reason = f'shows the same as {kept[best].source}'
+    thumbs = {index: thumbnail_of(entries[index].key) for index in np.unique(pairs).tolist()}
+    same = np.array([same_image(thumbs[a], thumbs[b]) for a, b in pairs.tolist()], bool)
+    return [[entries[index] for index in members] for members in groups(len(entries), pairs[same])]
+
+
+def _keep_one(alike: list[Entry], before: Mapping[str, tuple[str, str]]) -> None:
+    """Of images that show the same, one stays: an earlier run's, the largest, the sharpest, or the first."""
+    best = max(alike, key=lambda entry: (entry.key in before, _worth(entry)))  # the first of equal ones
+    for entry in alike:
+        if entry is not best and entry.key not in before:
+            entry.reason = f'shows the same as {best.source}'
 
 
 def _worth(entry: Entry) -> tuple[float, int]:
@@ -118,7 +121,7 @@ def _worth(entry: Entry) -> tuple[float, int]:
 
 
 def _name(entries: list[Entry], before: Mapping[str, tuple[str, str]]) -> None:
-    """The photograph's path without suffix; with the image's number where it has several, and more where it is taken."""
+    """The photograph's path without suffix; with the image's number where it has several, more where it is taken."""
     kept = _kept(entries)
     taken = {before[entry.key][0].casefold() for entry in kept if entry.key in before}
     for entry in kept:
@@ -139,13 +142,13 @@ def _plain(name: str) -> str:
     return ''.join('_' if ord(char) < 32 or char in '<>:"|?*\\' else char for char in name)
 
 
-def _split(plan: Plan, entries: list[Entry], before: Mapping[str, tuple[str, str]]) -> None:
+def _split(plan: Plan, entries: list[Entry], alike: list[list[Entry]], before: Mapping[str, tuple[str, str]]) -> None:
     kept = _kept(entries)
     rule = read_split(plan.split)
-    people = _people(plan, kept)
+    together = _together(plan, kept, alike)
     items = [
-        Item(str(entry.name), entry.source, entry.sha256 or '', people[index], before.get(entry.key, (None, None))[1])
-        for index, entry in enumerate(kept)
+        Item(entry.source, entry.sha256 or '', group, before.get(entry.key, (None, None))[1])
+        for entry, group in zip(kept, together, strict=True)
     ]
     for entry, split in zip(kept, rule(items), strict=True):
         entry.split = split
@@ -153,17 +156,27 @@ def _split(plan: Plan, entries: list[Entry], before: Mapping[str, tuple[str, str
             entry.reason = 'in no split: it is in none of the file, beyond the counts, or belongs to two sides'
 
 
-def _people(plan: Plan, kept: list[Entry]) -> list[int]:
-    """A group for each image: those of one photograph stay together, those of one person where that is asked for."""
-    first: dict[str | None, int] = {}
-    own = [first.setdefault(entry.sha256, index) for index, entry in enumerate(kept)]
-    with_identity = [index for index, entry in enumerate(kept) if entry.part.get('identity')]
-    if plan.same_person is None or not with_identity:
-        return own
-    numbers = np.stack([np.frombuffer(base64.b64decode(kept[i].part['identity']), np.float32) for i in with_identity])
-    near = np.array(with_identity)[close_pairs(numbers, plan.same_person)].reshape(-1, 2)
-    together = np.array([(index, group) for index, group in enumerate(own) if index != group]).reshape(-1, 2)
-    for members in groups(len(kept), np.concatenate([near, together]).astype(np.int64)):
+def _together(plan: Plan, kept: list[Entry], alike: list[list[Entry]]) -> list[int]:
+    """A group for each image: those of one photograph, those that show the same and, if asked, one person's."""
+    files: dict[str | None, list[Entry]] = {}
+    for entry in kept:
+        files.setdefault(entry.sha256, []).append(entry)
+    place = {id(entry): index for index, entry in enumerate(kept)}
+    sets = (*files.values(), *alike)
+    joined = [[place[id(entry)] for entry in members if id(entry) in place] for members in sets]
+    pairs = [(members[0], index) for members in joined for index in members[1:]]
+    near = np.concatenate([np.array(pairs, np.int64).reshape(-1, 2), _one_person(plan, kept)])
+    out = list(range(len(kept)))
+    for members in groups(len(kept), near):
         for index in members:
-            own[index] = members[0]
-    return own
+            out[index] = members[0]
+    return out
+
+
+def _one_person(plan: Plan, kept: list[Entry]) -> np.ndarray:
+    """(K, 2) int64: pairs of images whose identities are nearer than the plan says; none where it says nothing."""
+    known = [index for index, entry in enumerate(kept) if entry.part.get('identity')]
+    if plan.same_person is None or not known:
+        return np.empty((0, 2), np.int64)
+    numbers = np.stack([np.frombuffer(base64.b64decode(kept[index].part['identity']), np.float32) for index in known])
+    return np.array(known, np.int64)[close_pairs(numbers, plan.same_person)].reshape(-1, 2)

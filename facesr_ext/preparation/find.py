@@ -19,7 +19,8 @@ class Found(NamedTuple):
 
     Attributes:
         path (Path): Where it is.
-        name (str): With '/', below the folder that was named; of several folders each begins with its own name.
+        name (str): With '/', below the folder that was named; of several sources each begins with its own name, and
+            with so many of the folders above it as tell them apart.
         reason (str | None): Why it is left out unread.
     """
 
@@ -46,7 +47,7 @@ def find_photos(sources: Sequence[Path], target: Path) -> list[Found]:
         OptionError: if a source is not there, or is the target or lies in it.
     """
     away = target.expanduser().resolve()
-    found: list[Found] = []
+    roots: dict[Path, Path] = {}
     for source in sources:
         root = source.expanduser()
         if not root.exists():
@@ -54,16 +55,33 @@ def find_photos(sources: Sequence[Path], target: Path) -> list[Found]:
         whole = root.resolve()
         if whole == away or away in whole.parents:
             raise OptionError(f'{root} is the data set itself, or lies in it; name another folder', ('DST',))
-        prefix = f'{whole.name}/' if len(sources) > 1 and root.is_dir() else ''
-        for path, reason in [(root, None)] if root.is_file() else _walk(str(root), (str(whole),), away):
-            name = root.name if root.is_file() else prefix + Path(path).relative_to(root).as_posix()
+        roots[whole] = root
+    found: list[Found] = []
+    for (whole, root), label in zip(roots.items(), _labels(list(roots)), strict=True):
+        if root.is_file():
+            found.append(Found(root, label, _by_suffix(label)))
+            continue
+        prefix = f'{label}/' if len(roots) > 1 else ''
+        for path, reason in _walk(str(root), (str(whole),), away):
+            name = prefix + Path(path).relative_to(root).as_posix()
             found.append(Found(Path(path), name, reason or _by_suffix(name)))
     return sorted(found, key=lambda item: (item.name, str(item.path)))
 
 
+def _labels(roots: Sequence[Path]) -> list[str]:
+    """A name for each: its own, with so many of the folders above it as tell it from those before."""
+    labels: list[str] = []
+    for root in roots:
+        depth = 1
+        while (label := '/'.join(root.parts[-depth:])) in labels:
+            depth += 1
+        labels.append(label)
+    return labels
+
+
 def _by_suffix(name: str) -> str | None:
     suffix = os.path.splitext(name)[1].lower()
-    return None if suffix in IMAGE_SUFFIXES else f'no image by its suffix ({suffix or "none"})'
+    return None if suffix in IMAGE_SUFFIXES else f'no image by its suffix: {suffix or "none"}'
 
 
 def _walk(folder: str, above: tuple[str, ...], away: Path) -> Iterator[tuple[str, str | None]]:

@@ -115,8 +115,13 @@ class Plan:
             raise OptionError('tiles have no landmarks, masks or identities', ('--tile',))
         if self.masks and self.parse != 'none':
             raise OptionError('masks are given already; leave one of the two out', ('--parse',))
-        if self.detector == 'none' and not self.tile and self.landmarks != 'none':
-            raise OptionError('needs a detector to begin from', ('--landmarks',))
+        for name, asked in (('landmarks', self.landmarks != 'none'), ('same_person', self.same_person)):
+            if self.detector == 'none' and not self.tile and asked:
+                raise OptionError('needs a detector to begin from', (_flag(name),))
+        if self.max_face is not None and self.max_face < self.least:
+            raise OptionError(f'{self.max_face} px is below the least, {self.least}: lower --min-face', ('--max-face',))
+        if self.fix_labels and not self.masks:
+            raise OptionError('there are no --masks to fix', ('--fix-labels',))
 
     @property
     def all_sizes(self) -> tuple[int, ...]:
@@ -146,7 +151,7 @@ class Plan:
             with replaced_when_whole(file) as temporary:
                 temporary.write_text(json.dumps(mine, indent=1), encoding='utf-8')
             return
-        theirs: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'))
+        theirs = self._read(file)
         known = {field.name: field.default for field in fields(self)}
         other = [
             f'{_flag(name)} {theirs.get(name, default)} (now {mine[name]})'
@@ -159,10 +164,19 @@ class Plan:
                 ('DST',),
             )
 
+    @staticmethod
+    def _read(file: Path) -> dict[str, Any]:
+        try:
+            settings = json.loads(file.read_text(encoding='utf-8'))
+        except ValueError as err:
+            raise OptionError(f'{file} is damaged ({err}); take another folder', ('DST',)) from err
+        return dict(settings)
+
 
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
-    ('threshold', 0.01, 1), ('margin', 0, 3), ('sizes', 8, 8192), ('lr', 2, 16), ('tile', 8, 8192), ('min_face', 1, 2**20),
-    ('max_face', 1, 2**20), ('max_outside', 0, 1), ('min_sharpness', 0, 1000), ('same_person', 0.01, 2), ('workers', 1, 1024),
+    ('threshold', 0.01, 1), ('margin', 0, 3), ('sizes', 8, 8192), ('lr', 2, 16), ('tile', 8, 8192),
+    ('min_face', 1, 2**20), ('max_face', 1, 2**20), ('max_outside', 0, 1), ('min_sharpness', 0, 1000),
+    ('same_person', 0.01, 2), ('workers', 1, 1024),
 )  # fmt: skip
 
 

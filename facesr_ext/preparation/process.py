@@ -6,7 +6,9 @@ Nothing here knows of other photographs, so that any process may take any of the
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from facesr_ext.data.image_io import read_mask, write_image, write_mask
+from facesr_ext.data.image_io import encode_image, read_mask, write_mask
 from facesr_ext.errors import DatasetError
 from facesr_ext.faces.alignment import Frame, cut, cut_mask, frame_of, whole
 from facesr_ext.faces.detection import Detector, Face, build_detector
@@ -72,12 +74,12 @@ class Processor:
         except DatasetError as err:
             return {**record, 'reason': str(err)}
         record['sha256'] = photo.sha256
-        parts = self._parts(photo.image)
-        if not parts:
-            return {**record, 'reason': self._nothing(photo.image)}
-        for index, part in enumerate(parts):
-            record['parts'].append(self._part(photo.image, found, f'{photo.sha256}_{index}', part))
-        return record
+        try:
+            parts = self._parts(photo.image)
+            entries = [self._part(photo.image, found, f'{photo.sha256}_{i}', part) for i, part in enumerate(parts)]
+        except (cv2.error, MemoryError) as err:
+            return {**record, 'reason': f'cannot be processed: {err or "too little memory"}'}
+        return {**record, 'parts': entries, 'reason': None if entries else self._nothing(photo.image)}
 
     def _parts(self, image: np.ndarray) -> list[Part]:
         height, width = image.shape[:2]
@@ -113,12 +115,10 @@ class Processor:
         if entry['reason']:
             return entry
         masks = self._masks(image, images, found, part, entry)
-        if entry['reason']:
-            return entry
         grey = cv2.cvtColor(images[largest], cv2.COLOR_RGB2GRAY)
-        entry['looks'] = base64.b64encode(looks(grey)).decode() if self.plan.duplicates == 'near' else None
+        entry['looks'] = _text(looks(grey))
         if self.identity is not None and part.landmarks is not None:
-            entry['identity'] = base64.b64encode(self.identity(image, part.landmarks)).decode()
+            entry['identity'] = _text(self.identity(image, part.landmarks))
         self._stage(key, images, masks)
         entry['key'] = key
         return entry
@@ -169,14 +169,29 @@ class Processor:
         if folder.is_dir():
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_when_whole(folder) as temporary:
-            temporary.mkdir()
+        with _new_folder(folder) as temporary:
             for size, image in images.items():
-                write_image(temporary / f'images_{size}.png', image)
+                (temporary / f'images_{size}.png').write_bytes(encode_image(image))
                 for factor in self.plan.lr:
-                    write_image(temporary / f'lr_x{factor}_{size}.png', _reduced(image, factor))
+                    (temporary / f'lr_x{factor}_{size}.png').write_bytes(encode_image(_reduced(image, factor)))
             for size, mask in masks.items():
                 write_mask(temporary / f'masks_{size}.png', mask)
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill that takes its name when it is whole; unless another process was faster with the same file."""
+    try:
+        with replaced_when_whole(folder) as temporary:
+            temporary.mkdir()
+            yield temporary
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def _described(part: Part) -> dict[str, Any]:

@@ -28,7 +28,7 @@ WORK = '.prepare'
 
 
 class Result(NamedTuple):
-    """What came out: how many images of each split and of each reason to leave one out; None but in the first process."""
+    """What came out: how many images of each split and of each reason to leave one out; the first process knows."""
 
     counts: dict[str, int] | None
     target: Path
@@ -88,9 +88,13 @@ def _process(plan: Plan, work: Path, found: Sequence[Found]) -> None:
     records = work / 'records'
     records.mkdir(parents=True, exist_ok=True)
     staged, before = work / 'staged', write.read_kept(work.parent)
-    known = {key for key, record in read_records(records).items() if write.is_there(staged, record, before)}
+    root = _root(plan, work)
+    known = {
+        stamp for stamp, record in read_records(records).items() if write.is_there(plan, staged, root, record, before)
+    }
     waiting = [(item, stamp) for item in found[rank::ranks] if (stamp := _stamp(item)) not in known]
-    progress = tqdm(waiting, unit='file', disable=rank > 0 or not waiting)
+    share = f'process 1 of {ranks}' if ranks > 1 else None  # the others have as many files
+    progress = tqdm(total=len(waiting), unit='file', desc=share, disable=rank > 0 or not waiting)
     file = records / f'{rank}.jsonl'
     for record in _records(plan, staged, waiting):
         append_record(file, record)
@@ -140,13 +144,14 @@ def _records(plan: Plan, staged: Path, waiting: Sequence[tuple[Found, str]]) -> 
 
 def _finish(plan: Plan, work: Path, target: Path, found: Sequence[Found], sources: Sequence[Path]) -> dict[str, int]:
     """Everything after the photographs: what stays, in which split, and the files of the data set."""
-    staged = work / 'staged'
-    root = work / 'folders' if plan.store == 'lmdb' else target
-    known = read_records(work / 'records')
-    records = [known[stamp] for item in found if (stamp := _stamp(item)) in known]
+    staged, root = work / 'staged', _root(plan, work)
+    write.remove_leftovers(target)
     before = write.read_kept(target)
+    records = _all_records(
+        found, read_records(work / 'records'), lambda record: write.is_there(plan, staged, root, record, before), before
+    )
     entries = choose(plan, records, before, _thumbnails(plan, staged, root, before))
-    write.write_sheets(plan, target, entries, _image_of(plan, staged, root, before, found))
+    write.write_sheets(target, entries, _image_of(plan, staged, root, before, found))
     write.place(plan, staged, root, entries)
     write.write_landmarks(plan, root, entries)
     if plan.store == 'lmdb':
@@ -157,24 +162,44 @@ def _finish(plan: Plan, work: Path, target: Path, found: Sequence[Found], source
     return dict(write.tally(entries))
 
 
-def _thumbnails(
-    plan: Plan, staged: Path, root: Path, before: dict[str, tuple[str, str]]
-) -> Callable[[str], np.ndarray]:
+def _root(plan: Plan, work: Path) -> Path:
+    """Where the folders of the splits lie: those of an LMDB stay in the work."""
+    return work / 'folders' if plan.store == 'lmdb' else work.parent
+
+
+def _all_records(
+    found: Sequence[Found],
+    known: dict[str, dict[str, Any]],
+    is_there: Callable[[dict[str, Any]], bool],
+    before: write.Before,
+) -> list[dict[str, Any]]:
+    """One record of each file, by name: of those found, and of those that are gone and that the data set shows."""
+    records = [known[stamp] for item in found if (stamp := _stamp(item)) in known]
+    there = {part.get('key') for record in records for part in record['parts']}
+    for record in known.values():
+        keys = {part.get('key') for part in record['parts']} & before.keys()
+        if keys - there and is_there(record):
+            there |= keys
+            records.append(record)
+    return sorted(records, key=lambda record: str(record['source']))
+
+
+def _thumbnails(plan: Plan, staged: Path, root: Path, before: write.Before) -> Callable[[str], np.ndarray]:
     def read(key: str) -> np.ndarray:
-        image = read_image(write.find_image(plan, staged, root, key, before.get(key)))
+        image = read_image(write.find_image(plan, staged, root, key, before))
         return thumbnail(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
 
     return read
 
 
 def _image_of(
-    plan: Plan, staged: Path, root: Path, before: dict[str, tuple[str, str]], found: Iterable[Found]
+    plan: Plan, staged: Path, root: Path, before: write.Before, found: Iterable[Found]
 ) -> Callable[[Entry], np.ndarray | None]:
     paths = {item.name: item.path for item in found if item.reason is None}
 
     def read(entry: Entry) -> np.ndarray | None:
         if entry.key:
-            path = write.find_image(plan, staged, root, entry.key, before.get(entry.key))
+            path = write.find_image(plan, staged, root, entry.key, before)
             if path.is_file():
                 return read_image(path)
         return write.thumbnail_of_source(paths[entry.source], entry) if entry.source in paths else None

@@ -20,14 +20,12 @@ class Item(NamedTuple):
     """One image to be put into a split.
 
     Attributes:
-        name (str): Its path in the data set.
         source (str): The path of the photograph that it comes from, below the folder that was read.
         digest (str): SHA-256 of its content, hexadecimal.
         group (int): Images of one group stay together: near-duplicates, or one person.
         before (str | None): Its split in an earlier run.
     """
 
-    name: str
     source: str
     digest: str
     group: int
@@ -42,8 +40,8 @@ def read_split(text: str) -> Rule:
     """Reads what ``--split`` says.
 
     Args:
-        text (str): Shares as '8:1:1' or '9:1', counts as '28000/1000/1000', or a file with a line ``NAME SPLIT`` an image
-            (CelebA's own list_eval_partition.txt has 0, 1 and 2 for train, val and test).
+        text (str): Shares as '8:1:1' or '9:1', counts as '28000/1000/1000', or a file with a line ``NAME SPLIT`` an
+            image (CelebA's own list_eval_partition.txt has 0, 1 and 2 for train, val and test).
 
     Returns:
         Rule: What puts images into 'train', 'val' and 'test'.
@@ -81,8 +79,8 @@ def _groups(items: Iterable[Item]) -> dict[int, list[int]]:
 def _settled(items: Sequence[Item]) -> tuple[list[str | None], list[list[int]]]:
     """What earlier runs have settled, and the groups that are still to be put.
 
-    An image keeps its split, and newcomers go to that of their group. Where a newcomer joins two splits, it is left out,
-    and the old ones stay: to move one would let a test image into the training.
+    An image keeps its split, and newcomers go to that of their group. Where a newcomer joins two splits, it is left
+    out, and the old ones stay: to move one would let a test image into the training.
     """
     splits: list[str | None] = [item.before for item in items]
     waiting = []
@@ -123,12 +121,24 @@ def _by_counts(items: Sequence[Item], counts: Sequence[int]) -> list[str | None]
 
 
 def _by_table(items: Sequence[Item], table: Mapping[str, str], where: str) -> list[str | None]:
-    """As a file says; of a group that it puts on two sides, those of its first image stay."""
+    """As a file says; of a group that it puts on two sides, those of its first or an earlier run's image stay.
+
+    Raises:
+        OptionError: if the file names none of the images, or would move one that an earlier run has put.
+    """
     splits = [table.get(item.source) or table.get(Path(item.source).name) for item in items]
     if items and not any(splits):
         raise OptionError(f'{where} names none of the images; it needs lines as: {items[0].source} train', _KEY)
+    for item, split in zip(items, splits, strict=True):
+        if item.before not in (None, split):
+            raise OptionError(
+                f'{where} has {item.source} in {split or "no split"}, and it is in {item.before} already; make another '
+                'data set',
+                _KEY,
+            )
     for members in _groups(items).values():
-        named = next((splits[index] for index in members if splits[index]), None)
+        first = sorted(members, key=lambda index: items[index].before is None)
+        named = next((splits[index] for index in first if splits[index]), None)
         _put(splits, [index for index in members if splits[index] != named], None)
     return splits
 

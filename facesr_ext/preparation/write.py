@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import cv2
 import numpy as np
 
 from facesr_ext.data.contact_sheet import contact_sheet
-from facesr_ext.data.image_io import read_image, write_image
+from facesr_ext.data.image_io import encode_image, read_image
 from facesr_ext.data.lmdb_io import write_lmdb
 from facesr_ext.errors import DatasetError
 from facesr_ext.faces.alignment import Frame
@@ -28,6 +29,9 @@ from facesr_ext.preparation.split import NAMES
 from facesr_ext.runs.atomic import replaced_when_whole
 
 MANIFEST, ABOUT, SHEETS = 'manifest.jsonl', 'dataset.md', 'sheets'
+Before = Mapping[str, tuple[str, str]]
+"""Key -> (name, split) of the images that an earlier run has kept."""
+
 _ROWS, _COLUMNS = 6, 12
 _NOT_TOLD = ('looks', 'identity', 'key', 'reason', 'landmarks')
 
@@ -43,7 +47,7 @@ def place(plan: Plan, staged: Path, root: Path, entries: Iterable[Entry]) -> Non
     The staged ones stay, too, until `remove_placed`: what is broken off in between finds them again.
 
     Raises:
-        DatasetError: if an image is neither at its place nor among the staged ones.
+        OSError: if an image cannot be written.
     """
     for entry in entries:
         if entry.split is None:
@@ -60,15 +64,24 @@ def place(plan: Plan, staged: Path, root: Path, entries: Iterable[Entry]) -> Non
 
 def _put(source: Path, target: Path) -> None:
     """A second name for a file where the disk has such, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, target)
+    except OSError:
         with replaced_when_whole(target) as temporary:
-            try:
-                os.link(source, temporary)
-            except OSError:
-                shutil.copyfile(source, temporary)
-    except OSError as err:
-        raise DatasetError(f'cannot put an image to {target}: {err}; see to it, and run it again: it goes on') from err
+            shutil.copyfile(source, temporary)
+
+
+def remove_leftovers(*folders: Path) -> None:
+    """Removes what a killed process had begun to write, which no name of an image looks like."""
+    for folder in folders:
+        for path in list(folder.rglob('.*')):
+            if not re.fullmatch(r'\..+\.\d+', path.name):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def remove_placed(staged: Path, entries: Iterable[Entry]) -> None:
@@ -78,19 +91,19 @@ def remove_placed(staged: Path, entries: Iterable[Entry]) -> None:
             shutil.rmtree(staged / entry.key[:2] / entry.key, ignore_errors=True)
 
 
-def is_there(staged: Path, record: dict[str, Any], before: Mapping[str, tuple[str, str]]) -> bool:
+def is_there(plan: Plan, staged: Path, root: Path, record: dict[str, Any], before: Before) -> bool:
     """Whether the images of a record are still among the staged ones, or at their place."""
     keys = [part['key'] for part in record['parts'] if 'key' in part]
-    return all(key in before or (staged / key[:2] / key).is_dir() for key in keys)
+    return all(find_image(plan, staged, root, key, before).is_file() for key in keys)
 
 
-def find_image(plan: Plan, staged: Path, root: Path, entry_or_key: str, before: tuple[str, str] | None) -> Path:
+def find_image(plan: Plan, staged: Path, root: Path, key: str, before: Before) -> Path:
     """Where the largest image of a key lies: among the staged ones, or at its place."""
     size = max(plan.all_sizes)
-    path = staged / entry_or_key[:2] / entry_or_key / f'images_{size}.png'
-    if path.is_file() or before is None:
+    path = staged / key[:2] / key / f'images_{size}.png'
+    if key not in before or path.is_file():
         return path
-    name, split = before
+    name, split = before[key]
     return root / split / folder_of(plan, 'images', size) / f'{name}.png'
 
 
@@ -147,10 +160,17 @@ def write_manifest(root: Path, entries: Iterable[Entry]) -> None:
 
 
 def read_kept(root: Path) -> dict[str, tuple[str, str]]:
-    """Key -> (name, split) of the images that a manifest says stay; empty where there is none."""
+    """Key -> (name, split) of the images that a manifest says stay; empty where there is none.
+
+    Raises:
+        DatasetError: if it is damaged.
+    """
     path = root / MANIFEST
     lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
-    return {line['key']: (line['name'], line['split']) for line in map(json.loads, lines) if line['split']}
+    try:
+        return {line['key']: (line['name'], line['split']) for line in map(json.loads, lines) if line['split']}
+    except (ValueError, KeyError) as err:
+        raise DatasetError(f'{path} is damaged ({err}); restore it, or make another data set', ('DST',)) from err
 
 
 def tally(entries: Iterable[Entry]) -> Counter[str]:
@@ -171,26 +191,18 @@ def write_about(plan: Plan, root: Path, entries: Sequence[Entry], sources: Seque
     counts = tally(entries)
     terms = plan.licence or 'not stated; `--licence TEXT` notes them'
     made = ', '.join(str(size) for size in plan.all_sizes)
-    lines = [
-        '# ' + root.resolve().name,
-        '',
-        f'Sources: {", ".join(str(path) for path in sources)}',
-        f'Terms: {terms}',
-        '',
-    ]
+    lines = [f'# {root.resolve().name}', '']
+    lines += [f'Sources: {", ".join(str(path) for path in sources)}', '', f'Terms: {terms}', '']
     lines += [f'{"Tiles" if plan.tile else "Faces"} of {made} px; `{MANIFEST}` tells what became of every file.', '']
-    lines += ['| split | images |', '|---|---|', *(f'| {name} | {counts.pop(name, 0)} |' for name in NAMES), '']
-    lines += [
-        '| left out | how many |',
-        '|---|---|',
-        *(f'| {kind} | {num} |' for kind, num in counts.most_common()),
-        '',
-    ]
-    odd = Counter(note for entry in entries for note in _notes(plan, entry))
-    lines += (
-        ['| of the masks | how many |', '|---|---|', *(f'| {k} | {num} |' for k, num in odd.items()), ''] if odd else []
-    )
+    lines += _table('split', [(name, counts.pop(name, 0)) for name in NAMES])
+    lines += _table('left out', sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    lines += _table('of the masks', sorted(Counter(n for entry in entries for n in _notes(plan, entry)).items()))
     _write_text(root / ABOUT, '\n'.join(lines))
+
+
+def _table(head: str, rows: Sequence[tuple[str, int]]) -> list[str]:
+    """The lines of a table; none without rows."""
+    return [f'| {head} | images |', '|---|---|', *(f'| {what} | {num} |' for what, num in rows), ''] if rows else []
 
 
 def _notes(plan: Plan, entry: Entry) -> list[str]:
@@ -199,11 +211,10 @@ def _notes(plan: Plan, entry: Entry) -> list[str]:
     return confused + ([kind_of(entry.part['mask'])] if 'mask' in entry.part else [])
 
 
-def write_sheets(plan: Plan, root: Path, entries: Sequence[Entry], image_of: Any) -> None:
+def write_sheets(root: Path, entries: Sequence[Entry], image_of: Callable[[Entry], np.ndarray | None]) -> None:
     """A contact sheet of each split, and of each reason where an image of it was made.
 
     Args:
-        plan (Plan): The settings.
         root (Path): The data set.
         entries (Sequence[Entry]): All of them.
         image_of (Callable): Entry -> its image, or None.
@@ -212,15 +223,13 @@ def write_sheets(plan: Plan, root: Path, entries: Sequence[Entry], image_of: Any
     for entry in entries:
         kinds.setdefault(entry.split or kind_of(entry.reason or ''), []).append(entry)
     for kind, members in kinds.items():
-        images = []
-        for entry in members[:: max(1, len(members) // (_ROWS * _COLUMNS))][: _ROWS * _COLUMNS]:
-            image = image_of(entry)
-            if image is not None:
-                images.append(image)
+        shown = members[:: max(1, len(members) // (_ROWS * _COLUMNS))][: _ROWS * _COLUMNS]
+        images = [image for image in map(image_of, shown) if image is not None]
         if images:
             rows = [images[start : start + _COLUMNS] for start in range(0, len(images), _COLUMNS)]
             sheet = contact_sheet(rows, [f'{kind}: {len(images)} of {len(members)}'], cell=96)
-            write_image(root / SHEETS / f'{kind.replace(" ", "_")}.png', sheet)
+            (root / SHEETS).mkdir(parents=True, exist_ok=True)
+            (root / SHEETS / f'{kind.replace(" ", "_")}.png').write_bytes(encode_image(sheet))
 
 
 def thumbnail_of_source(path: Path, entry: Entry) -> np.ndarray | None:
@@ -239,4 +248,4 @@ def thumbnail_of_source(path: Path, entry: Entry) -> np.ndarray | None:
 def _write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_when_whole(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+        temporary.write_text(text, encoding='utf-8', errors='backslashreplace')  # names may be no text

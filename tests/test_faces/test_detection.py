@@ -1,4 +1,4 @@
-"""Detectors, landmarks and identity on a photograph that may be shown (skimage's astronaut, public domain), and on more."""
+"""Detectors, landmarks and identity on a photograph that may be shown (skimage's astronaut, public domain), others."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from facesr_ext.host import packaged
 EYES = np.array([[203.5, 101.5], [247, 104]])  # of the astronaut, by eye
 PHOTOS = Path(os.environ.get('FACESR_TEST_DATA', 'nowhere')) / 'photos'
 COUNTS = {
-    'multi/codeformer_00.jpg': 4, 'multi/codeformer_01.jpg': 4, 'multi/codeformer_02.png': 4, 'multi/codeformer_03.jpg': 1,
-    'multi/codeformer_04.jpg': 1, 'multi/codeformer_05.jpg': 1, 'multi/facexlib_test.jpg': 1,
-    'multi/fr_two_people.jpg': 2, 'multi/gpen_Solvay_conference_1927.png': 29, 'old/bopbtl_a.png': 1,
-    'old/bopbtl_g.png': 1, 'old/bopbtl_h.png': 1, 'old/bopbtl_scratch_c.png': 1,
+    'multi/codeformer_00.jpg': 4, 'multi/codeformer_01.jpg': 4, 'multi/codeformer_02.png': 4,
+    'multi/codeformer_03.jpg': 1, 'multi/codeformer_04.jpg': 1, 'multi/codeformer_05.jpg': 1,
+    'multi/facexlib_test.jpg': 1, 'multi/fr_two_people.jpg': 2, 'multi/gpen_Solvay_conference_1927.png': 29,
+    'old/bopbtl_a.png': 1, 'old/bopbtl_g.png': 1, 'old/bopbtl_h.png': 1, 'old/bopbtl_scratch_c.png': 1,
 }  # fmt: skip
 """Faces counted by eye."""
 needs_faces = pytest.mark.skipif(importlib.util.find_spec('dlib') is None, reason='the extra faces is not installed')

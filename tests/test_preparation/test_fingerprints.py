@@ -36,7 +36,7 @@ def cropped(image: np.ndarray, share: float) -> np.ndarray:
 
 
 def compressed(image: np.ndarray) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_GRAYSCALE)
+    return np.array(cv2.imdecode(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_GRAYSCALE))
 
 
 COPIES = {
@@ -60,10 +60,11 @@ def test_fingerprint_is_169_bits_of_rising_grey() -> None:
 def by_hand(known: np.ndarray, looked_for: np.ndarray) -> set[tuple[int, int]]:
     bits = np.unpackbits(looked_for, axis=-1)
     own = np.unpackbits(known, axis=-1)
-    near = set()
+    near: set[tuple[int, int]] = set()
     for index in range(len(known)):
         apart = (bits != own[index]).sum(-1).min(1)
-        near |= {(min(index, other), max(index, other)) for other in np.flatnonzero(apart <= MOST) if other != index}
+        others = np.flatnonzero(apart <= MOST).tolist()
+        near |= {(min(index, other), max(index, other)) for other in others if other != index}
     return near
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -28,6 +29,7 @@ from facesr_ext.faces.labels import CELEBAMASK19
 from facesr_ext.faces.sides import confused_sides, with_sides_swapped
 from facesr_ext.imaging import imresize, quantize, to_images, to_tensor
 from facesr_ext.preparation.plan import Plan
+from facesr_ext.preparation.process import _new_folder
 from facesr_ext.preparation.run import prepare
 from tests.support import child_environment
 
@@ -128,8 +130,11 @@ def test_copies_stay_once_and_on_no_other_side(tmp_path: Path) -> None:
     assert lines['002.png']['reason'] == 'shows the same as z_larger.png'  # the larger one stays
     prepare([source], tmp_path / 'exact', Plan(**{**vars(DRAWN), 'duplicates': 'exact'}))
     assert [line['reason'] for line in manifest(tmp_path / 'exact').values()].count(None) == 6
-    prepare([source], tmp_path / 'all', Plan(**{**vars(DRAWN), 'duplicates': 'keep'}))
-    assert all(line['reason'] is None for line in manifest(tmp_path / 'all').values())
+    prepare([source], tmp_path / 'all', Plan(**{**vars(DRAWN), 'duplicates': 'keep', 'split': '1:1:1'}))
+    lines = manifest(tmp_path / 'all')
+    assert all(line['reason'] is None for line in lines.values())
+    for first, copy in (('000.png', 'z_copy.png'), ('001.png', 'z_mirrored.jpg'), ('002.png', 'z_larger.png')):
+        assert lines[first]['split'] == lines[copy]['split']  # on one side, where they stay
 
 
 def test_new_files_move_no_old_one(tmp_path: Path) -> None:
@@ -147,6 +152,103 @@ def test_new_files_move_no_old_one(tmp_path: Path) -> None:
     assert sum(line['split'] is not None for line in after.values()) == 12
     new = files(tmp_path / 'set')
     assert all(new[name] == content for name, content in old.items() if '/images/' in name)
+
+
+def test_images_stay_when_their_photographs_are_gone(tmp_path: Path) -> None:
+    write_faces(tmp_path / 'first', 3)
+    prepare([tmp_path / 'first'], tmp_path / 'set', DRAWN)
+    before, old = manifest(tmp_path / 'set'), files(tmp_path / 'set')
+    write_image(tmp_path / 'second' / '010.png', render_face(5, 10, 96).image)
+    shutil.copy(tmp_path / 'first' / '001.png', tmp_path / 'second' / '001.png')
+    os.utime(tmp_path / 'second' / '001.png', (0, 0))
+    prepare([tmp_path / 'second'], tmp_path / 'set', DRAWN)
+    after = manifest(tmp_path / 'set')
+    assert set(after) == {'000.png', '001.png', '002.png', '010.png'}
+    assert {name: after[name] for name in before} == before
+    (tmp_path / 'set' / before['001.png']['split'] / 'images' / '001.png').unlink()  # by hand: it comes back
+    prepare([tmp_path / 'second'], tmp_path / 'set', DRAWN)
+    new = files(tmp_path / 'set')
+    assert all(new[name] == content for name, content in old.items() if '/images/' in name)
+
+
+def test_names_of_several_sources_tell_them_apart(tmp_path: Path) -> None:
+    for index, name in enumerate(('a', 'b')):
+        write_image(tmp_path / name / 'images' / 'face.png', render_face(5, index, 96).image)
+    prepare([tmp_path / name / 'images' for name in ('a', 'b', 'a')], tmp_path / 'set', DRAWN)
+    assert set(manifest(tmp_path / 'set')) == {'images/face.png', 'b/images/face.png'}
+
+
+def test_file_that_says_the_split_moves_nothing(tmp_path: Path) -> None:
+    write_faces(tmp_path / 'photos', 3)
+    table = tmp_path / 'list.txt'
+    plan = Plan(**{**vars(DRAWN), 'split': str(table)})
+    table.write_text('000.png 0\n001.png 2\n', encoding='utf-8')
+    prepare([tmp_path / 'photos'], tmp_path / 'set', plan)
+    splits = {name: line['split'] for name, line in manifest(tmp_path / 'set').items()}
+    assert splits == {'000.png': 'train', '001.png': 'test', '002.png': None}
+    table.write_text('000.png 0\n001.png 0\n', encoding='utf-8')
+    with pytest.raises(OptionError, match=r'--split: .* has 001.png in train, and it is in test already'):
+        prepare([tmp_path / 'photos'], tmp_path / 'set', plan)
+
+
+def test_full_disk_is_named_and_the_rest_done_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_faces(tmp_path / 'photos', 6)
+    prepare([tmp_path / 'photos'], tmp_path / 'unbroken', DRAWN)
+    write, num = Path.write_bytes, 0
+
+    def full(self: Path, data: bytes) -> int:
+        nonlocal num
+        num += 1
+        if num > 3:
+            write(self, data[:10])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, data)
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(DatasetError, match='No space left on device; make room, and run it again: it goes on'):
+        prepare([tmp_path / 'photos'], tmp_path / 'set', DRAWN)
+    monkeypatch.undo()
+    assert not (tmp_path / 'set' / 'manifest.jsonl').exists()
+    prepare([tmp_path / 'photos'], tmp_path / 'set', DRAWN)
+    wanted, got = files(tmp_path / 'unbroken'), files(tmp_path / 'set')
+    assert wanted.pop('dataset.md') != got.pop('dataset.md')  # it names its folder
+    assert got == wanted
+
+
+def test_disk_without_second_names_for_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EPERM, 'Operation not permitted')
+
+    monkeypatch.setattr(os, 'link', refused)
+    write_faces(tmp_path / 'photos', 2)
+    assert prepare([tmp_path / 'photos'], tmp_path / 'set', Plan(**{**vars(DRAWN), 'split': '1:0:0'})).counts == {
+        'train': 2
+    }
+    assert len(list((tmp_path / 'set' / 'train' / 'images').iterdir())) == 2
+
+
+def test_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_faces(tmp_path / 'photos', 2)
+    write_faces(tmp_path / 'photos' / 'closed', 2)
+    scan = os.scandir
+
+    def refused(folder: Any) -> Any:
+        if str(folder).endswith('closed'):
+            raise PermissionError(errno.EACCES, 'Permission denied')
+        return scan(folder)
+
+    monkeypatch.setattr(os, 'scandir', refused)
+    prepare([tmp_path / 'photos'], tmp_path / 'set', DRAWN)
+    assert manifest(tmp_path / 'set')['closed']['reason'] == 'the folder cannot be read: Permission denied'
+
+
+def test_copies_that_two_workers_meet_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / 'staged' / 'aa'
+    folder.parent.mkdir()
+    with _new_folder(folder) as slower:
+        write_image(slower / 'images_64.png', render_face(5, 0, 64).image)
+        write_image(folder / 'images_64.png', render_face(5, 0, 64).image)  # another worker was faster
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def png(image: np.ndarray, **options: Any) -> bytes:
@@ -173,30 +275,27 @@ def odd_files() -> dict[str, bytes]:
     clear.putalpha(128)
     return {
         'empty.jpg': b'', 'cut.png': whole[: len(whole) // 2], 'cut.jpg': saved(face, 'JPEG')[:-900],
-        'text.jpg': b'<!DOCTYPE html><html>not found</html>', 'moving.gif': saved(face, 'GIF', save_all=True, append_images=others[:2]),
-        'pages.tif': saved(face, 'TIFF', save_all=True, append_images=others[:1]), 'thin.png': png(np.zeros((64, 1, 3), np.uint8)),
+        'text.jpg': b'<!DOCTYPE html><html>not found</html>',
+        'moving.gif': saved(face, 'GIF', save_all=True, append_images=others[:2]),
+        'pages.tif': saved(face, 'TIFF', save_all=True, append_images=others[:1]),
+        'thin.png': png(np.zeros((64, 1, 3), np.uint8)),
         'wide.png': png(wide), 'deep.png': saved(Image.fromarray(deep), 'PNG'), 'clear.png': saved(clear, 'PNG'),
         'print.jpg': saved(others[2].convert('CMYK'), 'JPEG'), 'grey.png': saved(others[3].convert('L'), 'PNG'),
         'palette.gif': saved(others[4].convert('P'), 'GIF'), 'turned.jpg': saved(others[5], 'JPEG', exif=turned),
-        'notes.txt': b'text', 'no_suffix': whole, 'upper.PNG': saved(others[6], 'PNG'), 'ümläut 名.png': saved(others[7], 'PNG'),
-        'lfs.png': b'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n', 'zip.png': b'PK\x03\x04' + bytes(60),
+        'notes.txt': b'text', 'no_suffix': whole, 'upper.PNG': saved(others[6], 'PNG'),
+        'ümläut 名.png': saved(others[7], 'PNG'), 'zip.png': b'PK\x03\x04' + bytes(60),
+        'lfs.png': b'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n',
     }  # fmt: skip
 
 
 USED = {
-    'deep.png',
-    'clear.png',
-    'print.jpg',
-    'grey.png',
-    'palette.gif',
-    'turned.jpg',
-    'upper.PNG',
-    'ümläut 名.png',
-    'wide.png',
-}
+    'deep.png', 'clear.png', 'print.jpg', 'grey.png', 'palette.gif', 'turned.jpg', 'upper.PNG',
+    'ümläut 名.png', 'wide.png',
+}  # fmt: skip
 REASONS = {
-    'empty.jpg': 'an empty file', 'cut.png': 'damaged or cut off', 'cut.jpg': 'damaged or cut off', 'notes.txt': 'no image by its suffix (.txt)',
-    'no_suffix': 'no image by its suffix (none)', 'moving.gif': 'an animation or several pages: 3 images in one file',
+    'empty.jpg': 'an empty file', 'cut.png': 'damaged or cut off', 'cut.jpg': 'damaged or cut off',
+    'notes.txt': 'no image by its suffix: .txt',
+    'no_suffix': 'no image by its suffix: none', 'moving.gif': 'an animation or several pages: 3 images in one file',
     'pages.tif': 'an animation or several pages: 2 images in one file', 'thin.png': 'too small: 1 px, below 64',
     'text.jpg': 'it is not a picture', 'lfs.png': 'it is not a picture', 'zip.png': 'it is not a picture',
 }  # fmt: skip
@@ -231,15 +330,6 @@ def read_image_at(image: np.ndarray, size: int = 64) -> np.ndarray:
     return to_images(imresize(to_tensor(image)[None], (size, size)))[0].astype(int)
 
 
-@pytest.mark.skipif(os.name != 'posix' or os.geteuid() == 0, reason='root reads everything')
-def test_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    write_faces(tmp_path / 'photos', 2)
-    closed = tmp_path / 'photos' / 'closed'
-    closed.mkdir(mode=0)
-    prepare([tmp_path / 'photos'], tmp_path / 'set', DRAWN)
-    assert manifest(tmp_path / 'set')['closed']['reason'].startswith('the folder cannot be read')
-
-
 def test_target_inside_the_source_is_not_read(tmp_path: Path) -> None:
     write_faces(tmp_path, 3)
     for _ in range(2):
@@ -268,7 +358,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'crop': 'tight'}, '--crop'), ({'sizes': (4,)}, '--sizes: 4 is not between'), ({'sizes': ()}, '--sizes: names no size'),
+        ({'crop': 'tight'}, '--crop'), ({'sizes': (4,)}, '--sizes: 4 is not between'),
+        ({'sizes': ()}, '--sizes: names no size'), ({'max_face': 64}, '--max-face: 64 px is below the least, 256'),
+        ({'detector': 'none', 'same_person': 0.5}, '--same-person'), ({'fix_labels': True}, '--fix-labels'),
         ({'sizes': (100,), 'lr': (8,)}, '--lr: 100 px cannot be divided by 8'), ({'threshold': 0.0}, '--threshold'),
         ({'tile': 64, 'landmarks': 'dlib'}, '--tile'), ({'detector': 'none', 'landmarks': 'dlib'}, '--landmarks'),
         ({'masks': 'a', 'parse': 'bisenet'}, '--parse'), ({'duplicates': 'all'}, '--duplicates'),
@@ -302,8 +394,8 @@ def test_lmdb(tmp_path: Path) -> None:
         prepare([tmp_path / 'photos'], tmp_path / 'set', plan)
         root = str(tmp_path / 'set' / 'train' / 'images.lmdb')
         faces = FaceDataset({
-            'name': 'a', 'type': 'FaceDataset', 'phase': 'val', 'dataroot_gt': root, 'io_backend': {'type': 'lmdb'}, 'image_size': 64,
-            'dataroot_parsing': root, 'manual_seed': 0,
+            'name': 'a', 'type': 'FaceDataset', 'phase': 'val', 'dataroot_gt': root, 'dataroot_parsing': root,
+            'io_backend': {'type': 'lmdb'}, 'image_size': 64, 'manual_seed': 0,
         })  # fmt: skip
         assert len(faces) == 4 and faces[0]['gt'].shape == (3, 64, 64)
     assert (tmp_path / 'set' / 'train' / 'lr_x4.lmdb' / 'meta_info.txt').is_file()
@@ -370,3 +462,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     with pytest.raises(SystemExit) as caught:
         main(['prepare', 'photos', 'other', '--sizes', '12a'])
     assert caught.value.code == 2 and "--sizes: '12a' are no whole numbers" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main(['prepare', 'photos'])
+    assert caught.value.code == 2 and 'SRC... DST: one path is too few' in capsys.readouterr().err
+
+
+def test_check_labels_lists_confused_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks = tmp_path / 'masks'
+    write_faces(tmp_path / 'photos', 3, masks=masks)
+    write_mask(masks / '001.png', with_sides_swapped(read_mask(masks / '001.png'), CELEBAMASK19, ['eye', 'brow']))
+    with pytest.raises(SystemExit):
+        main(['prepare', str(masks), '--check-labels'])
+    assert capsys.readouterr().out.splitlines() == [
+        f'{masks / "001.png"}: eye, brow',
+        '3 masks; left and right confused: eye 1, brow 1, ear 0',
+    ]

@@ -14,9 +14,7 @@ from facesr_ext.preparation.split import Item, read_split
 
 def items(num: int, start: int = 0, group_of: int = 1) -> list[Item]:
     digests = [hashlib.sha256(str(start + index).encode()).hexdigest() for index in range(num)]
-    return [
-        Item(f'{i + start}', f'{i + start}.jpg', digest, (i + start) // group_of) for i, digest in enumerate(digests)
-    ]
+    return [Item(f'{i + start}.jpg', digest, (i + start) // group_of) for i, digest in enumerate(digests)]
 
 
 def test_counts_are_exact() -> None:
@@ -32,8 +30,8 @@ def test_shares_are_about_right_and_new_files_move_nobody() -> None:
     counts = Counter(before)
     assert abs(counts['train'] - 1600) < 60 and abs(counts['val'] - 200) < 50
     more = sorted(first + items(500, 2000), key=lambda item: item.digest)
-    assert {i.name: s for i, s in zip(more, rule(more), strict=True) if int(i.name) < 2000} == {
-        item.name: split for item, split in zip(first, before, strict=True)
+    assert {i.source: s for i, s in zip(more, rule(more), strict=True) if int(i.source[:-4]) < 2000} == {
+        item.source: split for item, split in zip(first, before, strict=True)
     }
     assert Counter(read_split('1:0:0')(first)) == {'train': 2000}
     assert set(read_split('1:1')(first)) == {'train', 'val'}

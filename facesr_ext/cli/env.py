@@ -28,6 +28,16 @@ Status = Literal['ok', 'note', 'broken']
 _ROOM = 2 * 1024**3
 _PIP = {'OpenCV': 'opencv-python'}
 _VGG = ('vgg16', 'vgg19')
+_FACE_FILES = {
+    'face detector': 'centerface.onnx',
+    '68 landmarks': 'shape_predictor_68_face_landmarks.dat',
+    'face identity': 'dlib_face_recognition_resnet_model_v1.dat',
+}
+_FACE_WEIGHTS = {
+    'RetinaFace': 'detection_mobilenet0.25_Final.pth',
+    'BiSeNet': 'parsing_bisenet.pth',
+    'ParseNet': 'parsing_parsenet.pth',
+}
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
 _PROBE = """
 import json, sys
@@ -70,7 +80,7 @@ def report() -> Iterator[Line]:
     """Looks at everything, one after the other."""
     _ask_fresh_process.cache_clear()
     looks = (_python, _torch, _torchvision, _basicsr, _hook, _registration)
-    for look in (*looks, _packages, _devices, _processor, _weights, _place):
+    for look in (*looks, _packages, _devices, _processor, _weights, _face_files, _place):
         yield from _careful(look)
 
 
@@ -244,6 +254,22 @@ def _weights() -> Iterator[Line]:
             yield Line('broken', f'weights {name}', text)
         else:
             yield Line('ok' if found else 'note', f'weights {name}', str(found) if found else missing)
+
+
+def _face_files() -> Iterator[Line]:
+    """What `facesr prepare` finds and marks faces with."""
+    from facesr_ext.host.packaged import PACKAGED, find_packaged
+    from facesr_ext.host.weights import installed_weights
+
+    for what, file in _FACE_FILES.items():
+        found = find_packaged(file)
+        missing = f'missing (facesr prepare needs it); run: {PACKAGED[file].command}'
+        yield Line('ok' if found else 'note', what, str(found) if found else missing)
+    if importlib.util.find_spec('dlib') is None:
+        yield Line('note', 'dlib', "is not installed; needed for --landmarks dlib: pip install 'facesr_ext[faces]'")
+    for what, file in _FACE_WEIGHTS.items():
+        found = installed_weights(file)
+        yield Line('ok' if found else 'note', what, str(found) if found else f'{file} is missing; fetched when needed')
 
 
 def _place() -> Iterator[Line]:

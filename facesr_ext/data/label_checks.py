@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from facesr_ext.errors import DatasetError, KeyPath
-from facesr_ext.faces.labels import UNKNOWN, LabelSet
+from facesr_ext.faces.labels import CELEBAMASK19, UNKNOWN, LabelSet
+from facesr_ext.faces.sides import confused_sides
 
 PROBE = 16
 """So many labelled faces of a set are looked at before the run."""
@@ -97,6 +98,19 @@ def require_classes(masks: Sequence[np.ndarray], labels: str, where: str, key: K
         )
     if empty:
         tell(f'{empty} of {len(masks)} masks looked at in {where} hold background alone')
+
+
+def tell_confused_sides(masks: Sequence[np.ndarray], where: str) -> None:
+    """Warns of masks that call the right eye the left one, as some of CelebAMask-HQ do; of faces about upright.
+
+    Args:
+        masks (Sequence[ndarray]): Some of the set, (H, W) uint8 in celebamask19, 255 unknown.
+        where (str): Where they lie.
+    """
+    confused = sum('eye' in confused_sides(mask, CELEBAMASK19, np.array([1.0, 0.0])) for mask in masks)
+    if confused:
+        remedy = 'facesr prepare MASKS --check-labels lists them, --fix-labels makes a set without'
+        tell(f'{confused} of {len(masks)} masks looked at in {where} have the eyes confused; {remedy}', logging.WARNING)
 
 
 def spread(count: int, most: int = PROBE) -> list[int]:

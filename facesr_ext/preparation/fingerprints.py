@@ -23,6 +23,7 @@ _RISE = 1.0  # of 255: in an even background compression alone decides about les
 _LARGEST = 256  # px a side: more of them say nothing more about 13 x 13 places
 _CUTS = (0.02, 0.04)  # shares of the sides that a copy may lack
 _CHUNKS = 18  # with 16 bits different at least two of 18 chunks are equal
+_KEYS, _FEW = 1 << 20, 1 << 18  # values of two chunks; fewer of them are looked up without a table of all
 _COUNTS = np.array([bin(value).count('1') for value in range(256)], np.uint8)
 _BATCH = 1 << 20  # pairs compared at once
 _SCALES = tuple(1 - 0.01 * step for step in range(9))  # 1 to 0.92
@@ -111,9 +112,7 @@ def _numbers(bits: np.ndarray) -> np.ndarray:
 def _equal(keys: np.ndarray, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of indices (into keys, into wanted) of equal values."""
     order = np.argsort(keys, kind='stable')
-    ordered = keys[order]
-    start = np.searchsorted(ordered, wanted, 'left')
-    counts = np.searchsorted(ordered, wanted, 'right') - start
+    start, counts = _ranges(keys, keys[order], wanted)
     hits = np.flatnonzero(counts)
     ends = np.cumsum(counts[hits])
     position = 0
@@ -124,6 +123,15 @@ def _equal(keys: np.ndarray, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, n
         within = np.arange(num.sum()) - np.repeat(np.cumsum(num) - num, num)
         yield order[np.repeat(start[part], num) + within], np.repeat(part, num)
         position = stop
+
+
+def _ranges(keys: np.ndarray, ordered: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each wanted value begins among the ordered keys, and how often it is there."""
+    if len(wanted) < _FEW:
+        start = np.searchsorted(ordered, wanted, 'left')
+        return start, np.searchsorted(ordered, wanted, 'right') - start
+    counts = np.bincount(keys, minlength=_KEYS)
+    return (np.cumsum(counts) - counts)[wanted], counts[wanted]
 
 
 def _differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -91,8 +91,9 @@ def print_search(numbers: list[int]) -> None:
         seconds, copies = time.process_time() - start, max(1, num // 100)
         found = {tuple(pair) for pair in pairs.tolist()}
         planted = sum((index, num - copies + index) in found for index in range(copies))
+        told = f'{planted} of {copies} copies found, {len(pairs)} pairs'
         growth = f', growth {seconds / before[1]:.1f} for {num / before[0]:.0f}' if before else ''
-        print(f'{num:8} fingerprints {seconds:7.1f} s of CPU, {planted} of {copies} copies among {len(pairs)} pairs{growth}')
+        print(f'{num:8} fingerprints {seconds:7.1f} s of CPU, {told}{growth}')
         before = num, seconds
 
 

@@ -17,7 +17,7 @@ def main(
     detector: str = typer.Option('centerface', help='centerface, retinaface, or none: each image is one face.'),
     threshold: float = typer.Option(0.5, help='The least score of a face; 0.35 finds everything, and more.'),
     landmarks: str = typer.Option('none', help='dlib: 68 points, a better alignment, landmarks.json (extra: faces).'),
-    crop: str = typer.Option('ffhq', help='ffhq or celeba (turned upright), fsrnet (tight), box.'),
+    crop: str = typer.Option('ffhq', help='ffhq or celeba (turned upright), fsrnet (as it is), box.'),
     margin: float = typer.Option(0.3, help='For --crop box: share of the box added on each side.'),
     sizes: str = typer.Option('256', help='Sizes of the faces in pixels, as 16,32,64,128.'),
     kernel: str = typer.Option('cubic', help="How they are reduced: cubic (MATLAB's) or area."),

@@ -21,7 +21,7 @@ from facesr_ext.errors import DatasetError
 from facesr_ext.faces.alignment import Frame, cut, cut_mask, frame_of, whole
 from facesr_ext.faces.detection import Detector, Face, build_detector
 from facesr_ext.faces.identity import DlibIdentity
-from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS
+from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, LabelSet
 from facesr_ext.faces.landmarks import DlibLandmarks
 from facesr_ext.faces.parsing import FaceParser
 from facesr_ext.faces.sides import confused_sides, with_sides_swapped
@@ -142,19 +142,12 @@ class Processor:
             return {size: cv2.resize(largest, (size, size), interpolation=cv2.INTER_NEAREST) for size in images}
         if not self.plan.masks:
             return {}
-        path = Path(self.plan.masks).expanduser() / Path(found.name).with_suffix('.png')
-        if not path.is_file():
-            entry['mask'] = 'none'
-            return {}
+        labels = LABEL_SETS[self.plan.mask_labels]
         try:
-            mask = read_mask(path)
+            mask = _mask_of(Path(self.plan.masks).expanduser() / Path(found.name).with_suffix('.png'), image, labels)
         except DatasetError as err:
             entry['mask'] = str(err)
             return {}
-        if abs(mask.shape[0] * image.shape[1] - mask.shape[1] * image.shape[0]) > max(mask.shape):
-            entry['mask'] = f'of another shape than its image: {mask.shape[1]}x{mask.shape[0]} px'
-            return {}
-        labels = LABEL_SETS[self.plan.mask_labels]
         across = part.face.points[1] - part.face.points[0] if part.face else np.array([1.0, 0.0])
         confused = confused_sides(mask, labels, across)
         if confused:
@@ -192,6 +185,29 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 def _text(values: np.ndarray) -> str:
     return base64.b64encode(values.tobytes()).decode()
+
+
+def _mask_of(path: Path, image: np.ndarray, labels: LabelSet) -> np.ndarray:
+    """Reads the mask of an image.
+
+    Returns:
+        ndarray: (h, w) uint8, values of ``labels``.
+
+    Raises:
+        DatasetError: with the reason, if there is none or it cannot be the image's.
+    """
+    if not path.is_file():
+        raise DatasetError('no mask')
+    try:
+        mask = read_mask(path)
+    except DatasetError as err:
+        raise DatasetError(f'a mask that cannot be read: {err}') from err
+    if abs(mask.shape[0] * image.shape[1] - mask.shape[1] * image.shape[0]) > max(image.shape):
+        raise DatasetError(f'a mask of another shape than its image: {mask.shape[1]}x{mask.shape[0]} px')
+    beyond = [value for value in np.unique(mask).tolist() if len(labels.classes) <= value < UNKNOWN]
+    if beyond:
+        raise DatasetError(f'a mask of other values than {labels.name}: {", ".join(map(str, beyond))}')
+    return mask
 
 
 def _described(part: Part) -> dict[str, Any]:

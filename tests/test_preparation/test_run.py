@@ -101,15 +101,21 @@ def test_data_sets_read_what_came_out(tmp_path: Path) -> None:
 
 def test_masks_go_along_and_confused_sides_are_told_or_mended(tmp_path: Path) -> None:
     source, masks = tmp_path / 'photos', tmp_path / 'masks'
-    write_faces(source, 3, masks=masks)
+    write_faces(source, 6, masks=masks)
     write_mask(masks / '001.png', with_sides_swapped(read_mask(masks / '001.png'), CELEBAMASK19, ['eye', 'brow']))
     write_mask(masks / '002.png', np.zeros((96, 50), np.uint8))
+    write_mask(masks / '003.png', np.full((96, 96), 40, np.uint8))
+    (masks / '004.png').unlink()
+    (masks / '005.png').write_bytes(b'text')
     told = Plan(detector='none', sizes=(64,), min_sharpness=0, split='1:0:0', masks=str(masks))
     for name, plan in (('told', told), ('mended', Plan(**{**vars(told), 'fix_labels': True}))):
         prepare([source], tmp_path / name, plan)
         lines = manifest(tmp_path / name)
         assert 'confused' not in lines['000.png'] and lines['001.png']['confused'] == ['eye', 'brow']
-        assert lines['002.png']['mask'] == 'of another shape than its image: 50x96 px'
+        assert lines['002.png']['mask'] == 'a mask of another shape than its image: 50x96 px'
+        assert lines['003.png']['mask'] == 'a mask of other values than celebamask19: 40'
+        assert lines['004.png']['mask'] == 'no mask'
+        assert lines['005.png']['mask'].startswith('a mask that cannot be read: ')
         assert not (tmp_path / name / 'train' / 'masks' / '002.png').exists()
         mask = read_mask(tmp_path / name / 'train' / 'masks' / '001.png')
         assert confused_sides(mask, CELEBAMASK19, np.array([1.0, 0])) == ([] if name == 'mended' else ['eye', 'brow'])

@@ -31,8 +31,8 @@ from facesr_ext.preparation.run import prepare
 
 LOOKS = 22
 PARTS = {
-    'read': 'read_photo', 'find': '_parts', 'cut out': 'cut', 'measure': 'sharpness', 'fingerprint': 'looks',
-    'write': '_stage',
+    'read': 'find.read_photo', 'find': 'process._parts', 'cut out': 'alignment.cut', 'measure': 'selection.sharpness',
+    'fingerprint': 'fingerprints.looks', 'write': 'process._stage',
 }  # fmt: skip
 """What a part is called, and the function of the package that does it."""
 
@@ -56,8 +56,8 @@ def print_parts(files: list[Path], plan: Plan) -> None:
             processor(Found(path, path.name))
         profile.disable()
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
-    spent = {key[2]: row[3] for key, row in stats.items() if 'facesr_ext' in key[0]}
-    whole = spent['__call__'] if plan.detector == 'none' else max(spent.values())
+    spent = {f'{Path(file).stem}.{name}': row[3] for (file, _, name), row in stats.items() if 'facesr_ext' in file}
+    whole = spent['process.__call__']
     print(f'CPU of an image: {1000 * whole / len(files):.1f} ms')
     for part, function in PARTS.items():
         print(f'  {part:12} {spent.get(function, 0.0) / whole:6.1%}')

@@ -46,6 +46,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 # fmt: on
 
 
+def expanded(opt: dict[str, Any]) -> dict[str, Any]:
+    """A ``degradation:`` section with the values of its preset in place of the preset's name.
+
+    Raises:
+        OptionError: for an unknown preset.
+    """
+    settings = dict(opt)
+    preset = settings.pop('preset', None)
+    if preset is None:
+        return settings
+    return {**PRESETS[known_name(('degradation', 'preset'), preset, PRESETS)], **settings}
+
+
 def build_degradation(opt: dict[str, Any], scale: int) -> Degradation:
     """Builds the degradation that an option file asks for.
 
@@ -56,11 +69,7 @@ def build_degradation(opt: dict[str, Any], scale: int) -> Degradation:
     Raises:
         OptionError: for an unknown preset, type or argument, or a scale that differs from the option file's.
     """
-    settings = dict(opt)
-    preset = settings.pop('preset', None)
-    if preset is not None:
-        settings = {**PRESETS[known_name(('degradation', 'preset'), preset, PRESETS)], **settings}
-    degradation: Degradation = build_part(('degradation',), DEGRADATION_REGISTRY, {'scale': scale, **settings})
+    degradation: Degradation = build_part(('degradation',), DEGRADATION_REGISTRY, {'scale': scale, **expanded(opt)})
     if degradation.scale != scale:
         raise OptionError(f'reduces by {degradation.scale}, but scale is {scale}; make them agree', ('degradation',))
     return degradation

@@ -27,6 +27,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         'noise_range': [1.0, 20.0], 'poisson_scale_range': [0.05, 2.0], 'jpeg_range': [50.0, 95.0],
         'noise_range2': [1.0, 15.0], 'poisson_scale_range2': [0.05, 1.5], 'jpeg_range2': [70.0, 95.0],
     },
+    # report S1's noise, from the least to the most of its table: each of 0 and 1 with a probability of 0.005 to 0.5
+    'report_s1': {'type': 'ImpulseDegradation', 'impulse_range': [0.01, 1.0], 'salt_share': 0.5},
     # report S4 contradicts itself: what it lists is one stage (isotropic blur, which is what its one sigma means, x4,
     # noise 15, JPEG 5 to 50), its text says second order, all of it twice. Of a second resize it gives nothing: none
     'report_s4': {

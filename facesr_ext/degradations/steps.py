@@ -14,7 +14,7 @@ import torch
 
 from facesr_ext.degradations import jpeg, kernels, ops
 from facesr_ext.degradations.draws import Draws, Range
-from facesr_ext.degradations.noise import add_noise
+from facesr_ext.degradations.noise import add_impulses, add_noise
 from facesr_ext.degradations.values import is_list, require_probability, require_range, require_sizes, require_weights
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import known_name
@@ -202,6 +202,30 @@ class Noise(Step):
     def apply(self, img: torch.Tensor, params: Params, draws: Draws) -> torch.Tensor:
         gaussian, grey, strength = params
         return add_noise(img, gaussian, grey, strength, draws)
+
+
+class Impulse(Step):
+    """Salt-and-pepper noise: a share of the values of each image becomes 1 or 0.
+
+    Args:
+        impulse_range (Range): The share, 0 to 1.
+        salt_share (float): How many of those become 1; the others become 0.
+
+    Raises:
+        OptionError: for a value that is out of bounds.
+    """
+
+    def __init__(self, impulse_range: Range, salt_share: float) -> None:
+        self.density = require_range('impulse_range', impulse_range, 0, 1)
+        self.salt_share = require_probability('salt_share', salt_share)
+
+    def draw(self, num: int, draws: Draws) -> Params:
+        """Shares (num,)."""
+        return (draws.uniform(self.density, num),)
+
+    def apply(self, img: torch.Tensor, params: Params, draws: Draws) -> torch.Tensor:
+        (density,) = params
+        return add_impulses(img, density, self.salt_share, draws)
 
 
 class Jpeg(Step):

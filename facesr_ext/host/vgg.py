@@ -40,11 +40,10 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     """
     from torchvision import models
 
-    known_name(('vgg_type',), vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
+    _require_known(vgg_type)
     net = models.get_model(vgg_type, weights=None, init_weights=not pretrained)
     if pretrained:
-        url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
-        path = weights.find_weights(url.rsplit('/', 1)[-1], url)
+        path = find_vgg(vgg_type)
         if is_packaged(path):
             net.features.load_state_dict(read_vgg16(path))
             net.classifier = torch.nn.Identity()
@@ -57,6 +56,26 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
                 'again.'
             ) from err
     return net
+
+
+def find_vgg(vgg_type: str) -> Path:
+    """The file of a VGG network's weights, which is downloaded where it is nowhere.
+
+    Raises:
+        DependencyError: It cannot be.
+        OptionError: torchvision has no such network.
+    """
+    from torchvision import models
+
+    _require_known(vgg_type)
+    url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
+    return weights.find_weights(url.rsplit('/', 1)[-1], url)
+
+
+def _require_known(vgg_type: str) -> None:
+    from torchvision import models
+
+    known_name(('vgg_type',), vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
 
 
 def _reason(path: Path, err: Exception) -> str:

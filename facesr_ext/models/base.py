@@ -160,6 +160,9 @@ class FaceModel(BaseModel):
             OptionError: if LQ, degradation and network do not fit each other.
         """
         gt = data['gt'].to(self.device) if 'gt' in data else None
+        if train and gt is None:
+            message = 'gives no GT to train towards; take FaceDataset or PairedFaceDataset'
+            raise OptionError(message, ('datasets', 'train', 'type'))
         if 'lq' in data:
             lq = data['lq'].to(self.device)
         elif self.degradation is None or gt is None:

@@ -56,12 +56,20 @@ def read(model: type[SectionType], section: Any, key: Sequence[str] = ()) -> Sec
     Raises:
         OptionError: naming everything that is wrong; its key is that of the first fault.
     """
-    found = faults(model, section, key)
+    refuse(faults(model, section, key))
+    return model.model_validate({} if section is None else section)
+
+
+def refuse(found: Sequence[Fault]) -> None:
+    """Does nothing where there are no faults.
+
+    Raises:
+        OptionError: naming all of them; its key is that of the first.
+    """
     if found:
         first, *others = found
         more = ''.join(f'\n{key_text(fault.key)}: {fault.message}' for fault in others)
         raise OptionError(first.message + more, first.key)
-    return model.model_validate({} if section is None else section)
 
 
 def faults(model: type[BaseModel], section: Any, key: Sequence[str] = (), needed_by: str = '') -> list[Fault]:

@@ -25,6 +25,7 @@ from facesr_ext.settings.reading import read
 SetT = TypeVar('SetT', FaceSet, PairedFaceSet, UnpairedFaceSet)
 CroppedT = TypeVar('CroppedT', FaceSet, UnpairedFaceSet)
 T = TypeVar('T')
+_ROOT_STREAM = 3  # a random stream of its own beside those of the faces
 
 
 class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
@@ -157,7 +158,15 @@ class CroppedDataset(BaseDataset[CroppedT]):
     """
 
     def use(self, source: Source) -> None:
-        """Takes the faces from here; DatasetError where they are too small (:meth:`look_at_sizes`)."""
+        """Takes the faces from here.
+
+        Raises:
+            OptionError: for ``root_weights`` outside of training.
+            DatasetError: where they are too small (:meth:`look_at_sizes`).
+        """
+        if self.settings.root_weights and not self.train:
+            key = (*self.place, 'root_weights')
+            raise OptionError('is for training; validation and tests take every image once', key)
         self.source = source
         self.look_at_sizes(source)
         self.paths = source.names
@@ -168,12 +177,20 @@ class CroppedDataset(BaseDataset[CroppedT]):
     def draw_face(self, index: int) -> tuple[FaceSample, str]:
         """A face, cropped and augmented, and its path."""
         rng = self.rng(index)
-        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
+        position, sample = self.reader.read(self.source, self._number(index), self._read, self.place)
         path = self.source.path(position)
         if self.settings.image_size is not None:
             sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)
         (sample,) = self.augmented([sample], path, rng)
         return sample, path
+
+    def _number(self, index: int) -> int:
+        """Which face a sample is of: its index, or with ``root_weights`` one of a folder that is drawn first."""
+        weights = np.array(self.settings.root_weights or ())
+        if not len(weights) or not isinstance(self.source, StoredSource):
+            return int(index)
+        rng = np.random.default_rng([*self.seeds(index), _ROOT_STREAM])
+        return int(rng.choice(self.source.roots[rng.choice(len(weights), p=weights / weights.sum())]))
 
     def _read(self, index: int) -> FaceSample:
         """A face as it is stored; DatasetError where it cannot be used."""

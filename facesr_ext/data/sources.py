@@ -103,6 +103,9 @@ class StoredSource:
         names (Sequence[str]): Those to use.
         masks (Masks | None): Their parsing masks.
         landmarks (Landmarks | None): Their landmarks.
+
+    Attributes:
+        roots (list[ndarray]): Of several folders, the numbers of the images of each, (n,) int64.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class StoredSource:
     ) -> None:
         self.images, self.names, self.masks, self.landmarks = images, list(names), masks, landmarks
         self.root = images.root
+        self.roots = images.groups() if isinstance(images, JoinedStore) else []
 
     def path(self, index: int) -> str:
         """Where an image lies."""
@@ -276,9 +280,11 @@ def _open_several(
         )
     images = JoinedStore([open_folder(root, settings.io_backend, key) for root in roots])
     names = images.names(key)
-    for store in images.stores:
-        tell(f'{settings.name}: {len(store.names(key))} images in {store.root}')
-    return StoredSource(images, names)
+    source, weights = StoredSource(images, names), getattr(settings, 'root_weights', None)
+    for i, (store, numbers) in enumerate(zip(images.stores, source.roots, strict=True)):
+        share = f', {weights[i] / sum(weights):.1%} of the draws' if weights else ''
+        tell(f'{settings.name}: {len(numbers)} images in {store.root}{share}')
+    return source
 
 
 def open_folder(root: str, io_backend: dict[str, object] | None, key: KeyPath) -> Store:

@@ -189,13 +189,19 @@ class JoinedStore:
     def __init__(self, stores: Sequence[FolderStore | LmdbStore]) -> None:
         self.root, self.stores = Path(), list(stores)
         self._places: dict[str, tuple[FolderStore | LmdbStore, str]] = {}
+        self._listed: list[dict[str, str]] = []
 
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """The paths of all images; raises as the stores do."""
-        self._places = {
-            (store.root / name).as_posix(): (store, name) for store in self.stores for name in store.names(key)
-        }
+        self._listed = [{(store.root / name).as_posix(): name for name in store.names(key)} for store in self.stores]
+        both = zip(self.stores, self._listed, strict=True)
+        self._places = {path: (store, name) for store, listed in both for path, name in listed.items()}
         return list(self._places)
+
+    def groups(self) -> list[np.ndarray]:
+        """For each store the numbers of its images among `names`, (n,) int64; what two of them have is in both."""
+        numbers = {path: i for i, path in enumerate(self._places)}
+        return [np.array([numbers[path] for path in listed], np.int64) for listed in self._listed]
 
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from facesr_ext.settings.kinds import Folder, Folders, Natural, Shares, Whole, option, stock
+from pydantic import ValidationInfo, field_validator
+
+from facesr_ext.settings.kinds import Folder, Folders, Natural, Shares, Weights, Whole, option, stock
 from facesr_ext.settings.reading import Section
 
 
@@ -59,6 +61,19 @@ class _Cropped(Section):
         '[low, high]: training draws size and place',
         (1.0, 1.0),
     )
+    root_weights: Weights | None = option(
+        'training on a list of folders: relative share of the draws that each gets; default: by their images'
+    )
+
+    @field_validator('root_weights')
+    @classmethod
+    def _one_a_root(cls, value: list[float] | None, info: ValidationInfo) -> list[float] | None:
+        roots = info.data.get('dataroot_gt')  # missing where it is wrong itself
+        if value is not None and isinstance(roots, str):
+            raise ValueError('needs a list of folders in dataroot_gt; of one folder every image is drawn alike')
+        if value is not None and roots and len(value) != len(roots):
+            raise ValueError(f'must be {len(roots)} numbers, one for each folder of dataroot_gt, not {value!r}')
+        return value
 
 
 class FaceSet(_Cropped, _Drawn, _Labels, _Faces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -66,6 +67,14 @@ def _folders(value: Any) -> Any:
     raise ValueError(f'must be a folder or a list of folders, not {value!r}')
 
 
+def _weights(value: Any) -> Any:
+    """Relative weights, one for each of several things."""
+    numbers = isinstance(value, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    if not numbers or not all(0 <= v < math.inf for v in value) or not sum(value) > 0:
+        raise ValueError(f'must be a list of numbers, none below 0 and not all of them 0, not {value!r}')
+    return [float(v) for v in value]
+
+
 Whole = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -82,6 +91,8 @@ _STRINGS: dict[str, Any] = {'type': 'array', 'items': {'type': 'string'}, 'minIt
 Folders = Annotated[
     str | list[str], BeforeValidator(_folders), WithJsonSchema({'anyOf': [{'type': 'string'}, _STRINGS]})
 ]
+_WEIGHT: dict[str, Any] = {'type': 'array', 'items': {'type': 'number', 'minimum': 0}, 'minItems': 1}
+Weights = Annotated[list[float], BeforeValidator(_weights), WithJsonSchema(_WEIGHT)]
 _SHARE = {'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1}
 Shares = Annotated[
     Any,  # tuple[float, float], once it is read

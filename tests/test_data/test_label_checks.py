@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +25,6 @@ def faces(tmp_path: Path) -> Path:
     """Four faces of 64 px with masks and landmarks."""
     write_sample(tmp_path, 4, 3, 64)
     return tmp_path
-
-
-@pytest.fixture
-def told() -> Iterator[list[str]]:
-    """What a run's log is given."""
-    lines: list[str] = []
-    logger, handler = logging.getLogger('basicsr'), logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield lines
-    logger.removeHandler(handler)
-    logger.setLevel(level)
 
 
 def _open(folder: Path, **changes: Any) -> Any:

@@ -67,6 +67,10 @@ class FolderStore:
         """Whether a picture has a mask."""
         return self.mask_place(name).is_file()
 
+    def mask_size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the mask's file, None where that cannot be read."""
+        return stored_size(self.mask_place(name))
+
     def mask(self, name: str) -> np.ndarray:
         """(H, W) uint8 class values; DatasetError where it cannot be read."""
         return read_mask(self.mask_place(name))
@@ -126,6 +130,10 @@ class LmdbStore:
     def has_mask(self, name: str) -> bool:
         """Whether a picture has a mask."""
         return self._get(MASK_PREFIX + picture_key(name)) is not None
+
+    def mask_size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the mask, None where that cannot be read."""
+        return stored_size(io.BytesIO(self._get(MASK_PREFIX + picture_key(name)) or b''))
 
     def mask(self, name: str) -> np.ndarray:
         """(H, W) uint8 class values; DatasetError where it is missing or cannot be decoded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -95,6 +96,16 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
             self.enlarged = f'{text}; they are enlarged, which makes a blurred GT: {remedy}'
             tell(f'{self.settings.name}: {self.enlarged}', logging.WARNING)
 
+    def require_once(self, names: Sequence[str]) -> None:
+        """DatasetError where validation or a test has an image twice: its results would have one name."""
+        again = [name for name, num in Counter(names).items() if num > 1]
+        if again and not self.train:
+            raise DatasetError(
+                f'names {len(again)} images more than once, the first is {again[0]}; validation and tests take each '
+                'once',
+                (*self.place, 'meta_info_file'),
+            )
+
     def require_size(self, image: np.ndarray, path: str) -> None:
         """DatasetError for an image without a pixel of LQ, or one that is too small where such are to be left out."""
         least, name = self._least
@@ -168,6 +179,7 @@ class CroppedDataset(BaseDataset[CroppedT]):
             key = (*self.place, 'root_weights')
             raise OptionError('is for training; validation and tests take every image once', key)
         self.source = source
+        self.require_once(source.names)
         self.look_at_sizes(source)
         self.paths = source.names
 

@@ -66,14 +66,16 @@ def require_landmarks(points: np.ndarray, size: tuple[int, int], where: str, key
         key (KeyPath): The option that names the landmarks.
 
     Raises:
-        DatasetError: if all lie in -1..1, their centre lies outside of the image, or one lies outside by more than the
-            image's own size.
+        DatasetError: if all lie in -1..1 or on one point, their centre lies outside of the image, or one lies outside
+            by more than the image's own size.
     """
     known = points[np.isfinite(points).all(1)]
     if len(known) < 2:
         return
     if np.abs(known).max() <= 1:
         raise DatasetError(f'the landmarks of {where} lie in -1..1; they must be pixels of the image', key)
+    if (known == known[0]).all():
+        raise DatasetError(f'the landmarks of {where} all lie on one point, {known[0].tolist()}', key)
     sides = np.array(size[::-1])
     centre = known.mean(0)
     if (centre < 0).any() or (centre > sides).any() or (known < -sides).any() or (known > 2 * sides).any():

@@ -79,7 +79,10 @@ class Masks:
 
     def as_stored(self, name: str) -> np.ndarray:
         """(h, w) uint8, 255 unknown, of the mask's own size; DatasetError where it cannot be read or has odd values."""
-        stored = self.store.mask(name)
+        try:
+            stored = self.store.mask(name)
+        except DatasetError as err:
+            raise DatasetError(err.message, self.key) from err
         require_mask_values(stored, self.labels, self._where(name), self.key)
         return self.table[stored]
 
@@ -172,8 +175,9 @@ def open_landmarks_of(
     store = open_landmarks(settings.landmark_file, settings.num_landmark, key)
     if store.kind != 'file':  # which has full names
         by_key(names, key)
-    others = sorted(set(store.names) - set(names)) if isinstance(store, LandmarkFile) else []
-    used = sum(store.landmarks(name) is not None for name in names)
+    others = store.unused(names) if isinstance(store, LandmarkFile) else []
+    found = [points for points in map(store.landmarks, names) if points is not None]
+    used = sum(bool(np.isfinite(points).all(-1).any()) for points in found if points.ndim == 2)
     if not used:
         example = f'; its first entry is {others[0]}, the first image {names[0]}' if others else ''
         raise DatasetError(f'no image of {root} has landmarks in {store.root}{example}', key)

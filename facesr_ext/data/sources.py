@@ -5,6 +5,7 @@ A source has ``names``, ``path(i)``, which is what samples and messages call fac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -191,16 +192,20 @@ def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyP
         return StoredSource(images, there)
     list_key = (*place, 'meta_info_file')
     names = read_lines(settings.meta_info_file, list_key)
-    lacking = images.lacking(names, key)
+    own = images.own(names, key)
+    lacking = [name for name, there_as in zip(names, own, strict=True) if there_as is None]
     if lacking:
         raise DatasetError(
-            f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]}. It must '
+            f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]!r}. It must '
             'name one image a line, by its path below dataroot_gt',
             list_key,
         )
-    unused = len({picture_key(name) for name in there} - {picture_key(name) for name in names})
-    tell(f'{settings.name}: {len(names)} images in {images.root}, as listed; {unused} there are not in the list')
-    return StoredSource(images, names)
+    listed = [name for name in own if name is not None]
+    unused = len({picture_key(name) for name in there} - {picture_key(name) for name in listed})
+    again = len(listed) - len(set(listed))
+    more = f', {again} lines name one again' if again else ''
+    tell(f'{settings.name}: {len(listed)} images in {images.root}, as listed; {unused} there are not in the list{more}')
+    return StoredSource(images, listed)
 
 
 def _open_several(
@@ -215,6 +220,9 @@ def _open_several(
             key,
         )
     images = JoinedStore([open_folder(root, settings.io_backend, key) for root in roots])
+    places = [os.path.realpath(store.root) for store in images.stores]
+    if len(set(places)) < len(places):
+        raise OptionError('has one folder twice; name it once, with a larger share in root_weights', key)
     names = images.names(key)
     source, weights = StoredSource(images, names), getattr(settings, 'root_weights', None)
     for i, (store, numbers) in enumerate(zip(images.stores, source.roots, strict=True)):

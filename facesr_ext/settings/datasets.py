@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from facesr_ext.settings.kinds import Folder, Folders, Natural, Shares, Weights, Whole, option, stock
+from facesr_ext.settings.kinds import File, Folder, Folders, Natural, Shares, Weights, Whole, option, stock
 from facesr_ext.settings.reading import Section
 
 
@@ -31,7 +31,7 @@ class _Faces(Loader):
     dataroot_gt: Folders = stock(
         'folder of images (sub-folders too) or a list of folders, an LMDB, or builtin: drawn faces with labels', ...
     )
-    meta_info_file: str | None = stock('text file of the images to use, a path below dataroot_gt a line')
+    meta_info_file: File | None = stock('text file of the images to use, a path below dataroot_gt a line')
     image_size: Whole | None = option('height and width that the face is brought to, pixels; default: as stored')
     gt_size: Whole | None = stock('training: random crop of this size, pixels')
     use_hflip: bool = stock('training: mirror half of the faces, labels too', False)
@@ -42,11 +42,13 @@ class _Faces(Loader):
 
 
 class _Labels(Section):
-    dataroot_parsing: str | None = option('folder or LMDB of parsing masks, <name>.png for an image')
+    dataroot_parsing: File | None = option('folder or LMDB of parsing masks, <name>.png for an image')
     parsing_labels: Literal['celebamask19', 'parsenet19', 'bisenet19', 'helen11'] = option(
         'label set of the masks', 'celebamask19'
     )
-    landmark_file: str | None = option('JSON: image path -> list of [x, y] in its pixels, null for unknown; or an LMDB')
+    landmark_file: File | None = option(
+        'JSON: image path -> list of [x, y] in its pixels, null for unknown; or an LMDB'
+    )
     num_landmark: Whole | None = option('landmarks a face, needed with landmark_file; drawn faces have 68, or 5')
 
 
@@ -89,6 +91,17 @@ class PairedFaceSet(_Labels, _Faces):
     dataroot_lq: Folder = stock('folder or LMDB of the LQ images', ...)
     lq_enlarged: bool = option("the LQ is stored at the GT's size", False)
     filename_tmpl: str = stock("the LQ's name for a GT's name, as '{}x4'", '{}')
+
+    @field_validator('filename_tmpl')
+    @classmethod
+    def _holds_the_name(cls, value: str) -> str:
+        try:
+            differ = value.format('a') != value.format('b')
+        except (IndexError, KeyError, ValueError, AttributeError):
+            differ = False
+        if not differ:
+            raise ValueError(f"must have {{}}, where the GT's name goes, as '{{}}x4', not {value!r}")
+        return value
 
 
 class UnpairedFaceSet(_Cropped, _Drawn, _Faces):

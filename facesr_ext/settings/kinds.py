@@ -57,13 +57,20 @@ def _shares(value: Any) -> Any:
 def _folder(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         raise ValueError(f'must be one folder, not {value!r}; put links to several into one')
+    return _path(value)
+
+
+def _path(value: Any) -> Any:
+    """A path that names something: an empty one is the current folder to Python."""
+    if isinstance(value, str) and (not value.strip() or '\0' in value):
+        raise ValueError(f'must be a path, not {value!r}; write ~ for none')
     return value
 
 
 def _folders(value: Any) -> Any:
     """One folder, or a list of them."""
     if isinstance(value, str) or isinstance(value, list) and value and all(isinstance(v, str) for v in value):
-        return value
+        return [_path(v) for v in value] if isinstance(value, list) else _path(value)
     raise ValueError(f'must be a folder or a list of folders, not {value!r}')
 
 
@@ -87,6 +94,7 @@ SwitchOrName = Annotated[
     bool | str, BeforeValidator(_switch_or_name), WithJsonSchema({'anyOf': [{'type': 'boolean'}, {'type': 'string'}]})
 ]
 Folder = Annotated[str, BeforeValidator(_folder)]
+File = Annotated[str, BeforeValidator(_path)]
 _STRINGS: dict[str, Any] = {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1}
 Folders = Annotated[
     str | list[str], BeforeValidator(_folders), WithJsonSchema({'anyOf': [{'type': 'string'}, _STRINGS]})

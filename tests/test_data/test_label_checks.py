@@ -188,6 +188,88 @@ def test_landmarks_that_cannot_be(change: Callable[[np.ndarray], np.ndarray], me
         _open(faces)
 
 
+POINTS: list[Any] = [[20, 25], [44, 25], [32, 38], [24, 48], [40, 48]]
+INFINITE, NOT_A_POINT = 'has a landmark at infinity', r'has shape \(.*\), not \(5, 2\): \[x, y\] in pixels, or null'
+
+
+@pytest.mark.parametrize(
+    ('points', 'message'),
+    [
+        ([[float('inf'), 25], *POINTS[1:]], INFINITE),
+        ([[1.0e39, 25], *POINTS[1:]], INFINITE),  # of no float32
+        ([[None, 25], *POINTS[1:]], NOT_A_POINT),
+        ([['20', '25'], *POINTS[1:]], NOT_A_POINT),
+        ([[True, False], *POINTS[1:]], NOT_A_POINT),
+        ([[*point, 0.9] for point in POINTS], NOT_A_POINT),  # with a confidence
+        ([value for point in POINTS for value in point], NOT_A_POINT),
+        ([{'x': x, 'y': y} for x, y in POINTS], NOT_A_POINT),
+        ([[i % 60, i // 2] for i in range(68)], NOT_A_POINT),
+        (None, NOT_A_POINT),
+        ([[32, 32]] * 5, 'all lie on one point'),
+    ],
+)
+def test_one_entry_that_holds_no_points(points: Any, message: str, faces: Path) -> None:
+    names = sorted(path.name for path in (faces / 'images').iterdir())
+    entries = {**dict.fromkeys(names, POINTS), names[2]: points}
+    (faces / 'landmarks.json').write_text(json.dumps(entries))
+    with pytest.raises(DatasetError, match=f'datasets:val:landmark_file: .*{names[2]} .*{message}'):
+        _open(faces, num_landmark=5)
+
+
+def test_entries_without_a_known_point_count_for_none(faces: Path, told: list[str]) -> None:
+    names = sorted(path.name for path in (faces / 'images').iterdir())
+    (faces / 'landmarks.json').write_text(json.dumps({**dict.fromkeys(names, [None] * 5), names[0]: POINTS}))
+    _open(faces, num_landmark=5)
+    assert f'faces: landmarks of 1 of 4 images in {faces / "landmarks.json"}' in told
+    (faces / 'landmarks.json').write_text(json.dumps(dict.fromkeys(names, [None] * 5)))
+    with pytest.raises(DatasetError, match='no image of .* has landmarks in'):
+        _open(faces, num_landmark=5)
+
+
+def test_an_image_with_two_entries_is_refused(faces: Path) -> None:
+    name = min(path.name for path in (faces / 'images').iterdir())
+    (faces / 'landmarks.json').write_text(f'{{"{name}": {POINTS}, "{name}": {POINTS}}}')
+    with pytest.raises(DatasetError, match=f'1 names are there more than once, the first is {name}'):
+        _open(faces, num_landmark=5)
+
+
+@pytest.mark.parametrize('key', ['./s/\u00e4.png', 's\\\u00e4.png', 's/a\u0308.png'])
+def test_entries_named_as_another_system_does(key: str, tmp_path: Path) -> None:
+    """With './', with Windows' separator, in the decomposed letters of a Mac's archive."""
+    write_image(tmp_path / 'images' / 's' / '\u00e4.png', np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / 'landmarks.json').write_text(json.dumps({key: POINTS}))
+    assert _open(tmp_path, num_landmark=5, dataroot_parsing=None)[0]['landmarks'].tolist() == POINTS
+
+
+@pytest.mark.parametrize(
+    ('write', 'message'),
+    [
+        (lambda path, mask: Image.fromarray(mask).convert('RGB').save(path), 'has mode RGB'),
+        (lambda path, mask: Image.fromarray(mask).convert('LA').save(path), 'has mode LA'),
+        (lambda path, mask: Image.fromarray(mask.astype(np.uint16)).save(path), 'has mode I;16'),
+        (lambda path, mask: path.write_bytes(b''), 'it is no image'),
+        (lambda path, mask: path.write_bytes(path.read_bytes()[:150]), 'Truncated'),
+        (lambda path, mask: path.write_text('version https://git-lfs.github.com/spec/v1'), 'it is no image'),
+    ],
+    ids=('colour', 'alpha', '16 bit', 'empty', 'cut off', 'a pointer'),
+)
+def test_files_that_are_no_masks(write: Callable[[Path, np.ndarray], Any], message: str, faces: Path) -> None:
+    path = max((faces / 'masks').iterdir())
+    write(path, read_mask(path))
+    with pytest.raises(DatasetError, match=f'datasets:val:dataroot_parsing: .*{path.name}.* {message}'):
+        _open(faces)
+
+
+@pytest.mark.parametrize('name', ['{}.jpg', '{}.PNG', '{}.png/mask.png', '{}_mask.png'])
+def test_masks_of_which_none_is_used(name: str, faces: Path) -> None:
+    for path in list((faces / 'masks').iterdir()):
+        other = faces / 'other' / name.format(path.stem)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(other)
+    with pytest.raises(DatasetError, match='no image of .* has a mask in .*would have'):
+        _open(faces, dataroot_parsing=str(faces / 'other'))
+
+
 def test_landmarks_a_little_outside_stay(faces: Path) -> None:
     _each_landmark(faces, lambda points: points - 20)
     assert _open(faces)[0]['landmarks'].min() < 0

@@ -54,6 +54,11 @@ def _build(check: Check, part: Part) -> nn.Module | None:
             with torch.device(device), torch.random.fork_rng(devices=[]):
                 net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
             arch_info(net)  # while it has values: some networks cannot be tried without
+            empty = [name for name, parameter in net.named_parameters() if not parameter.numel()]
+            if empty:
+                check.error(
+                    (*part.path, 'type'), f'{empty[0]} has no weights: one of its sizes is 0 with these options'
+                )
             return net.to('meta')
         except FaceSRError as err:
             check.problem(err, part.path)

@@ -6,7 +6,19 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from facesr_ext.settings.kinds import File, Folder, Folders, Natural, Shares, Weights, Whole, option, stock
+from facesr_ext.settings.kinds import (
+    Count,
+    CountFrom0,
+    File,
+    Folder,
+    Folders,
+    Natural,
+    Shares,
+    Weights,
+    Whole,
+    option,
+    stock,
+)
 from facesr_ext.settings.reading import Section
 
 
@@ -16,11 +28,11 @@ class Loader(Section):
     name: str = stock('names the set in logs and files', ...)
     type: str = stock('the class', ...)
     io_backend: dict[str, Any] | None = stock('{type: disk}, or {type: lmdb} for images and labels from an LMDB')
-    num_worker_per_gpu: Natural | None = stock('processes that load; 0: none but the training itself')
-    batch_size_per_gpu: Whole | None = stock('samples of a step, for each process')
+    num_worker_per_gpu: CountFrom0 | None = stock('processes that load; 0: none but the training itself')
+    batch_size_per_gpu: Count | None = stock('samples of a step, for each process')
     dataset_enlarge_ratio: float = stock('epochs are so many times as long', 1, gt=0)
     prefetch_mode: Literal['cpu', 'cuda'] | None = stock('load ahead; default: as the workers do')
-    num_prefetch_queue: Whole = stock('batches ahead with prefetch_mode: cpu', 1)
+    num_prefetch_queue: Count = stock('batches ahead with prefetch_mode: cpu', 1)
     pin_memory: bool = stock('load into memory that a GPU copies from fast', False)
     persistent_workers: bool = stock('keep the workers from one epoch to the next', False)
     use_shuffle: bool = stock('draw in random order', True)

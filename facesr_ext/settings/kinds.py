@@ -84,6 +84,11 @@ def _weights(value: Any) -> Any:
 
 Whole = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=1)]
+"""As Whole, of what BasicSR reads itself, to which 4.0 is no number of things."""
+CountFrom0 = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32 - 2**16)]
+"""Of NumPy's generators, with room for the numbers of processes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Gpus = Annotated[
     int | str,

@@ -238,6 +238,8 @@ def write_image(path: str | os.PathLike[str], img: np.ndarray) -> None:
     data = encode_image(img, path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or path.is_file() and path.stat().st_nlink > 1:
+            path.unlink()  # what it leads to is another file's content, which stays
         path.write_bytes(data)
     except OSError as err:
         raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err

@@ -52,8 +52,8 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
             net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
         except Exception as err:  # damaged bytes: an unpickler raises nearly anything
             raise CheckpointError(
-                f'{path} does not hold the weights of {vgg_type} ({_reason(path, err)}). Delete it, and it is fetched '
-                'again.'
+                f'{path} does not hold the weights of {vgg_type} ({weights.why_unreadable(path, err)}). Delete '
+                'it, and it is fetched again.'
             ) from err
     return net
 
@@ -76,10 +76,3 @@ def _require_known(vgg_type: str) -> None:
     from torchvision import models
 
     known_name(('vgg_type',), vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
-
-
-def _reason(path: Path, err: Exception) -> str:
-    """What an exception says, without torch's advice to load what could run code."""
-    if not weights.is_weight_file(path):
-        return 'it is no weight file, but a web page or a pointer to one'
-    return (str(err).strip().splitlines() or [type(err).__name__])[0]

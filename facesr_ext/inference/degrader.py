@@ -10,13 +10,13 @@ import torch
 from tqdm import tqdm
 
 from facesr_ext.data.contact_sheet import contact_sheet
-from facesr_ext.data.image_io import list_images, read_image, write_image
+from facesr_ext.data.image_io import encode_image, list_images, read_image, write_image
 from facesr_ext.data.stores import by_key
 from facesr_ext.data.transforms import FaceSample, frame
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.learned import LearnedDegradation
 from facesr_ext.degradations.presets import build_degradation
-from facesr_ext.errors import DatasetError
+from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
 from facesr_ext.runs.atomic import require_free
 
@@ -55,7 +55,11 @@ def degrade_folder(
     folder, names = (source.parent, [source.name]) if source.is_file() else (source, list_images(source, ('SOURCE',)))
     files = {name: output / f'{key}.png' for key, name in by_key(names, ('SOURCE',)).items()}
     require_free(files.values(), [source], force)
-    require_free([grid] if grid else [], [source], force, ('--grid',))
+    if grid is not None:
+        require_free([grid], [source], force, ('--grid',))
+        if grid.resolve() in {file.resolve() for file in files.values()}:
+            raise OptionError(f'{grid} is the LQ of an image; name another place', ('--grid',))
+        encode_image(np.zeros((1, 1, 3), np.uint8), grid.suffix)  # else it would be refused when all is done
     compared = _compared(degradation)
     rows: list[list[np.ndarray]] = []
     for name in tqdm(names, unit='image'):

@@ -20,7 +20,7 @@ from basicsr.utils import get_root_logger
 from torch import nn
 
 from facesr_ext.errors import CheckpointError
-from facesr_ext.host.weights import where_to_get
+from facesr_ext.host.weights import where_to_get, why_unreadable
 from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.foreign import adapted, find_key
 
@@ -88,7 +88,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         remedy = where_to_get(path) or 'look whether the name is right'
         raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
-        raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err
+        reason = why_unreadable(path, err)
+        raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {reason}') from err
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, not a dict of weights')
     return content
@@ -228,10 +229,17 @@ def load_weights(
 
     Raises:
         CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
+            If weights are NaN or infinite.
     """
     own = net.state_dict()
     state = adapted(state, own)
     fit = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    broken = [key for key, value in fit.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f'{path} has {len(broken)} weights that are not finite, the first is {broken[0]}; take an earlier '
+            'checkpoint'
+        )
     missing = [key for key in own if key not in fit]
     extra = [key for key in state if key not in own]
     if missing or extra:

@@ -17,7 +17,7 @@ SECTION = 'must be a section (indented key: value lines)'
 class Section(BaseModel):
     """A section of an option file. ``~`` counts as not given; what it does not state is refused."""
 
-    model_config = ConfigDict(extra='forbid', strict=True, frozen=True, protected_namespaces=(), validate_default=False)
+    model_config = ConfigDict(extra='forbid', strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @model_validator(mode='before')
     @classmethod

@@ -17,6 +17,7 @@ from facesr_ext.cli.run import _check_options
 from facesr_ext.data.image_io import list_images, write_image
 from facesr_ext.errors import DependencyError
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.host import weights
 from tests.support import OPTIONS, small_options, write_options, write_vgg
 
 SINGLE = {'name': 'photos', 'type': 'SingleImageDataset', 'dataroot_lq': 'lq', 'io_backend': {'type': 'disk'}}
@@ -156,6 +157,7 @@ def test_weights_that_are_missing_are_found_before_anything_is_built(
     loss: dict[str, Any], file: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _percep(folder, **loss)
+    monkeypatch.setattr(weights, 'find_packaged', lambda filename: None)
     monkeypatch.setenv('FACESR_OFFLINE', '1')
     (fault,) = check_file(path, 'train')
     assert fault.level == 'error' and fault.key == ('train', 'perceptual_opt', 'type') and file in fault.message

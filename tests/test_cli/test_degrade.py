@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,72 @@ def test_faces_are_brought_to_the_size_of_a_network_that_takes_one(
     assert 'degrades images of 64x64 px' in capsys.readouterr().err
     assert _run(*arguments, '--image-size', '64') == 0
     assert read_image(tmp_path / 'lq' / '0.png').shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize('link', [Path.symlink_to, Path.hardlink_to])
+def test_a_link_is_replaced_and_not_what_it_leads_to(link: Callable[..., None], tmp_path: Path) -> None:
+    before = _photographs(tmp_path / 'gt', 'a.png')
+    (tmp_path / 'lq').mkdir()
+    link(tmp_path / 'lq' / 'a.png', tmp_path / 'gt' / 'a.png')
+    arguments = (str(tmp_path / 'gt'), '-o', str(tmp_path / 'lq'))
+    assert _run(*arguments) == 2 and _run(*arguments, '--force') == 0
+    assert all(path.read_bytes() == data for path, data in before.items())
+    assert read_image(tmp_path / 'lq' / 'a.png').shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ('output', 'message'),
+    [
+        ('file', 'file is no folder, but a file'),
+        ('file/lq', 'file is no folder, but a file'),
+        ('nothing', 'is no folder, but a file or a link to nothing'),
+        ('folders', 'a.png is a folder'),
+        ('n' * 300, 'is longer than 255 bytes'),
+        ('/dev/null/lq', 'is no folder'),
+    ],
+)
+@pytest.mark.parametrize('force', [(), ('--force',)])
+def test_places_that_nothing_can_be_written_to(
+    output: str, message: str, force: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _photographs(tmp_path / 'gt', 'a.png')
+    (tmp_path / 'file').write_text('mine')
+    (tmp_path / 'nothing').symlink_to(tmp_path / 'gone')
+    (tmp_path / 'folders' / 'a.png').mkdir(parents=True)
+    assert _run(str(tmp_path / 'gt'), '-o', str(tmp_path / output), *force) == 2
+    text = capsys.readouterr().err
+    assert 'facesr: --output: ' in text and message in text
+    assert all(path.read_bytes() == data for path, data in before.items()) and (tmp_path / 'file').read_text() == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('grid', 'message'),
+    [('lq/a.png', 'is the LQ of an image'), ('sheet', "cannot encode a picture as ''"), ('sheet.xyz', "'.xyz'")],
+)
+def test_a_sheet_is_refused_before_the_work(
+    grid: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _photographs(tmp_path / 'gt', 'a.png')
+    arguments = (str(tmp_path / 'gt'), '-o', str(tmp_path / 'lq'), '--grid', str(tmp_path / grid))
+    assert _run(*arguments) == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / 'lq').exists()
+
+
+def test_folders_above_and_names_of_any_kind(tmp_path: Path) -> None:
+    """Written beside the folder that is read, and a folder called as an image is."""
+    names = ('sub.png/\u00e4 50% #1.png', '\U0001f600..jpg', 'CON.png')
+    before = _photographs(tmp_path / 'gt' / 'in', *names)
+    assert _run(str(tmp_path / 'gt' / 'in'), '-o', str(tmp_path / 'gt')) == 0
+    written = {path.relative_to(tmp_path / 'gt').as_posix() for path in (tmp_path / 'gt').rglob('*') if path.is_file()}
+    assert written == {f'in/{name}' for name in names} | {names[0], '\U0001f600..png', 'CON.png'}
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
+@pytest.mark.parametrize('arguments', [('', '-o', 'lq'), ('gt', '-o', '')])
+def test_an_empty_argument_is_no_folder(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _photographs(tmp_path / 'gt', 'a.png')
+    assert _run(*arguments) == 2 and 'is empty' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['gt']

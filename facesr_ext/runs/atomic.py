@@ -45,11 +45,14 @@ def require_free(
         key (Sequence[str]): The option that says where to write.
 
     Raises:
-        OptionError: naming the first such file, and how many there are.
+        OptionError: naming the first such file, and how many there are; or a file in the place of a folder.
     """
+    files = list(dict.fromkeys(targets))
+    for folder in dict.fromkeys(parent for file in files for parent in file.parents):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise OptionError(f'{folder} is a file, not a folder; name another place', key)
     if force:
         return
-    files = list(dict.fromkeys(targets))
     sources = {path.resolve() for path in read}
     for file in files:
         whole = file.resolve()

@@ -69,6 +69,22 @@ def test_init_replaces_neither_other_files_nor_what_it_reads(tmp_path: Path) -> 
     assert run('init', str(OPTIONS.parent), '--force') == 2
 
 
+@pytest.mark.parametrize('words', [('init', 'file.png'), ('sample', 'file.png/faces', '--num', '1')])
+@pytest.mark.parametrize('force', [(), ('--force',)])
+def test_a_file_in_the_place_of_a_folder_is_named(
+    words: tuple[str, ...],
+    force: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('file.png').write_bytes(b'an image')
+    assert run(*words, *force) == 2
+    assert 'file.png is a file, not a folder' in capsys.readouterr().err
+    assert Path('file.png').read_bytes() == b'an image'
+
+
 def test_sample_keeps_faces_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ('sample', str(tmp_path), '--num', '2', '--size', '32')
     (tmp_path / 'landmarks.json').write_text('{}')

@@ -12,6 +12,7 @@ from facesr_ext.archs.arch_info import ArchInfo
 from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.host.names import name_here
 from facesr_ext.host.parts import build_part
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.imaging import imresize, quantize
@@ -90,7 +91,7 @@ def read_degradation_net(checkpoint: str | Path) -> tuple[Path, DegradationNet]:
 def _rebuild(path: Path) -> DegradationNet:
     content = load_checkpoint(path)
     arch: dict[str, Any] = (content.get(META_KEY) or {}).get('arch') or {}
-    if arch.get('type') != DegradationNet.__name__:
+    if arch.get('type') != name_here(ARCH_REGISTRY, DegradationNet.__name__):
         raise OptionError(
             f'{path} holds {arch.get("type") or "nothing that names its network"}, not a '
             'DegradationNet that DegradationModel has trained',

@@ -17,9 +17,11 @@ import safetensors.torch
 import torch
 import yaml
 from basicsr.utils import get_root_logger
+from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext.errors import CheckpointError
+from facesr_ext.host.names import name_here
 from facesr_ext.host.weights import where_to_get, why_unreadable
 from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.foreign import adapted, find_key
@@ -76,7 +78,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         dict: What the file holds; of a ``.safetensors`` file its weights under ``params`` and its metadata under
-            :data:`META_KEY`, as in a ``.pth`` of ours.
+            :data:`META_KEY`, as in a ``.pth`` of ours. A network of ours has the name there by which it is built
+            here, also where another package has a network of its name.
 
     Raises:
         CheckpointError: if the file is missing, cut off, or holds more than weights.
@@ -92,7 +95,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {reason}') from err
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, not a dict of weights')
-    return content
+    return {**content, META_KEY: _here(_mapping(content[META_KEY]))} if META_KEY in content else content
 
 
 def _read_torch(path: str | os.PathLike[str]) -> Any:
@@ -115,6 +118,14 @@ def _mapping(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict) or not isinstance(metadata.get('arch') or {}, dict):
         return {}
     return metadata
+
+
+def _here(metadata: dict[str, Any]) -> dict[str, Any]:
+    arch = metadata.get('arch') or {}
+    if not isinstance(arch.get('type'), str):
+        return metadata
+    kind = name_here(ARCH_REGISTRY, arch['type'], metadata.get('arch_from', 'facesr_ext'))
+    return {**metadata, 'arch': {**arch, 'type': kind}}
 
 
 def select_params(content: dict[str, Any], param_key: str | None, path: str) -> tuple[dict[str, torch.Tensor], str]:
@@ -173,7 +184,7 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
     """
     if len(paths) == 1:
         content = load_checkpoint(paths[0])
-        return Weights(*select_params(content, param_key, paths[0]), _mapping(content.get(META_KEY)))
+        return Weights(*select_params(content, param_key, paths[0]), content.get(META_KEY) or {})
     total: dict[str, torch.Tensor] = {}
     for path in paths:
         content = load_checkpoint(path)
@@ -185,7 +196,7 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
         total = {k: _sum(total.get(k), v) for k, v in state.items()}
     means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
     mean = {k: v.to(state[k].dtype) for k, v in means.items()}
-    return Weights(mean, f'{used}, mean of {len(paths)}', _mapping(content.get(META_KEY)))
+    return Weights(mean, f'{used}, mean of {len(paths)}', content.get(META_KEY) or {})
 
 
 def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:

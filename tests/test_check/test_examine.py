@@ -571,6 +571,9 @@ def test_good_overrides_have_no_findings(place: Path) -> None:
         ('[1, 2e-3, None]', [1, 2e-3, None]), ('{a: 1}', {'a': 1}),
         ('2020-01-01', '2020-01-01'), ('12:30', '12:30'), ('"5"', '5'), ('a b', 'a b'),
         ('*.png', '*.png'), ('a: b', 'a: b'), ('C:\\x', 'C:\\x'), ('nan', 'nan'), ('1_0', '1_0'),
+        ('text{a: b, c}', 'text{a: b, c}'), ('img_{name}[0].png', 'img_{name}[0].png'),
+        ('key=text{a=b}', 'key=text{a=b}'), ('text: {', 'text: {'), ('a # b', 'a # b'), ('#fff', '#fff'),
+        ('&a', '&a'), ('', None), ('null', None),
     ],
 )  # fmt: skip
 def test_override_values(text: str, value: Any) -> None:

@@ -125,8 +125,8 @@ def test_resume_falls_back_to_the_last_whole_state(run_folder: dict[str, Any], d
         'empty net_g': lambda: (models / 'net_g_15.pth').write_bytes(b''),
     }[damage]()
     assert train.load_resume_state(run_folder)['iter'] == 10  # type: ignore[attr-defined]
-    (note,) = resume.FOUND.notes
-    assert '15.state' in note
+    assert '15.state' in resume.FOUND.notes[0]
+    assert resume.FOUND.notes[1:] == ['The run goes on with its manual_seed 7, not with 1']
 
 
 def test_resume_needs_no_file_of_a_network_that_is_never_saved(run_folder: dict[str, Any]) -> None:

@@ -1,14 +1,17 @@
 """Our random degradations against BasicSR's, or against stored LQ pictures: what the LQ look like, in figures.
 
     python -m benchmarks.degradation_statistics GT_FOLDER [--num 2000] [--preset realesrgan] [--grid sheet.png]
+    python -m benchmarks.degradation_statistics GT_FOLDER --preset ai6126_2024 --set resize_by=size
     python -m benchmarks.degradation_statistics GT_FOLDER --preset ai6126_2023 --stored LQ_FOLDER
 
-Four statistics of each LQ: mean level, sharpness (standard deviation of the Laplacian), noise (median absolute
-deviation of the finest diagonal differences, of 255) and blockiness (jumps across the 8 x 8 grid over those beside
-it). Printed are median, quartiles and the two-sample Kolmogorov-Smirnov test. Each LQ is degraded alone, so that the
-sample's draws are independent. BasicSR's are made with the preset's values: of second order by its own
-RealESRGANDataset and RealESRNetModel; of first order, which it has no whole of, by its functions for images in memory,
-with OpenCV's filter, resize and JPEG. ``--grid`` writes 8 x 8 of ours beside 8 x 8 of the others'.
+Six statistics of each LQ: mean level, sharpness (standard deviation of the Laplacian), noise (median absolute
+deviation of the finest diagonal differences, of 255), blockiness (jumps across the 8 x 8 grid over those beside it),
+and how far its content lies right of and below that of its GT, pixels of the GT; for stored LQ only where the GT of
+the same name is in GT_FOLDER. Printed are quartiles, mean and the two-sample Kolmogorov-Smirnov test. Each LQ is
+degraded alone, so that the sample's draws are independent. BasicSR's are made with the preset's values: of second
+order by its own RealESRGANDataset and RealESRNetModel; of first order, which it has no whole of, by its functions for
+images in memory, with OpenCV's filter, resize and JPEG. ``--set`` changes a setting of ours alone. ``--grid`` writes
+8 x 8 of ours beside 8 x 8 of the others'.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import copy
 import inspect
+import math
 import random
 import tempfile
 from collections.abc import Iterator
@@ -35,10 +39,12 @@ from tqdm import tqdm
 from benchmarks.degradation import STOCK, stock_model
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import list_images, read_image, write_image
+from facesr_ext.data.stores import by_key
 from facesr_ext.degradations import kernels
 from facesr_ext.degradations.first_order import FirstOrderDegradation
-from facesr_ext.degradations.presets import PRESETS, build_degradation
-from facesr_ext.imaging import to_images, to_tensor
+from facesr_ext.degradations.presets import PRESETS
+from facesr_ext.imaging import imresize, to_images, to_tensor
+from facesr_ext.inference.chosen_degradation import chosen_degradation
 
 KERNELS = {
     'blur_kernel_size': 21, 'kernel_list': list(kernels.KINDS), 'kernel_prob': [0.45, 0.25, 0.12, 0.03, 0.12, 0.03],
@@ -46,10 +52,21 @@ KERNELS = {
 }  # fmt: skip
 SECOND = {'blur_sigma2': [0.2, 1.5]}
 NAMES = ('mean', 'sharpness', 'noise', 'blockiness')
+SHIFTS = ('shift x', 'shift y')
+SMOOTHED = 1.0
+"""By what standard deviation both sides are smoothed before their shift is measured, pixels of the LQ."""
+
+Pair = tuple[torch.Tensor | None, torch.Tensor]
+"""GT, where it is known, and LQ."""
+
+
+def statistics_of_pair(gt: torch.Tensor | None, lq: torch.Tensor) -> np.ndarray:
+    """The six statistics of one LQ (1, 3, h, w), [0, 1]; NaN for the shifts where there is no GT (1, 3, H, W)."""
+    return np.array([*statistics(lq), *((math.nan, math.nan) if gt is None else content_shift(gt, lq))])
 
 
 def statistics(lq: torch.Tensor) -> np.ndarray:
-    """The four statistics of one LQ (1, 3, h, w), [0, 1]."""
+    """The four statistics of one LQ (1, 3, h, w), [0, 1], that need no GT."""
     luma = (lq * 255).mean(1)[0]
     laplacian = F.conv2d(luma[None, None], torch.tensor([[[[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]]]))
     diagonal = luma[1:, 1:] - luma[1:, :-1] - luma[:-1, 1:] + luma[:-1, :-1]
@@ -60,10 +77,61 @@ def statistics(lq: torch.Tensor) -> np.ndarray:
     return np.array([float(v) for v in values])
 
 
+def content_shift(gt: torch.Tensor, lq: torch.Tensor) -> tuple[float, float]:
+    """How far the content of an LQ lies right of and below that of its GT.
+
+    By least squares: the LQ, enlarged by an aligned bicubic, is the GT times a gain, plus a constant, plus what a shift
+    (its gradient) and blur (its Laplacian) change. Both are smoothed first, which leaves what the LQ can hold.
+
+    Args:
+        gt (Tensor): (1, 3, H, W), [0, 1].
+        lq (Tensor): (1, 3, h, w), [0, 1].
+
+    Returns:
+        tuple[float, float]: x and y, pixels of the GT.
+    """
+    size = (gt.shape[-2], gt.shape[-1])
+    sigma = SMOOTHED * size[0] / lq.shape[-2]
+    still, seen = (_smooth(img.double().mean(1)[0], sigma) for img in (gt, imresize(lq, size)))
+    edge = round(2 * sigma)
+    inside = (slice(edge, -edge), slice(edge, -edge))
+    x = y = 0.0
+    for _ in range(3):  # a step is exact for small shifts alone
+        more_x, more_y = _small_shift(_moved(still, x, y), seen, inside)
+        x, y = x + more_x, y + more_y
+    return x, y
+
+
+def _small_shift(still: torch.Tensor, seen: torch.Tensor, inside: tuple[slice, slice]) -> tuple[float, float]:
+    """How far the second (H, W) lies right of and below the first, pixels."""
+    down, right = torch.gradient(still)
+    laplacian = torch.gradient(down)[0] + torch.gradient(right)[1]
+    terms = [plane[inside].flatten() for plane in (still, right, down, laplacian, torch.ones_like(still))]
+    found = torch.linalg.lstsq(torch.stack(terms, 1), seen[inside].flatten()[:, None]).solution[:, 0]
+    x, y = (-found[1:3] / found[0]).tolist()
+    return x, y
+
+
+def _moved(plane: torch.Tensor, x: float, y: float) -> torch.Tensor:
+    """(H, W) moved right and down by pixels."""
+    height, width = plane.shape
+    turn = torch.tensor([[[1, 0, -2 * x / width], [0, 1, -2 * y / height]]], dtype=plane.dtype)
+    grid = F.affine_grid(turn, [1, 1, height, width], align_corners=False)
+    return F.grid_sample(plane[None, None], grid, 'bicubic', 'border', align_corners=False)[0, 0]
+
+
+def _smooth(plane: torch.Tensor, sigma: float) -> torch.Tensor:
+    """By a Gaussian, pixels."""
+    half = round(3 * sigma)
+    taps = torch.exp(-((torch.arange(-half, half + 1, dtype=plane.dtype) / sigma) ** 2) / 2)
+    taps = taps / taps.sum()
+    padded = F.pad(plane[None, None], (half,) * 4, mode='replicate')
+    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))[0, 0]
+
+
 def stock_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """GT (1, 3, H, W) and BasicSR's LQ, by the preset's values."""
-    order = {'SecondOrderDegradation': second_order_lqs, 'FirstOrderDegradation': first_order_lqs}
-    return order[PRESETS[preset]['type']](folder, num, preset)
+    return ORDERS[PRESETS[preset]['type']](folder, num, preset)
 
 
 def first_order_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -113,6 +181,10 @@ def second_order_lqs(folder: Path, num: int, preset: str) -> Iterator[tuple[torc
         yield batch['gt'], model.lq
 
 
+ORDERS = {'SecondOrderDegradation': second_order_lqs, 'FirstOrderDegradation': first_order_lqs}
+"""What BasicSR has to compare with, by the kind of the preset."""
+
+
 class _WithoutFile(RealESRGANDataset):
     """BasicSR's data set over a list of names instead of a meta_info file."""
 
@@ -123,32 +195,41 @@ class _WithoutFile(RealESRGANDataset):
             super().__init__({**opt, 'meta_info': str(listing)})
 
 
-def stored_lqs(folder: Path) -> Iterator[torch.Tensor]:
-    """Stored LQ pictures."""
-    for name in list_images(folder, '--stored'):
-        yield to_tensor(read_image(folder / name))[None]
+def stored_lqs(folder: Path, gt_folder: Path) -> Iterator[Pair]:
+    """Stored LQ pictures, each with the GT of the same name where there is one."""
+    gts = by_key(list_images(gt_folder, 'GT_FOLDER'), ('GT_FOLDER',))
+    for key, name in by_key(list_images(folder, '--stored'), ('--stored',)).items():
+        gt = to_tensor(read_image(gt_folder / gts[key]))[None] if key in gts else None
+        yield gt, to_tensor(read_image(folder / name))[None]
 
 
 def report(ours: list[np.ndarray], theirs: list[np.ndarray], other: str) -> None:
-    """Prints quartiles of both and the test."""
-    print(f'{"":11s} {"facesr_ext: quartiles":>30s}   {other + ": quartiles":>30s}   KS    p')
-    for i, name in enumerate(NAMES):
-        a, b = (np.array([row[i] for row in rows]) for rows in (ours, theirs))
+    """Prints quartiles and mean of both, and the test."""
+    head = 'quartiles, mean'
+    print(f'{"":11s} {"facesr_ext: " + head:>40s}   {other + ": " + head:>40s}   KS    p')
+    for i, name in enumerate((*NAMES, *SHIFTS)):
+        a, b = (np.array([row[i] for row in rows if not np.isnan(row[i])]) for rows in (ours, theirs))
+        if not len(a) or not len(b):
+            print(f'{name:11s} no GT of the stored LQ')
+            continue
         test = ks_2samp(a, b)
-        cells = [' '.join(f'{v:9.3f}' for v in np.percentile(x, (25, 50, 75))) for x in (a, b)]
-        print(f'{name:11s} {cells[0]:>30s}   {cells[1]:>30s}   {test.statistic:.3f} {test.pvalue:.3f}')
+        cells = [' '.join(f'{v:9.3f}' for v in (*np.percentile(x, (25, 50, 75)), x.mean())) for x in (a, b)]
+        print(f'{name:11s} {cells[0]:>40s}   {cells[1]:>40s}   {test.statistic:.3f} {test.pvalue:.3f}')
 
 
-def pairs_of_lqs(args: argparse.Namespace) -> Iterator[tuple[torch.Tensor | None, torch.Tensor | None]]:
-    """Our LQ and the other side's, which are BasicSR's of the same GT, or the stored ones."""
-    degradation, generator = build_degradation({'preset': args.preset}, 4), torch.Generator().manual_seed(0)
+def pairs_of_lqs(args: argparse.Namespace) -> Iterator[tuple[Pair | None, Pair | None]]:
+    """Our LQ and the other side's, which are BasicSR's of the same GT, or the stored ones; each with its GT."""
+    degradation, generator = (
+        chosen_degradation(args.preset, scale=4, changes=args.set),
+        torch.Generator().manual_seed(0),
+    )
     if not args.stored:
         for gt, lq in stock_lqs(args.folder, args.num, args.preset):
-            yield degradation(gt, generator), lq
+            yield (gt, degradation(gt, generator)), (gt, lq)
         return
     names = list_images(args.folder, 'GT_FOLDER')
     gts = (to_tensor(read_image(args.folder / names[i % len(names)]))[None] for i in range(args.num))
-    yield from zip_longest((degradation(gt, generator) for gt in gts), stored_lqs(args.stored))
+    yield from zip_longest(((gt, degradation(gt, generator)) for gt in gts), stored_lqs(args.stored, args.folder))
 
 
 def write_grid(path: Path, ours: list[torch.Tensor], theirs: list[torch.Tensor], other: str) -> None:
@@ -164,21 +245,22 @@ def main() -> None:
     parser.add_argument('folder', type=Path)
     parser.add_argument('--num', type=int, default=2000)
     parser.add_argument('--preset', default='realesrgan', choices=sorted(PRESETS))
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     parser.add_argument('--stored', type=Path)
     parser.add_argument('--grid', type=Path)
     args = parser.parse_args()
-    if not args.stored and PRESETS[args.preset]['type'] == 'BicubicDegradation':
-        parser.error(f'{args.preset} draws nothing; compare it with pictures: --stored LQ_FOLDER')
+    if not args.stored and PRESETS[args.preset]['type'] not in ORDERS:
+        parser.error(f'BasicSR has nothing like {args.preset}; compare it with pictures: --stored LQ_FOLDER')
     other = args.stored.name if args.stored else 'BasicSR'
     for seed in (random.seed, np.random.seed, torch.manual_seed):  # BasicSR draws from all three
         seed(0)
     figures: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     shown: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     for pair in tqdm(pairs_of_lqs(args), total=args.num):
-        for lq, numbers, kept in zip(pair, figures, shown, strict=True):
-            if lq is not None:
-                numbers.append(statistics(lq))
-                kept.extend([lq] if len(kept) < 64 else [])
+        for side, numbers, kept in zip(pair, figures, shown, strict=True):
+            if side is not None:
+                numbers.append(statistics_of_pair(*side))
+                kept.extend([side[1]] if len(kept) < 64 else [])
     report(*figures, other)
     if args.grid:
         write_grid(args.grid, *shown, other)

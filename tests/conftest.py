@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,17 @@ def run_python(tmp_path_factory: pytest.TempPathFactory) -> RunPython:
         return result
 
     return run
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What a run's log is given."""
+    lines: list[str] = []
+    logger, handler = logging.getLogger('basicsr'), logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(level)

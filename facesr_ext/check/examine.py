@@ -1,9 +1,9 @@
 """The option check: everything that is wrong with an option file, at once, before anything is built.
 
 `check_file` reads the file as data (`host.source`) and lets the checks of `sections` (what settings/ states),
-`runner` (what BasicSR's runner needs), `parts` (classes and their arguments), `data` (folders and images) and `fit`
-(whether they suit each other) look at it. It speaks with force only about files that name a part of facesr_ext; what
-other files say is their models' affair, so they get warnings at most.
+`runner` (what BasicSR's runner needs), `parts` (classes and their arguments), `data` (folders and images), `fit`
+(whether they suit each other) and `needs` (GT, weights of others) look at it. It speaks with force only about files
+that name a part of facesr_ext; what other files say is their models' affair, so they get warnings at most.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from facesr_ext.check import data, fit, parts, runner, sections
+from facesr_ext.check import data, fit, needs, parts, runner, sections
 from facesr_ext.check.report import Check, Phase, first_line
 from facesr_ext.errors import Finding, OptionError
 from facesr_ext.host.source import OptionFile
 
-MODULES = (sections, runner, parts, data, fit)
+MODULES = (sections, runner, parts, data, fit, needs)
 """In this order: each builds on what those before it have found in order."""
 
 

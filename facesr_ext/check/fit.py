@@ -11,7 +11,7 @@ import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
-from facesr_ext.archs.arch_info import ArchInfo, arch_info, scale_argument
+from facesr_ext.archs.arch_info import ArchInfo, arch_info, makes_no_image, scale_argument
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.degradations.presets import PRESETS
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError
@@ -43,6 +43,9 @@ def check_networks(check: Check) -> None:
             require_budget(net, check.section('challenge').get('max_params'))
         except OptionError as err:
             check.problem(err)
+    if check.our_model and makes_no_image(net):
+        message = f'{type(net).__name__} makes no RGB image of one, by whatever size it was tried with on the CPU'
+        check.warning(('network_g', 'type'), f'{message}; it must return one tensor (N, 3, h, w)')
     if check.train and not count_parameters(net):
         check.error(('network_g', 'type'), f'{type(net).__name__} has no parameters, so there is nothing to train')
 
@@ -54,6 +57,11 @@ def _build(check: Check, part: Part) -> nn.Module | None:
             with torch.device(device), torch.random.fork_rng(devices=[]):
                 net: nn.Module = part.target(**arguments_of(part.section))  # type: ignore[misc]
             arch_info(net)  # while it has values: some networks cannot be tried without
+            empty = [name for name, parameter in net.named_parameters() if not parameter.numel()]
+            if empty:
+                check.error(
+                    (*part.path, 'type'), f'{empty[0]} has no weights: one of its sizes is 0 with these options'
+                )
             return net.to('meta')
         except FaceSRError as err:
             check.problem(err, part.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -94,7 +95,9 @@ def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any]) -> No
     _compare(check, path, target, ('params', *own))
     check.missing_keys(path, ('lr',), 'state the learning rate')
     if check.clean(path):
-        _try(check, path, target, [nn.Parameter(torch.zeros(1))], own)
+        number = nn.Parameter(torch.zeros(1))
+        number.grad = torch.zeros(1)
+        _try(check, path, target, [number], own)
 
 
 def _check_scheduler(check: Check, path: KeyPath, section: dict[str, Any]) -> None:
@@ -127,10 +130,17 @@ def _check_periods(check: Check, path: KeyPath, section: dict[str, Any]) -> None
 
 
 def _try(check: Check, path: KeyPath, target: Callable[..., Any], first: Any, without: Collection[str] = ()) -> None:
-    """Builds an optimiser or a scheduler for a single number: what it refuses there, it would refuse in the run."""
+    """Lets an optimiser or a scheduler of a single number take a step: what it refuses there, it would in the run."""
     arguments = arguments_of(check.section(*path))
     try:
-        target(first, **{key: value for key, value in arguments.items() if key not in without})
+        built = target(first, **{key: value for key, value in arguments.items() if key not in without})
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # a schedule without steps of its optimiser
+            built.step()
+        for name, value in arguments.items() if isinstance(built, torch.optim.Optimizer) else ():
+            taken = built.param_groups[0].get(name)
+            if isinstance(value, list) and isinstance(taken, (list, tuple)) and len(taken) != len(value):
+                check.error((*path, name), f'must be {len(taken)} numbers, not {value!r}')
     except (TypeError, ValueError, AssertionError, AttributeError, LookupError) as err:
         name = check.section(*path)['type']
         check.error(path, f'{name} refuses these options: {first_line(err)}')

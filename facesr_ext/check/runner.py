@@ -47,6 +47,8 @@ def _fault_of_name(value: str, part: bool) -> str:
         return f'{value!r} is a path; it becomes part of file names, so write it without / and \\'
     if not part and value.strip() in ('', '.', '..'):
         return f'{value!r} names no folder; write a name such as fsrnet_1'
+    if not part and value[:1] in ('.', '-', '~', ' '):
+        return f'{value!r} begins with {value[:1]!r}, which hides a folder or is no name in a command; leave it out'
     if not value.isprintable():
         return f'{value!r} has characters that cannot be seen, such as line breaks; remove them'
     if len(value.encode('utf-8', 'replace')) > _LONGEST_NAME:

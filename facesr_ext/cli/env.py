@@ -250,7 +250,7 @@ def _weights() -> Iterator[Line]:
         found, remedy = installed_weights(file), f'get {url} and put it to {search_places(file)[1]}'
         missing = f'missing (perceptual losses need it); fetched when needed, or {remedy}{how_to_install(file)}'
         if found and not is_weight_file(found):
-            text = f'{found} is no weight file, but a web page or a pointer to one; delete it, then: {missing}'
+            text = f'{found} is damaged: a web page, or a pointer to a file; delete it, then: {missing}'
             yield Line('broken', f'weights {name}', text)
         else:
             yield Line('ok' if found else 'note', f'weights {name}', str(found) if found else missing)

@@ -8,12 +8,13 @@ BasicSR and the rest of facesr_ext inside their functions, so that ``facesr --he
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Sequence
 
 import typer
 
 import facesr_ext
-from facesr_ext.errors import FaceSRError
+from facesr_ext.errors import FaceSRError, OptionError
 
 COMMANDS = (
     'train',
@@ -54,8 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always; with status 2 where the user has to mend something, which stderr says.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        build_app()(args=None if argv is None else list(argv), prog_name='facesr')
+        if '' in words:  # the current folder, were it a path
+            raise OptionError(f'argument {words.index("") + 1} is empty; is a variable of the shell not set?')
+        build_app()(args=words, prog_name='facesr')
     except FaceSRError as err:
         typer.echo(f'facesr: {err}', err=True)
         raise SystemExit(2) from None

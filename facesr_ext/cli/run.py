@@ -18,7 +18,7 @@ from typing import Any
 from basicsr.utils import get_root_logger
 from torch import distributed
 
-from facesr_ext.check import examine
+from facesr_ext.check import examine, needs
 from facesr_ext.errors import FaceSRError
 from facesr_ext.host import interrupts, names
 from facesr_ext.host.entry import Kind, arguments, split_arguments
@@ -107,12 +107,15 @@ def _check_options(kind: Kind, argv: Sequence[str]) -> list[Note]:
 
     Raises:
         OptionError: listing all findings, where one of them is an error.
+        DependencyError: for weights of a loss that are nowhere and cannot be downloaded.
     """
     args, _ = split_arguments(argv)
     if args.opt is None:
         return []
-    findings = examine.check_file(args.opt, kind, args.force_yml or (), args.launcher, args.auto_resume)
+    seen = examine.examine(args.opt, kind, args.force_yml or (), args.launcher, args.auto_resume)
+    findings = seen.findings()
     examine.refuse_faults(args.opt, findings)
+    needs.fetch_vgg(seen)
     return [(logging.WARNING, str(told)) for told in (names.note_of_taken(), *findings) if told is not None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -25,6 +26,7 @@ from facesr_ext.settings.reading import read
 SetT = TypeVar('SetT', FaceSet, PairedFaceSet, UnpairedFaceSet)
 CroppedT = TypeVar('CroppedT', FaceSet, UnpairedFaceSet)
 T = TypeVar('T')
+_ROOT_STREAM = 3  # a random stream of its own beside those of the faces
 
 
 class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
@@ -94,6 +96,16 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
             self.enlarged = f'{text}; they are enlarged, which makes a blurred GT: {remedy}'
             tell(f'{self.settings.name}: {self.enlarged}', logging.WARNING)
 
+    def require_once(self, names: Sequence[str]) -> None:
+        """DatasetError where validation or a test has an image twice: its results would have one name."""
+        again = [name for name, num in Counter(names).items() if num > 1]
+        if again and not self.train:
+            raise DatasetError(
+                f'names {len(again)} images more than once, the first is {again[0]}; validation and tests take each '
+                'once',
+                (*self.place, 'meta_info_file'),
+            )
+
     def require_size(self, image: np.ndarray, path: str) -> None:
         """DatasetError for an image without a pixel of LQ, or one that is too small where such are to be left out."""
         least, name = self._least
@@ -157,8 +169,17 @@ class CroppedDataset(BaseDataset[CroppedT]):
     """
 
     def use(self, source: Source) -> None:
-        """Takes the faces from here; DatasetError where they are too small (:meth:`look_at_sizes`)."""
+        """Takes the faces from here.
+
+        Raises:
+            OptionError: for ``root_weights`` outside of training.
+            DatasetError: where they are too small (:meth:`look_at_sizes`).
+        """
+        if self.settings.root_weights and not self.train:
+            key = (*self.place, 'root_weights')
+            raise OptionError('is for training; validation and tests take every image once', key)
         self.source = source
+        self.require_once(source.names)
         self.look_at_sizes(source)
         self.paths = source.names
 
@@ -168,12 +189,20 @@ class CroppedDataset(BaseDataset[CroppedT]):
     def draw_face(self, index: int) -> tuple[FaceSample, str]:
         """A face, cropped and augmented, and its path."""
         rng = self.rng(index)
-        position, sample = self.reader.read(self.source, int(index), self._read, self.place)
+        position, sample = self.reader.read(self.source, self._number(index), self._read, self.place)
         path = self.source.path(position)
         if self.settings.image_size is not None:
             sample = frame(sample, self.settings.image_size, self.settings.crop_scale, rng if self.train else None)
         (sample,) = self.augmented([sample], path, rng)
         return sample, path
+
+    def _number(self, index: int) -> int:
+        """Which face a sample is of: its index, or with ``root_weights`` one of a folder that is drawn first."""
+        weights = np.array(self.settings.root_weights or ())
+        if not len(weights) or not isinstance(self.source, StoredSource):
+            return int(index)
+        rng = np.random.default_rng([*self.seeds(index), _ROOT_STREAM])
+        return int(rng.choice(self.source.roots[rng.choice(len(weights), p=weights / weights.sum())]))
 
     def _read(self, index: int) -> FaceSample:
         """A face as it is stored; DatasetError where it cannot be used."""

@@ -51,11 +51,12 @@ def list_images(folder: str | os.PathLike[str], key: Sequence[str] = ()) -> list
     others: Counter[str] = Counter()
     try:
         for entry in _files(str(root), (os.path.realpath(root),)):
-            suffix = os.path.splitext(entry.name)[1].lower()
-            if suffix in IMAGE_SUFFIXES and entry.is_file():
+            if is_image_name(entry.name) and entry.is_file():
                 names.append(Path(entry.path).relative_to(root).as_posix())
+            elif entry.is_file():
+                others[os.path.splitext(entry.name)[1].lower() or 'no suffix'] += 1
             else:
-                others['broken link' if not entry.is_file() else suffix or 'no suffix'] += 1
+                others['broken link' if entry.is_symlink() else 'no file'] += 1
     except OSError as err:
         raise DatasetError(f'cannot list {root}: {err}; see to its rights', key) from err
     if not names:
@@ -63,6 +64,11 @@ def list_images(folder: str | os.PathLike[str], key: Sequence[str] = ()) -> list
     if others:
         _tell_passed_over(root, others)
     return sorted(names)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is taken as an image."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _files(folder: str, above: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
@@ -252,7 +258,9 @@ def decode_mask(data: bytes, where: str) -> np.ndarray:
                     f'{where} has mode {img.mode}; a mask is a palette or grey PNG that holds class values'
                 )
             return np.array(img, dtype=np.uint8)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as err:
+    except UnidentifiedImageError as err:
+        raise DatasetError(f'cannot read the mask {where}: it is no image') from err
+    except (OSError, SyntaxError, Image.DecompressionBombError) as err:
         raise DatasetError(f'cannot read the mask {where}: {err}') from err
 
 
@@ -270,6 +278,8 @@ def write_image(path: str | os.PathLike[str], img: np.ndarray) -> None:
     data = encode_image(img, path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or path.is_file() and path.stat().st_nlink > 1:
+            path.unlink()  # what it leads to is another file's content, which stays
         path.write_bytes(data)
     except OSError as err:
         raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err
@@ -329,6 +339,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return data.decode('utf-16' if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else 'utf-8-sig')
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as any system ends them; what Unicode alone counts as a line's end may stand in a name."""
+    return re.split('\r\n|\n|\r', text)
+
+
 def read_lines(path: str | os.PathLike[str], key: Sequence[str] = ()) -> list[str]:
     """The names of a meta_info file, one a line, as `info_name` has them; empty lines are left out.
 
@@ -340,7 +355,7 @@ def read_lines(path: str | os.PathLike[str], key: Sequence[str] = ()) -> list[st
         DatasetError: if the file is missing or names nothing.
     """
     try:
-        lines = read_text(path).splitlines()
+        lines = lines_of(read_text(path))
     except (OSError, UnicodeDecodeError) as err:
         raise DatasetError(f'cannot read {path}: {getattr(err, "strerror", None) or err}', key) from err
     names = [info_name(line) for line in lines if line.strip()]

@@ -11,8 +11,8 @@ from facesr_ext.errors import DatasetError, KeyPath
 from facesr_ext.faces.labels import CELEBAMASK19, UNKNOWN, LabelSet
 from facesr_ext.faces.sides import confused_sides
 
-PROBE = 16
-"""So many labelled faces of a set are looked at before the run."""
+LEAST_SHARE = 8
+"""Of the side of an image a mask has at least the so-many-th part: less holds no eye or lip."""
 
 
 def tell(text: str, level: int = logging.INFO) -> None:
@@ -22,24 +22,33 @@ def tell(text: str, level: int = logging.INFO) -> None:
         logger.log(level, text)
 
 
-def require_mask(mask: np.ndarray, size: tuple[int, int], labels: LabelSet, where: str, key: KeyPath) -> None:
-    """Refuses a mask that cannot be of its image; one that is smaller or larger as a whole can.
+def require_mask_size(stored: tuple[int, ...], size: tuple[int, int], where: str, key: KeyPath) -> None:
+    """Refuses a mask whose size cannot be that of its image's; one that is smaller or larger as a whole can be.
 
     Args:
-        mask (ndarray): (h, w) uint8, the stored values.
+        stored (tuple[int, ...]): Height and width of the mask.
         size (tuple[int, int]): Height and width of the image.
-        labels (LabelSet): The label set that the masks are said to have.
         where (str): The mask, for messages.
         key (KeyPath): The option that names the masks.
 
     Raises:
-        DatasetError: if its sides are not as those of the image, or it holds values that the set does not have.
+        DatasetError: if its sides are not as those of the image, or less than a part of :data:`LEAST_SHARE` of them.
     """
-    (height, width), (rows, columns) = size, mask.shape
+    (height, width), (rows, columns) = size, stored
+    both = f'{where} is {columns}x{rows} px, its image {width}x{height} px'
     if abs(rows * width - columns * height) > max(height, width):  # more than a pixel of the mask
-        raise DatasetError(f'{where} is {columns}x{rows} px, its image {width}x{height} px: not of one shape', key)
-    values = np.unique(mask)
-    beyond = [int(v) for v in values if v >= len(labels.classes) and v != UNKNOWN]
+        raise DatasetError(f'{both}: not of one shape', key)
+    if rows * LEAST_SHARE < height:
+        raise DatasetError(f'{both}: less than 1/{LEAST_SHARE} of it is no mask of a face', key)
+
+
+def require_mask_values(mask: np.ndarray, labels: LabelSet, where: str, key: KeyPath) -> None:
+    """Refuses a mask (h, w) uint8 with values, as they are stored, that the label set does not have.
+
+    Raises:
+        DatasetError: naming the mask, ``where``, and some of the values.
+    """
+    beyond = [int(v) for v in np.unique(mask) if v >= len(labels.classes) and v != UNKNOWN]
     if beyond:
         raise DatasetError(
             f'{where} holds {_listed(beyond)}, but {labels.name} has 0 to {len(labels.classes) - 1} ({UNKNOWN}: '
@@ -58,14 +67,16 @@ def require_landmarks(points: np.ndarray, size: tuple[int, int], where: str, key
         key (KeyPath): The option that names the landmarks.
 
     Raises:
-        DatasetError: if all lie in -1..1, their centre lies outside of the image, or one lies outside by more than the
-            image's own size.
+        DatasetError: if all lie in -1..1 or on one point, their centre lies outside of the image, or one lies outside
+            by more than the image's own size.
     """
     known = points[np.isfinite(points).all(1)]
     if len(known) < 2:
         return
     if np.abs(known).max() <= 1:
         raise DatasetError(f'the landmarks of {where} lie in -1..1; they must be pixels of the image', key)
+    if (known == known[0]).all():
+        raise DatasetError(f'the landmarks of {where} all lie on one point, {known[0].tolist()}', key)
     sides = np.array(size[::-1])
     centre = known.mean(0)
     if (centre < 0).any() or (centre > sides).any() or (known < -sides).any() or (known > 2 * sides).any():
@@ -113,7 +124,7 @@ def tell_confused_sides(masks: Sequence[np.ndarray], where: str) -> None:
         tell(f'{confused} of {len(masks)} masks looked at in {where} have the eyes confused; {remedy}', logging.WARNING)
 
 
-def spread(count: int, most: int = PROBE) -> list[int]:
+def spread(count: int, most: int) -> list[int]:
     """Up to ``most`` of so many numbers, evenly spread, the first among them."""
     return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
 

@@ -8,7 +8,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from facesr_ext.data.base import BaseDataset
 from facesr_ext.data.label_checks import tell
 from facesr_ext.data.sources import BUILTIN, StoredSource, open_folder, open_images, with_labels
-from facesr_ext.data.stores import by_key, picture_key
+from facesr_ext.data.stores import by_key, picture_key, plain_name
 from facesr_ext.data.transforms import FaceSample
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.imaging import to_tensor
@@ -49,19 +49,23 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
         """The LQ of each GT, in their order."""
         key = (*self.place, 'dataroot_lq')
         images = open_folder(self.settings.dataroot_lq, self.settings.io_backend, key)
+        self.require_once(self.paths)
         by_key(self.paths, (*self.place, 'dataroot_gt'))
         there = by_key(images.names(key), key)
         gts = [PurePosixPath(picture_key(name)) for name in self.paths]
         wanted = [gt.with_name(self.settings.filename_tmpl.format(gt.name)).as_posix() for gt in gts]
-        missing = [name for name in wanted if name not in there]
+        plain = {plain_name(name): file for name, file in there.items()}
+        files = [there.get(name) or plain.get(plain_name(name)) for name in wanted]
+        missing = [name for name, file in zip(wanted, files, strict=True) if file is None]
         if missing:
             raise DatasetError(
                 f'{len(missing)} of {len(wanted)} images have no LQ in {images.root}; the first is {missing[0]}', key
             )
-        unused = len(there.keys() - set(wanted))
+        used = [file for file in files if file is not None]
+        unused = len(there) - len(set(used))
         more = f'; {unused} LQ images there are of none of them' if unused else ''
         tell(f'{self.settings.name}: {len(wanted)} pairs with {images.root}{more}')
-        return StoredSource(images, [there[name] for name in wanted])
+        return StoredSource(images, used)
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -5,40 +5,23 @@ A source has ``names``, ``path(i)``, which is what samples and messages call fac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from basicsr.utils import get_root_logger
 
 from facesr_ext.data.image_io import read_lines
-from facesr_ext.data.label_checks import (
-    require_classes,
-    require_landmarks,
-    require_mask,
-    spread,
-    tell,
-    tell_confused_sides,
-)
-from facesr_ext.data.stores import (
-    FolderStore,
-    JoinedStore,
-    LandmarkFile,
-    LandmarkStore,
-    Store,
-    by_key,
-    check_landmarks,
-    open_landmarks,
-    open_store,
-    picture_key,
-)
+from facesr_ext.data.label_checks import spread, tell
+from facesr_ext.data.labels import Landmarks, Masks, look_through, open_landmarks_of, open_masks
+from facesr_ext.data.stores import JoinedStore, Store, open_store, picture_key
 from facesr_ext.data.transforms import FaceSample
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import DatasetError, KeyPath, OptionError
 from facesr_ext.faces.drawn.face import DrawnFaces
-from facesr_ext.faces.labels import CELEBAMASK19, LABEL_SETS, UNKNOWN, five_landmarks
+from facesr_ext.faces.labels import five_landmarks
 from facesr_ext.imaging import to_images, to_tensor
 from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
 
@@ -49,59 +32,6 @@ SIZES = 2000
 _LR_SEED = 1_000_003  # drawn LR faces are of other sets than the HR ones
 
 
-class Masks:
-    """Parsing masks of a store, as celebamask19.
-
-    Args:
-        store (Store): Where they lie.
-        labels (str): The label set that they are stored in.
-        key (KeyPath): The option that names the store.
-    """
-
-    def __init__(self, store: Store, labels: str, key: KeyPath) -> None:
-        self.store, self.labels, self.key = store, LABEL_SETS[labels], key
-        self.table = self.labels.table_to(CELEBAMASK19)
-
-    def read(self, name: str, size: tuple[int, int]) -> np.ndarray:
-        """(*size) uint8, 255 unknown, of an image of that size; all unknown where it has no mask.
-
-        Raises:
-            DatasetError: if the mask cannot be read, or be one of that image.
-        """
-        if not self.store.has_mask(name):
-            return np.full(size, UNKNOWN, np.uint8)
-        stored = self.store.mask(name)
-        require_mask(stored, size, self.labels, f'the mask {self.store.mask_place(name)}', self.key)
-        mask = self.table[stored]
-        return mask if mask.shape == size else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
-
-
-class Landmarks:
-    """Landmarks of a store.
-
-    Args:
-        store (LandmarkStore): Where they lie.
-        num (int): Landmarks that each face has.
-        key (KeyPath): The option that names the store.
-    """
-
-    def __init__(self, store: LandmarkStore, num: int, key: KeyPath) -> None:
-        self.store, self.num, self.key = store, num, key
-
-    def read(self, name: str, size: tuple[int, int]) -> np.ndarray:
-        """(num, 2) float32 pixels of an image of that size, NaN unknown; all unknown where it has none.
-
-        Raises:
-            DatasetError: if it has another number of them, or they cannot be its pixels.
-        """
-        points = self.store.landmarks(name)
-        if points is None:
-            return np.full((self.num, 2), np.nan, np.float32)
-        check_landmarks(points, self.num, name, self.store.root, self.key)
-        require_landmarks(points, size, name, self.key)
-        return points
-
-
 class StoredSource:
     """Images of a store, with labels where there are any.
 
@@ -110,6 +40,9 @@ class StoredSource:
         names (Sequence[str]): Those to use.
         masks (Masks | None): Their parsing masks.
         landmarks (Landmarks | None): Their landmarks.
+
+    Attributes:
+        roots (list[ndarray]): Of several folders, the numbers of the images of each, (n,) int64.
     """
 
     def __init__(
@@ -121,6 +54,7 @@ class StoredSource:
     ) -> None:
         self.images, self.names, self.masks, self.landmarks = images, list(names), masks, landmarks
         self.root = images.root
+        self.roots = images.groups() if isinstance(images, JoinedStore) else []
 
     def path(self, index: int) -> str:
         """Where an image lies."""
@@ -258,16 +192,20 @@ def open_images(settings: FaceSet | PairedFaceSet | UnpairedFaceSet, place: KeyP
         return StoredSource(images, there)
     list_key = (*place, 'meta_info_file')
     names = read_lines(settings.meta_info_file, list_key)
-    lacking = images.lacking(names, key)
+    own = images.own(names, key)
+    lacking = [name for name, there_as in zip(names, own, strict=True) if there_as is None]
     if lacking:
         raise DatasetError(
-            f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]}. It must '
+            f'{len(lacking)} of its {len(names)} images are not in {images.root}; the first is {lacking[0]!r}. It must '
             'name one image a line, by its path below dataroot_gt',
             list_key,
         )
-    unused = len({picture_key(name) for name in there} - {picture_key(name) for name in names})
-    tell(f'{settings.name}: {len(names)} images in {images.root}, as listed; {unused} there are not in the list')
-    return StoredSource(images, names)
+    listed = [name for name in own if name is not None]
+    unused = len({picture_key(name) for name in there} - {picture_key(name) for name in listed})
+    again = len(listed) - len(set(listed))
+    more = f', {again} lines name one again' if again else ''
+    tell(f'{settings.name}: {len(listed)} images in {images.root}, as listed; {unused} there are not in the list{more}')
+    return StoredSource(images, listed)
 
 
 def _open_several(
@@ -282,10 +220,15 @@ def _open_several(
             key,
         )
     images = JoinedStore([open_folder(root, settings.io_backend, key) for root in roots])
+    places = [os.path.realpath(store.root) for store in images.stores]
+    if len(set(places)) < len(places):
+        raise OptionError('has one folder twice; name it once, with a larger share in root_weights', key)
     names = images.names(key)
-    for store in images.stores:
-        tell(f'{settings.name}: {len(store.names(key))} images in {store.root}')
-    return StoredSource(images, names)
+    source, weights = StoredSource(images, names), getattr(settings, 'root_weights', None)
+    for i, (store, numbers) in enumerate(zip(images.stores, source.roots, strict=True)):
+        share = f', {weights[i] / sum(weights):.1%} of the draws' if weights else ''
+        tell(f'{settings.name}: {len(numbers)} images in {store.root}{share}')
+    return source
 
 
 def open_folder(root: str, io_backend: dict[str, object] | None, key: KeyPath) -> Store:
@@ -311,65 +254,12 @@ def with_labels(source: StoredSource, settings: FaceSet | PairedFaceSet, place: 
 
     Raises:
         OptionError: if ``num_landmark`` is missing.
-        DatasetError: if no image has a mask or landmarks there, two images would share them, or some of them, looked at
-            here, cannot be those of their image.
+        DatasetError: if no image has a mask or landmarks there, two images would share them, or some cannot be those of
+            their image (:func:`~facesr_ext.data.labels.look_through`).
     """
-    masks = _open_masks(source, settings, (*place, 'dataroot_parsing'))
-    landmarks = _open_landmarks(source, settings, (*place, 'landmark_file'))
+    masks = open_masks(source.root, source.names, settings, (*place, 'dataroot_parsing'))
+    landmarks = open_landmarks_of(source.root, source.names, settings, (*place, 'landmark_file'))
     labelled = StoredSource(source.images, source.names, masks, landmarks)
-    if not settings.skip_bad_files:
-        _look_through(labelled)
+    if masks is not None or landmarks is not None:
+        look_through(labelled.images, labelled.names, masks, landmarks, settings)
     return labelled
-
-
-def _look_through(source: StoredSource) -> None:
-    """Reads some of the labelled faces; DatasetError where their labels cannot be right."""
-    masks, landmarks = source.masks, source.landmarks
-    numbers = range(len(source.names))
-    if landmarks is not None:
-        marked = [i for i in numbers if landmarks.store.landmarks(source.names[i]) is not None]
-        for i in spread(len(marked)):
-            source.read(marked[i])
-    if masks is not None:
-        masked = [i for i in numbers if masks.store.has_mask(source.names[i])]
-        read = [source.read(masked[i]).parsing for i in spread(len(masked))]
-        faces, where = [face for face in read if face is not None], str(masks.store.root)
-        require_classes(faces, masks.labels.name, where, masks.key)
-        tell_confused_sides(faces, where)
-
-
-def _open_masks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Masks | None:
-    if not settings.dataroot_parsing:
-        return None
-    store, names = open_store(settings.dataroot_parsing), source.names
-    by_key(names, key)
-    used = sum(store.has_mask(name) for name in names)
-    if not used:
-        raise DatasetError(
-            f'no image of {source.root} has a mask in {store.root}; {names[0]} would have {store.mask_place(names[0])}',
-            key,
-        )
-    more = ''
-    if isinstance(store, FolderStore):
-        others = set(store.names(key)) - {PurePosixPath(name).with_suffix('.png').as_posix() for name in names}
-        more = f'; {len(others)} masks there are of none of them' if others else ''
-    tell(f'{settings.name}: masks of {used} of {len(names)} images in {store.root}{more}')
-    return Masks(store, settings.parsing_labels, key)
-
-
-def _open_landmarks(source: StoredSource, settings: FaceSet | PairedFaceSet, key: KeyPath) -> Landmarks | None:
-    if not settings.landmark_file:
-        return None
-    if not settings.num_landmark:
-        raise OptionError('needs num_landmark, the number of landmarks a face', key)
-    store = open_landmarks(settings.landmark_file, settings.num_landmark, key)
-    if store.kind != 'file':  # which has full names
-        by_key(source.names, key)
-    others = sorted(set(store.names) - set(source.names)) if isinstance(store, LandmarkFile) else []
-    used = sum(store.landmarks(name) is not None for name in source.names)
-    if not used:
-        example = f'; its first entry is {others[0]}, the first image {source.names[0]}' if others else ''
-        raise DatasetError(f'no image of {source.root} has landmarks in {store.root}{example}', key)
-    more = f'; {len(others)} entries there are of none of them, the first of {others[0]}' if others else ''
-    tell(f'{settings.name}: landmarks of {used} of {len(source.names)} images in {store.root}{more}')
-    return Landmarks(store, settings.num_landmark, key)

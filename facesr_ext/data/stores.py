@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +18,8 @@ from facesr_ext.data.image_io import (
     decode_image,
     decode_mask,
     info_name,
+    is_image_name,
+    lines_of,
     list_images,
     read_image,
     read_mask,
@@ -46,10 +50,22 @@ class FolderStore:
         """Relative paths of the pictures, sorted; DatasetError that names the option ``key`` where there are none."""
         return list_images(self.root, key)
 
-    def lacking(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str]:
-        """Those of the names that it has no file of; raises as `names`."""
-        listed = set(self.names(key))
-        return [name for name in names if name not in listed and not (self.root / name).is_file()]
+    def own(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str | None]:
+        """What images of these names, of a list, are called here; None for what is no image here. Raises as `names`.
+
+        A list may name them in full, or as another system does (:func:`plain_name`).
+        """
+        listed = self.names(key)
+        known, plain = set(listed), {plain_name(name): name for name in listed}
+        return [name if name in known else self._own(name, plain) for name in names]
+
+    def _own(self, name: str, plain: Mapping[str, str]) -> str | None:
+        below = os.path.relpath(self.root / name, self.root) if os.path.isabs(name) else os.path.normpath(name)
+        own = plain.get(plain_name(below))
+        if own is not None or below.startswith('..') or '\0' in below or not (self.root / below).is_file():
+            return own
+        known = is_image_name(below) or stored_size(self.root / below) is not None  # hidden, or of no usual suffix
+        return Path(below).as_posix() if known else None
 
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
@@ -66,6 +82,10 @@ class FolderStore:
     def has_mask(self, name: str) -> bool:
         """Whether a picture has a mask."""
         return self.mask_place(name).is_file()
+
+    def mask_size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the mask's file, None where that cannot be read."""
+        return stored_size(self.mask_place(name))
 
     def mask(self, name: str) -> np.ndarray:
         """(H, W) uint8 class values; DatasetError where it cannot be read."""
@@ -89,7 +109,7 @@ class LmdbStore:
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """The names in meta_info.txt, in its order; DatasetError that names the option ``key`` where there are none."""
         try:
-            lines = read_text(self.root / META_INFO).splitlines()
+            lines = lines_of(read_text(self.root / META_INFO))
         except (OSError, UnicodeDecodeError) as err:
             raise DatasetError(
                 f'{self.root} is no LMDB with a {META_INFO} ({getattr(err, "strerror", None) or err}); write it with '
@@ -101,10 +121,10 @@ class LmdbStore:
             raise DatasetError(f'{self.root / META_INFO} names no picture', key)
         return names
 
-    def lacking(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str]:
-        """Those of the names that meta_info.txt does not list; raises as `names`."""
-        listed = {picture_key(name) for name in self.names(key)}
-        return [name for name in names if picture_key(name) not in listed]
+    def own(self, names: Sequence[str], key: Sequence[str] = ()) -> list[str | None]:
+        """As of `FolderStore`: an image is known by its name without suffix."""
+        plain = {plain_name(picture_key(name)): name for name in self.names(key)}
+        return [plain.get(plain_name(picture_key(name))) for name in names]
 
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it is missing or cannot be decoded."""
@@ -126,6 +146,10 @@ class LmdbStore:
     def has_mask(self, name: str) -> bool:
         """Whether a picture has a mask."""
         return self._get(MASK_PREFIX + picture_key(name)) is not None
+
+    def mask_size(self, name: str) -> tuple[int, int] | None:
+        """Height and width by the head of the mask, None where that cannot be read."""
+        return stored_size(io.BytesIO(self._get(MASK_PREFIX + picture_key(name)) or b''))
 
     def mask(self, name: str) -> np.ndarray:
         """(H, W) uint8 class values; DatasetError where it is missing or cannot be decoded."""
@@ -158,7 +182,7 @@ class LandmarkFile:
     def __init__(self, root: Path, num: int, key: Sequence[str] = ()) -> None:
         self.root = root
         try:
-            entries = json.loads(read_text(root))
+            entries = json.loads(read_text(root), object_pairs_hook=_once)
         except (OSError, ValueError) as err:
             raise DatasetError(f'cannot read {root}: {err}', key) from err
         if not isinstance(entries, dict):
@@ -166,15 +190,18 @@ class LandmarkFile:
         self._landmarks = {name: _landmark_array(points) for name, points in entries.items()}
         for name, points in self._landmarks.items():
             check_landmarks(points, num, name, root, key)
+        self._plain = {plain_name(name): name for name in self._landmarks}
 
-    @property
-    def names(self) -> list[str]:
-        """The images that it has an entry of."""
-        return list(self._landmarks)
+    def unused(self, names: Iterable[str]) -> list[str]:
+        """Those of its entries that are of none of the images, sorted."""
+        return sorted(set(self._landmarks) - {self._entry(name) for name in names})
 
     def landmarks(self, name: str) -> np.ndarray | None:
         """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
-        return self._landmarks.get(name)
+        return self._landmarks.get(self._entry(name))
+
+    def _entry(self, name: str) -> str:
+        return name if name in self._landmarks else self._plain.get(plain_name(name), name)
 
 
 class JoinedStore:
@@ -189,13 +216,19 @@ class JoinedStore:
     def __init__(self, stores: Sequence[FolderStore | LmdbStore]) -> None:
         self.root, self.stores = Path(), list(stores)
         self._places: dict[str, tuple[FolderStore | LmdbStore, str]] = {}
+        self._listed: list[dict[str, str]] = []
 
     def names(self, key: Sequence[str] = ()) -> list[str]:
         """The paths of all images; raises as the stores do."""
-        self._places = {
-            (store.root / name).as_posix(): (store, name) for store in self.stores for name in store.names(key)
-        }
+        self._listed = [{(store.root / name).as_posix(): name for name in store.names(key)} for store in self.stores]
+        both = zip(self.stores, self._listed, strict=True)
+        self._places = {path: (store, name) for store, listed in both for path, name in listed.items()}
         return list(self._places)
+
+    def groups(self) -> list[np.ndarray]:
+        """For each store the numbers of its images among `names`, (n,) int64; what two of them have is in both."""
+        numbers = {path: i for i, path in enumerate(self._places)}
+        return [np.array([numbers[path] for path in listed], np.int64) for listed in self._listed]
 
     def image(self, name: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB; DatasetError where it cannot be read."""
@@ -225,16 +258,35 @@ def open_landmarks(path: str | os.PathLike[str], num: int, key: Sequence[str] = 
 
 
 def check_landmarks(points: np.ndarray, num: int, name: str, root: Path, key: Sequence[str] = ()) -> None:
-    """DatasetError where the landmarks of an image are not (num, 2)."""
+    """DatasetError where the landmarks of an image are not (num, 2) numbers, or unknown ones."""
     if points.shape != (num, 2):
-        raise DatasetError(f'{name} has shape {points.shape}, not ({num}, 2); mend num_landmark or {root}', key)
+        raise DatasetError(
+            f'{name} has shape {points.shape}, not ({num}, 2): [x, y] in pixels, or null, for each landmark; mend '
+            f'num_landmark or {root}',
+            key,
+        )
+    if np.isinf(points).any():
+        raise DatasetError(f'{name} has a landmark at infinity in {root}; write null for what is unknown', key)
 
 
-def _landmark_array(points: list[Any]) -> np.ndarray:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where it has a name twice, of which Python takes the last."""
+    counts = Counter(name for name, _ in pairs)
+    twice = [name for name, num in counts.items() if num > 1]
+    if twice:
+        raise ValueError(f'{len(twice)} names are there more than once, the first is {twice[0]}')
+    return dict(pairs)
+
+
+def _landmark_array(points: Any) -> np.ndarray:
     """[x, y] or None for each landmark -> (L, 2) float32, NaN unknown; of another shape where they are no such list."""
+    flat = [v for p in points if isinstance(p, list) for v in p] if isinstance(points, list) else []
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in flat):
+        return np.empty(0, np.float32)
     try:
-        return np.array([(np.nan, np.nan) if p is None else p for p in points], dtype=np.float32)
-    except (TypeError, ValueError):
+        with np.errstate(over='ignore'):  # what no float32 holds is infinite
+            return np.array([(np.nan, np.nan) if p is None else p for p in points], dtype=np.float32)
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0, np.float32)
 
 
@@ -254,6 +306,11 @@ def by_key(names: Iterable[str], key: Sequence[str] = ()) -> dict[str, str]:
         if other != name:
             raise DatasetError(f'{other} and {name} have one key, {picture_key(name)}; rename one of them', key)
     return found
+
+
+def plain_name(name: str) -> str:
+    """A name as it compares with that of another system: composed Unicode, '/' between folders, no './' before it."""
+    return unicodedata.normalize('NFC', PurePosixPath(name.replace('\\', '/')).as_posix())
 
 
 def picture_key(name: str) -> str:

@@ -12,7 +12,7 @@ from facesr_ext.degradations.base import GroupedDegradation
 from facesr_ext.degradations.draws import Range
 from facesr_ext.degradations.kernels import Kind
 from facesr_ext.degradations.steps import Blur, Group, Jpeg, Noise, draw_modes
-from facesr_ext.degradations.values import require_range
+from facesr_ext.degradations.values import require_factors
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 
 
@@ -60,7 +60,7 @@ class FirstOrderDegradation(GroupedDegradation):
         jpeg_codec: Literal['libjpeg', 'diffjpeg'] = 'libjpeg',
     ) -> None:
         blur = Blur(kernel_sizes, kernel_list, kernel_prob, sinc_prob, blur_sigma, betag_range, betap_range)
-        self.downscale_range = require_range('downscale_range', downscale_range)
+        self.downscale_range = require_factors('downscale_range', downscale_range, around=False)
         self.noise = Noise(gaussian_noise_prob, noise_range, poisson_scale_range, gray_noise_prob)
         self.jpeg = Jpeg(jpeg_range, jpeg_codec)
         super().__init__(scale, groups, usm_lq, usm_target, blur, (self.noise, self.jpeg))

@@ -12,6 +12,7 @@ from facesr_ext.archs.arch_info import ArchInfo
 from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.host.names import name_here
 from facesr_ext.host.parts import build_part
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.imaging import imresize, quantize
@@ -36,17 +37,10 @@ class LearnedDegradation(Degradation):
 
     def __init__(self, scale: int, checkpoint: str, enlarge: bool = False) -> None:
         super().__init__(scale, enlarged=enlarge)
-        if not isinstance(checkpoint, (str, Path)):
-            raise OptionError(f'must be the path of a file, not {checkpoint!r}', ('degradation', 'checkpoint'))
-        path = Path(checkpoint).expanduser()
-        if not path.is_file():
-            looked = f'there is no file {path} (looked for from {Path.cwd()})'
-            remedy = how_to_train(str(checkpoint)) or 'correct the path'
-            raise OptionError(f'{looked}; {remedy}', ('degradation', 'checkpoint'))
-        self.path, self.net = path, _rebuild(path)
+        self.path, self.net = read_degradation_net(checkpoint)
         if self.net.scale != scale:
             raise OptionError(
-                f'{path} reduces by {self.net.scale}, but scale is {scale}; take one that was '
+                f'{self.path} reduces by {self.net.scale}, but scale is {scale}; take one that was '
                 f'trained with scale: {scale}',
                 ('degradation', 'checkpoint'),
             )
@@ -71,11 +65,33 @@ class LearnedDegradation(Degradation):
             raise DatasetError(f'{self.path} degrades images of {wanted}, not of {width}x{height} px; {remedy}')
 
 
+def read_degradation_net(checkpoint: str | Path) -> tuple[Path, DegradationNet]:
+    """Rebuilds a network from its checkpoint alone.
+
+    Args:
+        checkpoint (str | Path): As for :class:`LearnedDegradation`.
+
+    Returns:
+        tuple[Path, DegradationNet]: the file, and the network with its weights, ready for use, on the CPU.
+
+    Raises:
+        OptionError: for a missing file, or one that holds another network.
+        CheckpointError: for a damaged file.
+    """
+    if not isinstance(checkpoint, (str, Path)):
+        raise OptionError(f'must be the path of a file, not {checkpoint!r}', ('degradation', 'checkpoint'))
+    path = Path(checkpoint).expanduser()
+    if not path.is_file():
+        looked = f'there is no file {path} (looked for from {Path.cwd()})'
+        remedy = how_to_train(str(checkpoint)) or 'correct the path'
+        raise OptionError(f'{looked}; {remedy}', ('degradation', 'checkpoint'))
+    return path, _rebuild(path)
+
+
 def _rebuild(path: Path) -> DegradationNet:
-    """The network of a checkpoint with its weights, ready for use, on the CPU."""
     content = load_checkpoint(path)
     arch: dict[str, Any] = (content.get(META_KEY) or {}).get('arch') or {}
-    if arch.get('type') != DegradationNet.__name__:
+    if arch.get('type') != name_here(ARCH_REGISTRY, DegradationNet.__name__):
         raise OptionError(
             f'{path} holds {arch.get("type") or "nothing that names its network"}, not a '
             'DegradationNet that DegradationModel has trained',

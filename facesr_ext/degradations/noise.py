@@ -1,4 +1,4 @@
-"""Gaussian and shot noise, added on the images' own device."""
+"""Gaussian, shot and impulse noise, added on the images' own device."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from facesr_ext.degradations.draws import Draws
 from facesr_ext.degradations.ops import on_device_of
 from facesr_ext.degradations.poisson import RANDOM_BITS, poisson_counts
 
+_IMPULSE_BITS = 24  # random bits a value: densities are multiples of 2 ** -24
 _GREY = (0.2989, 0.587, 0.114)  # as torchvision's rgb_to_grayscale, which Real-ESRGAN uses
 
 
@@ -35,6 +36,24 @@ def add_noise(
         index = on_device_of(chosen, img)
         out[index] = _add_one_kind(img[index], *kind, strength[chosen], draws)
     return out
+
+
+def add_impulses(img: torch.Tensor, density: torch.Tensor, salt_share: float, draws: Draws) -> torch.Tensor:
+    """Replaces values by 1 (salt) or 0 (pepper), each channel of a pixel for itself.
+
+    Args:
+        img (Tensor): (N, 3, H, W), [0, 1].
+        density (Tensor): (N,) on the CPU: the probability of each value of an image to be replaced, 0 to 1.
+        salt_share (float): How many of those become 1, 0 to 1.
+        draws (Draws): What the noise itself is drawn from.
+
+    Returns:
+        Tensor: (N, 3, H, W), [0, 1].
+    """
+    bits = draws.bits_like(img, _IMPULSE_BITS)
+    spoilt = density.double() * (1 << _IMPULSE_BITS)
+    salt, both = (on_device_of(limit.round().int(), img).view(-1, 1, 1, 1) for limit in (spoilt * salt_share, spoilt))
+    return torch.where(bits < both, (bits < salt).to(img.dtype), img)
 
 
 def _add_one_kind(img: torch.Tensor, gaussian: bool, grey: bool, strength: torch.Tensor, draws: Draws) -> torch.Tensor:

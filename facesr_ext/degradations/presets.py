@@ -27,6 +27,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         'noise_range': [1.0, 20.0], 'poisson_scale_range': [0.05, 2.0], 'jpeg_range': [50.0, 95.0],
         'noise_range2': [1.0, 15.0], 'poisson_scale_range2': [0.05, 1.5], 'jpeg_range2': [70.0, 95.0],
     },
+    # report S1's noise, from the least to the most of its table: each of 0 and 1 with a probability of 0.005 to 0.5
+    'report_s1': {'type': 'ImpulseDegradation', 'impulse_range': [0.01, 1.0], 'salt_share': 0.5},
     # report S4 contradicts itself: what it lists is one stage (isotropic blur, which is what its one sigma means, x4,
     # noise 15, JPEG 5 to 50), its text says second order, all of it twice. Of a second resize it gives nothing: none
     'report_s4': {
@@ -46,6 +48,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 # fmt: on
 
 
+def expanded(opt: dict[str, Any]) -> dict[str, Any]:
+    """A ``degradation:`` section with the values of its preset in place of the preset's name.
+
+    Raises:
+        OptionError: for an unknown preset.
+    """
+    settings = dict(opt)
+    preset = settings.pop('preset', None)
+    if preset is None:
+        return settings
+    return {**PRESETS[known_name(('degradation', 'preset'), preset, PRESETS)], **settings}
+
+
 def build_degradation(opt: dict[str, Any], scale: int) -> Degradation:
     """Builds the degradation that an option file asks for.
 
@@ -56,11 +71,7 @@ def build_degradation(opt: dict[str, Any], scale: int) -> Degradation:
     Raises:
         OptionError: for an unknown preset, type or argument, or a scale that differs from the option file's.
     """
-    settings = dict(opt)
-    preset = settings.pop('preset', None)
-    if preset is not None:
-        settings = {**PRESETS[known_name(('degradation', 'preset'), preset, PRESETS)], **settings}
-    degradation: Degradation = build_part(('degradation',), DEGRADATION_REGISTRY, {'scale': scale, **settings})
+    degradation: Degradation = build_part(('degradation',), DEGRADATION_REGISTRY, {'scale': scale, **expanded(opt)})
     if degradation.scale != scale:
         raise OptionError(f'reduces by {degradation.scale}, but scale is {scale}; make them agree', ('degradation',))
     return degradation

@@ -14,8 +14,15 @@ import torch
 
 from facesr_ext.degradations import jpeg, kernels, ops
 from facesr_ext.degradations.draws import Draws, Range
-from facesr_ext.degradations.noise import add_noise
-from facesr_ext.degradations.values import is_list, require_probability, require_range, require_sizes, require_weights
+from facesr_ext.degradations.noise import add_impulses, add_noise
+from facesr_ext.degradations.values import (
+    is_list,
+    require_factors,
+    require_probability,
+    require_range,
+    require_sizes,
+    require_weights,
+)
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import known_name
 
@@ -108,8 +115,8 @@ class Blur(Step):
         self.weights = require_weights('kernel_prob' + suffix, kernel_prob, self.kinds)
         self.sinc_prob = require_probability('sinc_prob' + suffix, sinc_prob)
         self.sigma = require_range('blur_sigma' + suffix, blur_sigma)
-        self.betag = require_range('betag_range' + suffix, betag_range)
-        self.betap = require_range('betap_range' + suffix, betap_range)
+        self.betag = require_factors('betag_range' + suffix, betag_range)
+        self.betap = require_factors('betap_range' + suffix, betap_range)
         self.prob = prob
 
     def draw(self, num: int, draws: Draws) -> Params:
@@ -189,7 +196,7 @@ class Noise(Step):
         suffix: str = '',
     ) -> None:
         self.gaussian = require_probability('gaussian_noise_prob' + suffix, gaussian_noise_prob)
-        self.sigma = require_range('noise_range' + suffix, noise_range)
+        self.sigma = require_range('noise_range' + suffix, noise_range, most=255)
         self.scale = require_range('poisson_scale_range' + suffix, poisson_scale_range)
         self.grey = require_probability('gray_noise_prob' + suffix, gray_noise_prob)
 
@@ -202,6 +209,30 @@ class Noise(Step):
     def apply(self, img: torch.Tensor, params: Params, draws: Draws) -> torch.Tensor:
         gaussian, grey, strength = params
         return add_noise(img, gaussian, grey, strength, draws)
+
+
+class Impulse(Step):
+    """Salt-and-pepper noise: a share of the values of each image becomes 1 or 0.
+
+    Args:
+        impulse_range (Range): The share, 0 to 1.
+        salt_share (float): How many of those become 1; the others become 0.
+
+    Raises:
+        OptionError: for a value that is out of bounds.
+    """
+
+    def __init__(self, impulse_range: Range, salt_share: float) -> None:
+        self.density = require_range('impulse_range', impulse_range, 0, 1)
+        self.salt_share = require_probability('salt_share', salt_share)
+
+    def draw(self, num: int, draws: Draws) -> Params:
+        """Shares (num,)."""
+        return (draws.uniform(self.density, num),)
+
+    def apply(self, img: torch.Tensor, params: Params, draws: Draws) -> torch.Tensor:
+        (density,) = params
+        return add_impulses(img, density, self.salt_share, draws)
 
 
 class Jpeg(Step):
@@ -247,7 +278,7 @@ class Resize:
         self, resize_prob: Sequence[float], resize_range: Range, suffix: str = '', by: ResizeBy = 'size'
     ) -> None:
         self.weights = require_weights('resize_prob' + suffix, resize_prob, ('up', 'down', 'keep'))
-        low, high = require_range('resize_range' + suffix, resize_range)
+        low, high = require_factors('resize_range' + suffix, resize_range)
         self.ranges = ((1.0, high), (low, 1.0), (1.0, 1.0))
         self.by = known_name(('degradation', 'resize_by'), by, RESIZE_BY)
 

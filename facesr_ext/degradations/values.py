@@ -26,6 +26,31 @@ def require_range(name: str, value: Any, least: float = 0.0, most: float = math.
     return value[0], value[1]
 
 
+def require_factors(name: str, value: Any, around: bool = True) -> tuple[float, float]:
+    """Two factors, low and high.
+
+    Args:
+        name (str): The option.
+        value (Any): What it says.
+        around (bool): They lie on both sides of 1, up to 16: one draw goes from low to 1 and another from 1 to high.
+            Else they are shares of a size, up to 1. Default: True.
+
+    Raises:
+        OptionError: for other values.
+    """
+    low, high = require_range(name, value)
+    if around and not 0 < low <= 1 <= high <= 16:
+        raise OptionError(
+            f'must be [low, high], 0 < low <= 1 <= high <= 16, not {_shown(value)}', ('degradation', name)
+        )
+    if not around and not 0 < low <= high <= 1:
+        raise OptionError(
+            f'must be shares of the size, 0 < low <= high <= 1, not {_shown(value)}; a divisor of 1 to 8 is [0.125, 1]',
+            ('degradation', name),
+        )
+    return low, high
+
+
 def require_probability(name: str, value: Any) -> float:
     """A number from 0 to 1.
 

@@ -53,6 +53,24 @@ def registered_name(registry: Registry, name: Any) -> Any:
     return name
 
 
+def name_here(registry: Registry, name: str, package: str = 'facesr_ext') -> str:
+    """The name that a part which was called so where it was recorded has here.
+
+    Args:
+        registry (Registry): Where it is registered.
+        name (str): Its name there, with or without our suffix.
+        package (str): Whose part it was. Default: ours.
+    """
+    if package == 'facesr_ext' and name.removesuffix(SUFFIX) + SUFFIX in registry:
+        return name.removesuffix(SUFFIX) + SUFFIX
+    return str(registered_name(registry, name))
+
+
+def package_of(registry: Registry, name: str) -> str:
+    """The package of a registered part."""
+    return _package(registry.get(name))
+
+
 def taken_by(registry: Registry, name: Any) -> str | None:
     """The module whose part has a name that would be ours; None where it is ours, or never was."""
     return _TAKEN.get((registry._name, str(name)))
@@ -68,4 +86,8 @@ def note_of_taken() -> str | None:
 
 
 def _is_ours(obj: Any) -> bool:
-    return str(getattr(obj, '__module__', '')).partition('.')[0] == 'facesr_ext'
+    return _package(obj) == 'facesr_ext'
+
+
+def _package(obj: Any) -> str:
+    return str(getattr(obj, '__module__', '')).partition('.')[0]

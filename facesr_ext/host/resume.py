@@ -115,6 +115,8 @@ def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:
     missing = {'epoch', 'iter', 'optimizers', 'schedulers'} - set(state if isinstance(state, dict) else ())
     if missing:
         raise CheckpointError(f'{path} is no training state of BasicSR: it has no {", ".join(sorted(missing))}.')
+    if path.stem.isdecimal() and int(path.stem) != state['iter']:
+        raise CheckpointError(f'The training state {path} is one of iteration {state["iter"]} under another name.')
     for network in _networks_saved(opt):
         file = Path(opt['path']['models']) / checkpoint_name(f'net_{network}', state['iter'])
         if not _is_whole(file):
@@ -145,6 +147,15 @@ def _adopt_state(opt: dict[str, Any], path: Path, state: Mapping[str, Any]) -> N
     """Writes into the options what the rest of the run must know about the state."""
     opt['path']['resume_state'] = str(path)
     opt['resume_iter'] = state['iter']
+    total = (opt.get('train') or {}).get('total_iter')
+    if total is not None and state['iter'] >= total:
+        FOUND.notes.append(
+            f'{path} is of iteration {state["iter"]}, total_iter is {total}: nothing is left to train; give it a '
+            'larger train:total_iter, or a new name'
+        )
+    seed = state.get('manual_seed')
+    if seed is not None and opt.get('manual_seed') not in (None, seed):
+        FOUND.notes.append(f'The run goes on with its manual_seed {seed}, not with {opt["manual_seed"]}')
     if state.get('manual_seed') is not None:
         opt['manual_seed'] = state['manual_seed']
         set_random_seed(opt['manual_seed'] + opt['rank'])

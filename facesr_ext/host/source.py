@@ -268,6 +268,8 @@ def override_value(text: str) -> Any:
         value = yaml.load(text, _SafeLoader)
     except yaml.YAMLError:
         return text  # a path or pattern with characters that YAML reserves
+    if value is None and text.startswith(('#', '&')):
+        return text  # a colour, not a comment; an anchor means nothing here
     return value if value is None or isinstance(value, bool) else text  # neither dates nor times of day
 
 

@@ -40,11 +40,10 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     """
     from torchvision import models
 
-    known_name(('vgg_type',), vgg_type, [name for name in models.list_models() if name.startswith('vgg')])
+    _require_known(vgg_type)
     net = models.get_model(vgg_type, weights=None, init_weights=not pretrained)
     if pretrained:
-        url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
-        path = weights.find_weights(url.rsplit('/', 1)[-1], url)
+        path = find_vgg(vgg_type)
         if is_packaged(path):
             net.features.load_state_dict(read_vgg16(path))
             net.classifier = torch.nn.Identity()
@@ -53,14 +52,27 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
             net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
         except Exception as err:  # damaged bytes: an unpickler raises nearly anything
             raise CheckpointError(
-                f'{path} does not hold the weights of {vgg_type} ({_reason(path, err)}). Delete it, and it is fetched '
-                'again.'
+                f'{path} does not hold the weights of {vgg_type} ({weights.why_unreadable(path, err)}). Delete '
+                'it, and it is fetched again.'
             ) from err
     return net
 
 
-def _reason(path: Path, err: Exception) -> str:
-    """What an exception says, without torch's advice to load what could run code."""
-    if not weights.is_weight_file(path):
-        return 'it is no weight file, but a web page or a pointer to one'
-    return (str(err).strip().splitlines() or [type(err).__name__])[0]
+def find_vgg(vgg_type: str) -> Path:
+    """The file of a VGG network's weights, which is downloaded where it is nowhere.
+
+    Raises:
+        DependencyError: It cannot be.
+        OptionError: torchvision has no such network.
+    """
+    from torchvision import models
+
+    _require_known(vgg_type)
+    url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
+    return weights.find_weights(url.rsplit('/', 1)[-1], url)
+
+
+def _require_known(vgg_type: str) -> None:
+    from torchvision import models
+
+    known_name(('vgg_type',), vgg_type, [name for name in models.list_models() if name.startswith('vgg')])

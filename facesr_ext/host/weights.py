@@ -74,6 +74,19 @@ def is_weight_file(path: Path) -> bool:
     return head[:2] == b'PK' or head[:1] == b'\x80' or head[8:] == b'{'
 
 
+def why_unreadable(path: str | os.PathLike[str], err: Exception) -> str:
+    """What an exception of reading a file of weights says, without torch's advice to load what could run code."""
+    try:
+        size = Path(path).stat().st_size
+        if not size:
+            return 'it is empty'
+        if not is_weight_file(Path(path)):
+            return 'it is no weight file, but something else, as a web page or a pointer to one'
+    except OSError:
+        pass
+    return (str(err).strip().splitlines() or [type(err).__name__])[0]
+
+
 def find_weights(filename: str, url: str, option: str | Path | None = None) -> Path:
     """Finds a file of pretrained weights, or downloads it.
 

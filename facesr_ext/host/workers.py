@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
-from torch.utils.data import DataLoader
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from facesr_ext.errors import OptionError
+from facesr_ext.host.samplers import EpochIndex
 
 ADDED = ('phase', 'section', 'scale', 'manual_seed', 'degradation', 'skipped_file')
 """What a dataset's options hold beside its section: BasicSR's parser adds the set's phase (train, val or test) and the
@@ -47,6 +52,53 @@ def _leave_later(signum: int, frame: Any) -> None:
     timer = threading.Timer(TERM_GRACE, os._exit, (0,))
     timer.daemon = True
     timer.start()
+
+
+class SeededDataset(Dataset[Any]):
+    """Somebody else's training set, whose random choices become a function of (manual_seed, epoch, draw).
+
+    BasicSR's sets draw from the global streams of ``random`` and numpy, of which a resumed run knows nothing. Here each
+    sample begins with streams of its own, and the global ones go on where they were: a run is the same with any number
+    of workers, and a resumed one goes on in mid-epoch as if it had not stopped. Plain indices, of other samplers than
+    ours, change nothing.
+
+    Args:
+        inner (Dataset): The set; everything but its samples is asked of it.
+        manual_seed (int): The file's.
+    """
+
+    def __init__(self, inner: Dataset[Any], manual_seed: int) -> None:
+        self.inner, self.manual_seed = inner, manual_seed
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__') or name == 'inner':  # the latter while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __len__(self) -> int:
+        return len(self.inner)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Any:
+        if not isinstance(index, EpochIndex):
+            return self.inner[index]
+        with _streams((self.manual_seed, index.epoch, index.draw)):
+            return self.inner[index]
+
+
+@contextlib.contextmanager
+def _streams(seeds: tuple[int, int, int]) -> Iterator[None]:
+    """The global streams of random, numpy and torch's CPU, seeded anew for a while."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    first, second, third = map(int, np.random.SeedSequence(seeds).generate_state(3))
+    random.seed(first)
+    np.random.seed(second)
+    torch.default_generator.manual_seed(third)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
 
 
 def prepare_loader(loader: DataLoader[Any], dataset_opt: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ from facesr_ext.runs.checkpoints import (
 )
 from facesr_ext.runs.foreign import WEIGHT_KEYS
 
-MUST_AGREE = ('scale', 'input', 'value_range')
-"""What two networks must have in common beside their architecture: what the images mean that they take and give."""
+MUST_AGREE = ('arch_from', 'scale', 'input', 'value_range')
+"""What two networks must have in common beside their arguments: whose they are, what images they take and give."""
 SHOWN = 5
 """How many differences an error lists."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
@@ -84,8 +85,9 @@ class Restorer:
         precision: str = 'fp32',
         channels_last: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise OptionError(f'must be a number from 1 on, not {batch_size}', ('batch_size',))
+        for name, number in (('batch_size', batch_size), ('scale', scale), ('average_last', average_last)):
+            if number is not None and (type(number) is not int or number < 1):
+                raise OptionError(f'must be a number from 1 on, not {number!r}', (name,))
         self.device = _device(device)
         self.files = find_checkpoints(checkpoint, average_last)
         weights = read_weights(self.files, param_key)
@@ -95,7 +97,7 @@ class Restorer:
         self.net = self._build(section, weights)
         self.info = arch_info(self.net)
         self.scale = _choose_scale(scale or stated, self.info.scale)
-        self.tiling = Tiling(tile, tile // 4) if isinstance(tile, int) else tile
+        self.tiling = _tiling(tile)
         if self.tiling is not None:
             self.tiling.require(('tile',), self.info.sizes.multiple_of)
         self.self_ensemble, self.batch_size = self_ensemble, batch_size
@@ -129,6 +131,7 @@ class Restorer:
             DatasetError: for something that is no such image, or a size that the network does not take.
         """
         single = isinstance(images, (str, os.PathLike, PIL.Image.Image)) or getattr(images, 'ndim', 4) < 4
+        single = single or isinstance(images, (bytes, Mapping)) or not isinstance(images, Iterable)
         given: list[Any] = [images] if single else list(images)  # type: ignore[arg-type]
         arrays = [_to_array(img, i) for i, img in enumerate(given)]
         results = [out for group in _groups(arrays, self.batch_size) for out in self._restore(group, enlarged)]
@@ -205,9 +208,22 @@ def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return choose_device({'num_gpu': int(torch.cuda.is_available() or torch.backends.mps.is_available())})
     try:
-        return torch.device(device)
-    except RuntimeError as err:
-        raise OptionError(f'{device!r} is none; say cpu, cuda, cuda:1 or mps', ('device',)) from err
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, TypeError) as err:  # torch has other names for them, and other errors
+        reason = str(err).strip().split('\n')[0]
+        raise OptionError(f'{device!r} is none; say cpu, cuda, cuda:1 or mps ({reason})', ('device',)) from err
+    if found.type == 'meta':
+        raise OptionError('meta computes nothing; say cpu, cuda, cuda:1 or mps', ('device',))
+    return found
+
+
+def _tiling(tile: Any) -> Tiling | None:
+    if tile is None or isinstance(tile, Tiling):
+        return tile
+    if type(tile) is not int or tile < 1:
+        raise OptionError(f'must be a number from 1 on, or Tiling(size, overlap), not {tile!r}', ('tile',))
+    return Tiling(tile, tile // 4)
 
 
 def _network_section(
@@ -228,6 +244,8 @@ def _network_section(
 
 
 def _read_section(path: PathLike) -> tuple[dict[str, Any], int | None]:
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(f'must be a section or an option file, not {path!r}', ('arch',))
     if Path(path).suffix not in OPTION_SUFFIXES:
         raise OptionError(f'{path} is no option file (*.yml)', ('arch',))
     file = OptionFile.read(str(Path(path).expanduser()))
@@ -270,7 +288,9 @@ def _to_array(img: Image, index: int) -> np.ndarray:
     if isinstance(img, (str, os.PathLike)):
         return read_image(Path(img).expanduser())
     if isinstance(img, PIL.Image.Image):
-        img = np.asarray(img.convert('RGB'))
+        if img.mode[0] in 'IF':  # whose values PIL cuts off at 255
+            raise DatasetError(f'image {index} has mode {img.mode}; give RGB or grey of 8 bits, or an array')
+        img = np.asarray(PIL.ImageOps.exif_transpose(img).convert('RGB'))  # turned as the file of it is read
     elif isinstance(img, torch.Tensor):
         if img.ndim != 3 or img.shape[0] != 3:
             raise DatasetError(f'image {index} is a tensor {tuple(img.shape)}; give (3, h, w) RGB')
@@ -281,10 +301,10 @@ def _to_array(img: Image, index: int) -> np.ndarray:
         raise DatasetError(f'image {index} is {kind}; give (h, w, 3) RGB, uint8 or floating point in [0, 1]')
     if not img.size:
         raise DatasetError(f'image {index} is {kind}: it has no pixels')
-    if img.dtype != np.uint8 and not (img.min() >= -1 and img.max() <= 2):  # NaN is neither
+    if img.dtype != np.uint8 and not (img.min() >= -0.5 and img.max() <= 1.5):  # NaN is neither
         raise DatasetError(
             f'image {index} has values from {img.min():g} to {img.max():g}; floating point is in [0, 1] (for 0 to 255 '
-            'give uint8, or divide by 255)'
+            'give uint8, or divide by 255; for -1 to 1 add 1 and halve)'
         )
     return img
 

@@ -23,7 +23,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import to_images, with_coordinates
 from facesr_ext.metrics.metric_info import Metrics
-from facesr_ext.models.batch import Batch, Output
+from facesr_ext.models.batch import Batch, Output, images_given
 from facesr_ext.models.budget import require_budget
 from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
 from facesr_ext.models.forward import cut_to_multiple, enlarge, mirror_mean, upscale
@@ -142,7 +142,12 @@ class FaceModel(BaseModel):
     # ---- a batch and its result ---------------------------------------------------------------------------------
 
     def feed_data(self, data: dict[str, Any]) -> None:
-        """Takes a batch as validation does; with `test` and `get_current_visuals` BasicSR's way to use a model."""
+        """Takes a batch as validation does; with `test` and `get_current_visuals` BasicSR's way to use a model.
+
+        Raises:
+            DatasetError: for what is no batch (:func:`~facesr_ext.models.batch.images_given`).
+        """
+        data = images_given(data)
         sets = (self.opt.get('datasets') or {}).values()
         self.batch = self.prepare_validation(data, any(section.get('lq_enlarged') for section in sets))
         self.lq, self.gt = self.batch.lq, self.batch.gt
@@ -160,6 +165,9 @@ class FaceModel(BaseModel):
             OptionError: if LQ, degradation and network do not fit each other.
         """
         gt = data['gt'].to(self.device) if 'gt' in data else None
+        if train and gt is None:
+            message = 'gives no GT to train towards; take FaceDataset or PairedFaceDataset'
+            raise OptionError(message, ('datasets', 'train', 'type'))
         if 'lq' in data:
             lq = data['lq'].to(self.device)
         elif self.degradation is None or gt is None:

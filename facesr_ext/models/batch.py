@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
+from facesr_ext.errors import DatasetError
 from facesr_ext.imaging import imresize
 
 
@@ -98,3 +100,37 @@ class Output(NamedTuple):
         one = slice(index, index + 1)
         coarse = None if self.coarse is None else self.coarse[one]
         return Output(self.sr[one], coarse, *(tuple(t[one] for t in maps) for maps in (self.landmarks, self.parsing)))
+
+
+def images_given(data: Any) -> dict[str, Any]:
+    """What a program feeds a model, its images as the data sets give them.
+
+    Args:
+        data (Any): A dict with ``gt`` or ``lq``, each (N, 3, h, w) RGB, [0, 1]: a tensor or array of floating point.
+
+    Returns:
+        dict: As given, ``gt`` and ``lq`` float32 tensors; without those that are None.
+
+    Raises:
+        DatasetError: for anything else.
+    """
+    if not isinstance(data, Mapping) or all(data.get(name) is None for name in ('gt', 'lq')):
+        names = ', '.join(map(str, data)) or 'nothing' if isinstance(data, Mapping) else ''
+        given = f'a dict of {names}' if names else type(data).__name__
+        raise DatasetError(f'a batch is a dict with lq or gt, (N, 3, h, w) each, and this is {given}')
+    images = {name: _image(name, data[name]) for name in ('gt', 'lq') if data.get(name) is not None}
+    if len({len(image) for image in images.values()}) > 1:
+        raise DatasetError(f'a batch of {len(images["gt"])} gt and {len(images["lq"])} lq: they must be pairs')
+    return {**{name: value for name, value in data.items() if name not in ('gt', 'lq')}, **images}
+
+
+def _image(name: str, value: Any) -> torch.Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+    fits = isinstance(tensor, torch.Tensor) and tensor.ndim == 4 and tensor.shape[1] == 3
+    if not fits or not tensor.is_floating_point():
+        is_array = isinstance(value, (np.ndarray, torch.Tensor))
+        kind = f'{value.dtype} {tuple(value.shape)}' if is_array else type(value).__name__
+        raise DatasetError(f'{name} is {kind}; give (N, 3, h, w) RGB, floating point in [0, 1]')
+    if not tensor.numel():
+        raise DatasetError(f'{name} is {tuple(tensor.shape)}: it has no pixels')
+    return tensor.float()

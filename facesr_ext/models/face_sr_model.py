@@ -12,10 +12,10 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.errors import DatasetError, FaceSRError, OptionError
 from facesr_ext.host import interrupts
 from facesr_ext.models.base import FaceModel
-from facesr_ext.models.batch import Batch, Output
+from facesr_ext.models.batch import Batch, Output, images_given
 from facesr_ext.models.loss_table import LOSS_TABLE, batch_psnr, build_losses, compute_losses, unserved_losses
 from facesr_ext.models.pace import LONG, SHORTER, Pace
 from facesr_ext.models.param_groups import parameter_groups
@@ -205,16 +205,26 @@ class FaceSRModel(FaceModel):
             raise interrupts.RunInterrupted(signum)
 
     def feed_data(self, data: dict[str, Any]) -> None:
-        """Takes a batch: moves it, degrades it, makes the prior targets; outside of a training as validation does."""
+        """Takes a batch: moves it, degrades it, makes the prior targets; outside of a training as validation does.
+
+        Raises:
+            DatasetError: for what is no batch, or without GT.
+        """
         if not self.is_train:
             super().feed_data(data)
             return
+        data = images_given(data)
+        if 'gt' not in data:
+            raise DatasetError('a batch without gt: a training needs it')
         train_set = self.opt['datasets']['train']
         enlarged = bool(train_set.get('lq_enlarged'))
         if train_set.get('degrade_in_workers') and self.degradation is not None:
             enlarged = self.degradation.enlarged
         self.batch = self._prepare(data, self.generator, enlarged, train=True)
         self.lq, self.gt = self.batch.lq, self.batch.gt
+        if self.gt is not None and self.batch.unpaired is None and self.batch.enlarged.shape != self.gt.shape:
+            sizes = (tuple(image.shape[-2:]) for image in (self.lq, self.gt))
+            raise DatasetError('an lq of {} px for a gt of {} px at scale {}'.format(*sizes, self.scale))
         if not self.started:
             self.started = True
             self._write_first_batch()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from facesr_ext.errors import DatasetError
 from facesr_ext.runs.folder import RunFolder
@@ -98,6 +99,31 @@ def logged_options(lines: Iterable[str]) -> dict[str, str]:
         elif colon:
             options[':'.join([*place, key])] = value.strip()
     return options
+
+
+def logged_value(text: str) -> Any:
+    """A list or mapping of a log, as Python writes it, as data; the text itself where it is none.
+
+    Sections within a list are logged as ``OrderedDict(...)``, which option files are read into.
+    """
+    try:
+        return ast.literal_eval(_WithoutClasses().visit(ast.parse(text, mode='eval')))
+    except (ValueError, SyntaxError):
+        return text
+
+
+class _WithoutClasses(ast.NodeTransformer):
+    """``OrderedDict({'a': 1})`` and, before Python 3.12, ``OrderedDict([('a', 1)])`` as ``{'a': 1}``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if getattr(node.func, 'id', None) != 'OrderedDict':
+            return node
+        inner = node.args[0] if node.args else ast.Dict([], [])
+        if not isinstance(inner, ast.List):
+            return inner
+        pairs = [entry.elts for entry in inner.elts if isinstance(entry, ast.Tuple)]
+        return ast.Dict([key for key, _ in pairs], [value for _, value in pairs])
 
 
 def _read_step(line: str) -> LoggedStep | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.host.parts import registry_names
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.inference.restorer import Restorer
+from facesr_ext.metrics.metric_info import higher_is_better
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
-from facesr_ext.reports.run_log import RunLog, read_run
+from facesr_ext.reports.run_log import RunLog, logged_value, read_run
 from facesr_ext.runs.atomic import require_free
 from facesr_ext.runs.folder import RunFolder
 
@@ -94,22 +95,35 @@ def _require_free(log: RunLog, output: Path, lq: Path | None, force: bool) -> No
 
 def _result(log: RunLog) -> list[str]:
     """The last and the best validation in a sentence for each set."""
-    lines = ['']
-    for name, means in log.validations.items():
-        metric = _main_metric(means)
-        best = max(means, key=lambda iteration: means[iteration][metric])
-        last = max(means)
-        base = means[last].get(metric + _BASELINE)
-        gain = '' if base is None else f', {means[last][metric] - base:+.2f} against bicubic ({base:.2f})'
-        lines.append(f'Validation on `{name}`: {metric} {means[last][metric]:.2f} at iteration {last}{gain}; ')
-        lines[-1] += f'best {means[best][metric]:.2f} at {best}.'
-    return lines if log.validations else ['', 'No validation has been written yet.']
+    lines = [_validated(log, name, means) for name, means in log.validations.items() if _main_metric(means)]
+    return ['', *lines] if lines else ['', 'No validation has been written yet.']
 
 
-def _main_metric(means: dict[int, dict[str, float]]) -> str:
-    """PSNR in RGB, or whatever metric comes first."""
+def _validated(log: RunLog, name: str, means: Mapping[int, Mapping[str, float]]) -> str:
+    metric, last = _main_metric(means), max(means)
+    where = f'Validation on `{name}`: {metric}'
+    known = {iteration: figures[metric] for iteration, figures in means.items() if not math.isnan(figures[metric])}
+    if not known:
+        return f'{where} was never measured, its values are missing in every table; the log says why.'
+    lower = higher_is_better(log.options.get(f'val:metrics:{metric}:type', metric)) is False
+    best = (min if lower else max)(known, key=lambda iteration: known[iteration])
+    figure = f'{known[last]:.2f} at iteration {last}' if last in known else f'is missing at iteration {last}'
+    base = means[last].get(metric + _BASELINE)
+    if base is None:
+        gain = ''
+    elif math.isnan(base):
+        gain = ", bicubic's is missing"
+    else:
+        gain = f', bicubic {base:.2f}'
+        if last in known and math.isfinite(known[last] - base):
+            gain = f', {known[last] - base:+.2f} against bicubic ({base:.2f})'
+    return f'{where} {figure}{gain}; best {known[best]:.2f} at {best}.'
+
+
+def _main_metric(means: Mapping[int, Mapping[str, float]]) -> str:
+    """PSNR in RGB, or whatever metric comes first; '' for tables without figures."""
     names = [key for key in next(iter(means.values())) if not key.endswith(_BASELINE)]
-    return next((name for name in ('psnr_rgb', 'psnr') if name in names), names[0])
+    return next((name for name in ('psnr_rgb', 'psnr') if name in names), names[0] if names else '')
 
 
 def _model(log: RunLog) -> list[str]:
@@ -131,11 +145,16 @@ def _model(log: RunLog) -> list[str]:
 def _degradation(log: RunLog) -> str:
     """Its settings, with what a preset stands for and what its class has where nothing else is said."""
     given = {key.removeprefix('degradation:'): v for key, v in log.options.items() if key.startswith('degradation:')}
-    if 'parts' in given:
-        parts: list[dict[str, Any]] = ast.literal_eval(given['parts'])
-        given['parts'] = '; '.join(_told(_expanded(part)) for part in parts)
-        return _told(given)
-    return _told(_expanded(given))
+    return _told_degradation(given)
+
+
+def _told_degradation(section: Mapping[str, Any]) -> str:
+    """A section, and in it those of the parts of a mixture."""
+    parts = section.get('parts')
+    parts = logged_value(parts) if isinstance(parts, str) else parts
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        return _told(_expanded(section))
+    return _told({**section, 'parts': '; '.join(_told_degradation(part) for part in parts)})
 
 
 def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,12 +237,14 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
     for name, means in log.validations.items():
         keys = next(iter(means.values()))
         metrics = [key for key in keys if not key.endswith(_BASELINE) and not key.startswith(_LOSS)]
+        if not metrics:
+            continue
         panels = [Panel(metric, _validation_curves(means, metric)) for metric in metrics]
         write_image(output / f'validation_{name}.png', draw_curves(panels))
-        rows = [(str(i), *(f'{means[i][m]:.4f}' for m in metrics)) for i in means]
+        rows = [(str(i), *(_figure(means[i][m]) for m in metrics)) for i in means]
         last = means[max(means)]
         if all(m + _BASELINE in last for m in metrics):
-            rows.append(('bicubic', *(f'{last[m + _BASELINE]:.4f}' for m in metrics)))
+            rows.append(('bicubic', *(_figure(last[m + _BASELINE]) for m in metrics)))
         lines += _table(f'Validation: {name}', ('iteration', *metrics), rows)
         lines += ['', f'![Validation curves](validation_{name}.png)']
         sheet = RunFolder(run).sheet(name, max(means))
@@ -231,6 +252,10 @@ def _validations(log: RunLog, output: Path, run: Path) -> list[str]:
             write_image(output / f'sheet_{name}.png', _reduced(read_image(sheet)))
             lines += ['', f'![LQ, bicubic, result, ground truth](sheet_{name}.png)']
     return lines
+
+
+def _figure(value: float) -> str:
+    return 'missing' if math.isnan(value) else f'{value:.4f}'
 
 
 def _training_pairs(output: Path, run: Path) -> list[str]:

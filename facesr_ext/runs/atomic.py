@@ -10,6 +10,9 @@ from pathlib import Path
 
 from facesr_ext.errors import OptionError
 
+_LONGEST = 255
+"""Bytes of a name, of most file systems."""
+
 
 @contextlib.contextmanager
 def replaced_when_whole(target: Path) -> Iterator[Path]:
@@ -45,11 +48,16 @@ def require_free(
         key (Sequence[str]): The option that says where to write.
 
     Raises:
-        OptionError: naming the first such file, and how many there are.
+        OptionError: naming the first such file, and how many there are; and a place that no file can be written to.
     """
+    files = list(dict.fromkeys(targets))
+    for folder in dict.fromkeys(file.parent for file in files):
+        _require_folder(folder, key)
+    for file in files:
+        if file.is_dir():
+            raise OptionError(f'{file} is a folder; name another place', key)
     if force:
         return
-    files = list(dict.fromkeys(targets))
     sources = {path.resolve() for path in read}
     for file in files:
         whole = file.resolve()
@@ -60,3 +68,15 @@ def require_free(
     if there:
         more = f' (and {len(there) - 1} more)' if len(there) > 1 else ''
         raise OptionError(f'{there[0]}{more} is there already; name another place, or replace it with --force', key)
+
+
+def _require_folder(folder: Path, key: Sequence[str]) -> None:
+    """OptionError where a folder is none, cannot be made or cannot be written to."""
+    long = [part for part in folder.parts if len(os.fsencode(part)) > _LONGEST]
+    if long:
+        raise OptionError(f'{long[0][:20]}... is longer than {_LONGEST} bytes, which no folder can be called', key)
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path())
+    if not there.is_dir():
+        raise OptionError(f'{there} is no folder, but a file or a link to nothing; name another place', key)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OptionError(f'{there} cannot be written to; see to its rights, or name another place', key)

@@ -17,10 +17,12 @@ import safetensors.torch
 import torch
 import yaml
 from basicsr.utils import get_root_logger
+from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext.errors import CheckpointError
-from facesr_ext.host.weights import where_to_get
+from facesr_ext.host.names import name_here
+from facesr_ext.host.weights import where_to_get, why_unreadable
 from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.foreign import adapted, find_key
 
@@ -76,7 +78,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         dict: What the file holds; of a ``.safetensors`` file its weights under ``params`` and its metadata under
-            :data:`META_KEY`, as in a ``.pth`` of ours.
+            :data:`META_KEY`, as in a ``.pth`` of ours. A network of ours has the name there by which it is built
+            here, also where another package has a network of its name.
 
     Raises:
         CheckpointError: if the file is missing, cut off, or holds more than weights.
@@ -88,10 +91,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         remedy = where_to_get(path) or 'look whether the name is right'
         raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
-        raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {err}') from err
+        reason = why_unreadable(path, err)
+        raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {reason}') from err
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, not a dict of weights')
-    return content
+    return {**content, META_KEY: _here(_mapping(content[META_KEY]))} if META_KEY in content else content
 
 
 def _read_torch(path: str | os.PathLike[str]) -> Any:
@@ -114,6 +118,14 @@ def _mapping(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict) or not isinstance(metadata.get('arch') or {}, dict):
         return {}
     return metadata
+
+
+def _here(metadata: dict[str, Any]) -> dict[str, Any]:
+    arch = metadata.get('arch') or {}
+    if not isinstance(arch.get('type'), str):
+        return metadata
+    kind = name_here(ARCH_REGISTRY, arch['type'], metadata.get('arch_from', 'facesr_ext'))
+    return {**metadata, 'arch': {**arch, 'type': kind}}
 
 
 def select_params(content: dict[str, Any], param_key: str | None, path: str) -> tuple[dict[str, torch.Tensor], str]:
@@ -172,7 +184,7 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
     """
     if len(paths) == 1:
         content = load_checkpoint(paths[0])
-        return Weights(*select_params(content, param_key, paths[0]), _mapping(content.get(META_KEY)))
+        return Weights(*select_params(content, param_key, paths[0]), content.get(META_KEY) or {})
     total: dict[str, torch.Tensor] = {}
     for path in paths:
         content = load_checkpoint(path)
@@ -184,7 +196,7 @@ def read_weights(paths: Sequence[str], param_key: str | None = None) -> Weights:
         total = {k: _sum(total.get(k), v) for k, v in state.items()}
     means = {k: total[k] / len(paths) if v.is_floating_point() else v for k, v in state.items()}
     mean = {k: v.to(state[k].dtype) for k, v in means.items()}
-    return Weights(mean, f'{used}, mean of {len(paths)}', _mapping(content.get(META_KEY)))
+    return Weights(mean, f'{used}, mean of {len(paths)}', content.get(META_KEY) or {})
 
 
 def _sum(total: torch.Tensor | None, value: torch.Tensor) -> torch.Tensor:
@@ -228,10 +240,17 @@ def load_weights(
 
     Raises:
         CheckpointError: if names or shapes differ, with the first differences; with ``strict`` off, only if none fits.
+            If weights are NaN or infinite.
     """
     own = net.state_dict()
     state = adapted(state, own)
     fit = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    broken = [key for key, value in fit.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f'{path} has {len(broken)} weights that are not finite, the first is {broken[0]}; take an earlier '
+            'checkpoint'
+        )
     missing = [key for key in own if key not in fit]
     extra = [key for key in state if key not in own]
     if missing or extra:

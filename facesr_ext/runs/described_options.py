@@ -11,8 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
+
 from facesr_ext.errors import OptionError
 from facesr_ext.host import source
+from facesr_ext.host.names import SUFFIX, name_here, taken_by
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 from facesr_ext.runs.folder import latest_checkpoint
 from facesr_ext.runs.recipes import shipped_options
@@ -48,7 +51,8 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
 
     Network and scale are taken where they are missing, the degradation where a data set has no LQ of its own. Where the
     network is missing, the challenge's rules, the run's name and the size of the faces are taken besides. A run's
-    folder becomes its latest checkpoint.
+    folder becomes its latest checkpoint. Where another package has parts of our names, a network that the file names as
+    the checkpoint does is the checkpoint's, and a file that names none is one of ours with all its parts.
 
     Returns:
         dict: What was taken.
@@ -67,9 +71,13 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
     wanted = [key for key in ('network_g', 'scale') if not options.get(key)]
     if 'degradation' not in options and _gives_no_lq(options):
         wanted.append('degradation')
-    if not wanted:
+    section = options.get('network_g')
+    taken = isinstance(section, dict) and taken_by(ARCH_REGISTRY, section.get('type')) is not None
+    if not wanted and not taken:
         return {}
     metadata = described(checkpoint)
+    if isinstance(section, dict) and taken:
+        _take_name(section, metadata.get('arch') or {})
     if 'network_g' in wanted:
         if not metadata.get('arch'):
             raise OptionError(
@@ -80,10 +88,28 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
         wanted += [key for key in ('challenge',) if key not in options]
         options.setdefault('name', metadata.get('run') or checkpoint.parent.parent.name or checkpoint.stem)
         _complete_sets(options.get('datasets'), metadata.get('trained_on') or {})
+        _take_ours(options)
     said = {**metadata, 'network_g': metadata.get('arch')}
-    taken = {key: said[key] for key in wanted if said.get(key)}
-    options.update(taken)
-    return taken
+    found = {key: said[key] for key in wanted if said.get(key)}
+    options.update(found)
+    return found
+
+
+def _take_name(section: dict[str, Any], arch: dict[str, Any]) -> None:
+    """The checkpoint's name of the network, where both mean one name."""
+    if str(arch.get('type')).removesuffix(SUFFIX) == section['type']:
+        section['type'] = arch['type']
+
+
+def _take_ours(options: dict[str, Any]) -> None:
+    """Names of model, data sets and metrics by which ours are found, also where another package has the plain ones."""
+    if isinstance(options.get('model_type'), str):
+        options['model_type'] = name_here(MODEL_REGISTRY, options['model_type'])
+    metrics = (options.get('val') or {}).get('metrics')
+    for registry, sections in ((DATASET_REGISTRY, options.get('datasets')), (METRIC_REGISTRY, metrics)):
+        for section in sections.values() if isinstance(sections, dict) else ():
+            if isinstance(section, dict) and isinstance(section.get('type'), str):
+                section['type'] = name_here(registry, section['type'])
 
 
 def _gives_no_lq(options: dict[str, Any]) -> bool:
@@ -109,7 +135,8 @@ def test_file_of(source: str) -> Path:
     """
     path = Path(source).expanduser()
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
-    learnt = (described(checkpoint).get('arch') or {}).get('type') == 'DegradationNet'
+    kind = (described(checkpoint).get('arch') or {}).get('type')
+    learnt = kind == name_here(ARCH_REGISTRY, 'DegradationNet')
     return shipped_options() / ('test_degradation.yml' if learnt else 'test.yml')
 
 

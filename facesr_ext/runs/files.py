@@ -8,10 +8,12 @@ from typing import Any
 
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
+from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext import __version__
 from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.host.names import package_of
 from facesr_ext.host.run_files import BEST
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 from facesr_ext.runs.folder import NET_G, RunFolder
@@ -107,9 +109,11 @@ class RunFiles:
     def _metadata(self, label: str, which: int | str, iteration: int) -> dict[str, Any]:
         """What rebuilds the network from the file alone; plain types, so that ``weights_only`` reads it."""
         train_set = self.opt['datasets'].get('train', {})
+        arch = self.opt[label.replace('net_', 'network_')]
         return {
             'version': __version__,
-            'arch': _plain(self.opt[label.replace('net_', 'network_')]),
+            'arch': _plain(arch),
+            'arch_from': package_of(ARCH_REGISTRY, arch['type']),
             'scale': self.opt['scale'],
             'input': self.info.input,
             'value_range': [0.0, 1.0],

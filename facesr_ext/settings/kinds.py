@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -56,18 +57,38 @@ def _shares(value: Any) -> Any:
 def _folder(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         raise ValueError(f'must be one folder, not {value!r}; put links to several into one')
+    return _path(value)
+
+
+def _path(value: Any) -> Any:
+    """A path that names something: an empty one is the current folder to Python."""
+    if isinstance(value, str) and (not value.strip() or '\0' in value):
+        raise ValueError(f'must be a path, not {value!r}; write ~ for none')
     return value
 
 
 def _folders(value: Any) -> Any:
     """One folder, or a list of them."""
     if isinstance(value, str) or isinstance(value, list) and value and all(isinstance(v, str) for v in value):
-        return value
+        return [_path(v) for v in value] if isinstance(value, list) else _path(value)
     raise ValueError(f'must be a folder or a list of folders, not {value!r}')
+
+
+def _weights(value: Any) -> Any:
+    """Relative weights, one for each of several things."""
+    numbers = isinstance(value, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    if not numbers or not all(0 <= v < math.inf for v in value) or not sum(value) > 0:
+        raise ValueError(f'must be a list of numbers, none below 0 and not all of them 0, not {value!r}')
+    return [float(v) for v in value]
 
 
 Whole = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=1)]
+"""As Whole, of what BasicSR reads itself, to which 4.0 is no number of things."""
+CountFrom0 = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32 - 2**16)]
+"""Of NumPy's generators, with room for the numbers of processes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Gpus = Annotated[
     int | str,
@@ -78,10 +99,13 @@ SwitchOrName = Annotated[
     bool | str, BeforeValidator(_switch_or_name), WithJsonSchema({'anyOf': [{'type': 'boolean'}, {'type': 'string'}]})
 ]
 Folder = Annotated[str, BeforeValidator(_folder)]
+File = Annotated[str, BeforeValidator(_path)]
 _STRINGS: dict[str, Any] = {'type': 'array', 'items': {'type': 'string'}, 'minItems': 1}
 Folders = Annotated[
     str | list[str], BeforeValidator(_folders), WithJsonSchema({'anyOf': [{'type': 'string'}, _STRINGS]})
 ]
+_WEIGHT: dict[str, Any] = {'type': 'array', 'items': {'type': 'number', 'minimum': 0}, 'minItems': 1}
+Weights = Annotated[list[float], BeforeValidator(_weights), WithJsonSchema(_WEIGHT)]
 _SHARE = {'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1}
 Shares = Annotated[
     Any,  # tuple[float, float], once it is read

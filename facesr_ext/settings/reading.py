@@ -17,7 +17,7 @@ SECTION = 'must be a section (indented key: value lines)'
 class Section(BaseModel):
     """A section of an option file. ``~`` counts as not given; what it does not state is refused."""
 
-    model_config = ConfigDict(extra='forbid', strict=True, frozen=True, protected_namespaces=(), validate_default=False)
+    model_config = ConfigDict(extra='forbid', strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @model_validator(mode='before')
     @classmethod
@@ -56,12 +56,20 @@ def read(model: type[SectionType], section: Any, key: Sequence[str] = ()) -> Sec
     Raises:
         OptionError: naming everything that is wrong; its key is that of the first fault.
     """
-    found = faults(model, section, key)
+    refuse(faults(model, section, key))
+    return model.model_validate({} if section is None else section)
+
+
+def refuse(found: Sequence[Fault]) -> None:
+    """Does nothing where there are no faults.
+
+    Raises:
+        OptionError: naming all of them; its key is that of the first.
+    """
     if found:
         first, *others = found
         more = ''.join(f'\n{key_text(fault.key)}: {fault.message}' for fault in others)
         raise OptionError(first.message + more, first.key)
-    return model.model_validate({} if section is None else section)
 
 
 def faults(model: type[BaseModel], section: Any, key: Sequence[str] = (), needed_by: str = '') -> list[Fault]:

@@ -27,6 +27,8 @@ _LOOSE_SWITCH = Annotated[Any, AfterValidator(_switch), WithJsonSchema({'type': 
 _PLAIN = {int: int, float: float, bool: bool, str: str, 'int': int, 'float': float, 'bool': bool, 'str': str}
 _BY_DEFAULT: dict[type, Any] = {bool: _LOOSE_SWITCH, int: float, float: float}
 """Kinds of unannotated arguments by the kind of their default."""
+_NOT_NEGATIVE = ('loss_weight', 'crop_border')
+"""Arguments that BasicSR and we have in common, of which no class says a bound: none of them is below 0."""
 
 
 def is_ours(target: Any) -> bool:
@@ -55,11 +57,14 @@ def section_of(target: Callable[..., Any], given: tuple[str, ...] = ()) -> type[
             continue
         required = parameter.default is parameter.empty
         kind = hints.get(name, Any) if is_ours(target) else _loose(hints.get(name), parameter)
+        if name in _NOT_NEGATIVE:
+            kind = Annotated[float if kind is Any else kind, Field(ge=0)]
         kind = kind if required or parameter.default is not None else kind | None
         fields[f'argument_{number}'] = (kind, Field(... if required else parameter.default, alias=name))
     config = ConfigDict(
         extra='allow' if takes_any(target) else 'forbid',
         strict=True,
+        allow_inf_nan=False,
         arbitrary_types_allowed=True,
         protected_namespaces=(),
     )

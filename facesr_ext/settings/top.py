@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from facesr_ext.settings.kinds import DegradationPart, Gpus, Natural, Network, PartOf, Whole, option, stock
+from facesr_ext.settings.kinds import Count, DegradationPart, Gpus, Network, PartOf, Seed, Whole, option, stock
 from facesr_ext.settings.reading import Section
 
 Sets = dict[str, Annotated[dict[str, Any], PartOf('dataset')]]
@@ -21,9 +21,9 @@ class File(Section):
 
     name: str | None = stock('names the run: experiments/<name>, results/<name>', ...)
     model_type: str = stock('the model, which trains and tests', ...)
-    scale: Whole | None = stock('LR-to-HR factor')
+    scale: Count | None = stock('LR-to-HR factor')
     num_gpu: Gpus = stock('auto: all that are there; 0: the CPU', ...)
-    manual_seed: Natural | None = stock('what every random draw is a function of; default: drawn')
+    manual_seed: Seed | None = stock('what every random draw is a function of; default: drawn')
     datasets: Sets = stock('train, val, val_1 ...; in tests test_1, test_2 ...', ...)
     path: dict[str, Any] = stock('weights and states to start from', ...)
     dist_params: dict[str, Any] | None = stock('of processes that a launcher starts')
@@ -58,7 +58,7 @@ class _Ours(Section):
 class FaceTrainFile(_Ours, TrainFile):
     """A file to train one of our models by."""
 
-    scale: Whole = stock('LR-to-HR factor', ...)
+    scale: Count = stock('LR-to-HR factor', ...)
     network_g: Network = stock('the network', ...)
 
 

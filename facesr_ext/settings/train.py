@@ -11,23 +11,31 @@ from typing_extensions import NotRequired, TypedDict
 from facesr_ext.settings.kinds import Loss, Natural, PartOf, Share, Whole, option, stock
 from facesr_ext.settings.reading import Section, names_of
 
+_NUMBERS = ConfigDict(extra='allow', strict=True, allow_inf_nan=False)
+_Positive = Annotated[float, Field(gt=0)]
+
 
 class Optimizer(TypedDict):
     """An optimiser of torch.optim, under its name there, with its arguments."""
 
-    __pydantic_config__ = ConfigDict(extra='allow', strict=True)  # type: ignore[misc]
+    __pydantic_config__ = _NUMBERS  # type: ignore[misc]
 
     type: str
-    lr: Annotated[float, Field(gt=0)]
+    lr: _Positive
     lr_scales: NotRequired[dict[str, Annotated[float, Field(ge=0)]]]
 
 
 class Scheduler(TypedDict):
     """A schedule of the learning rate, as BasicSR names it, with its arguments."""
 
-    __pydantic_config__ = ConfigDict(extra='allow', strict=True)  # type: ignore[misc]
+    __pydantic_config__ = _NUMBERS  # type: ignore[misc]
 
     type: str
+    periods: NotRequired[Annotated[list[_Positive], Field(min_length=1)]]
+    restart_weights: NotRequired[list[Annotated[float, Field(ge=0)]]]
+    eta_min: NotRequired[Annotated[float, Field(ge=0)]]
+    milestones: NotRequired[list[Annotated[int, Field(ge=1)]]]
+    gamma: NotRequired[_Positive]
 
 
 OptimizerPart = Annotated[Optimizer, PartOf('optimizer')]

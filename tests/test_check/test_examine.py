@@ -115,8 +115,7 @@ BAD = [
     Bad('value refused by the optimiser', 'betas: [0.9, 0.99]', 'betas: [0.9, 1.5]', 'train:optim_g', 'Invalid beta',
         at='  optim_g:'),
     Bad('value refused by the scheduler', 'periods: [100000]', 'periods: [100000]\n    restart_weights: 1',
-        'train:scheduler', 'len()',
-        at='  scheduler:'),
+        'train:scheduler:restart_weights', 'must be a list', at='restart_weights: 1'),
     Bad('value refused by the loss', 'gan_type: vanilla', 'gan_type: vanila', 'train:gan_opt', 'vanila',
         at='  gan_opt:'),
     Bad('decay of 1', 'ema_decay: 0.999', 'ema_decay: 1', 'train:ema_decay', 'must be below 1'),
@@ -572,6 +571,9 @@ def test_good_overrides_have_no_findings(place: Path) -> None:
         ('[1, 2e-3, None]', [1, 2e-3, None]), ('{a: 1}', {'a': 1}),
         ('2020-01-01', '2020-01-01'), ('12:30', '12:30'), ('"5"', '5'), ('a b', 'a b'),
         ('*.png', '*.png'), ('a: b', 'a: b'), ('C:\\x', 'C:\\x'), ('nan', 'nan'), ('1_0', '1_0'),
+        ('text{a: b, c}', 'text{a: b, c}'), ('img_{name}[0].png', 'img_{name}[0].png'),
+        ('key=text{a=b}', 'key=text{a=b}'), ('text: {', 'text: {'), ('a # b', 'a # b'), ('#fff', '#fff'),
+        ('&a', '&a'), ('', None), ('null', None),
     ],
 )  # fmt: skip
 def test_override_values(text: str, value: Any) -> None:
@@ -750,3 +752,20 @@ def test_metrics_of_images_that_are_too_small_for_them(metric: str, key: str, me
     found = check_file(str(OPTIONS / 'fsrnet_fast.yml'), 'train', [f'val:metrics={{m: {metric}}}'])
     told = [finding.message for finding in found if finding.key == ('val', 'metrics', 'm', key)]
     assert (message in told[0]) if message else not told
+
+
+def test_a_network_that_makes_no_image_is_warned_of(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Twice(nn.Conv2d):
+        """Gives two images where one is wanted."""
+
+        def __init__(self, num_feat: int = 3) -> None:
+            super().__init__(3, num_feat, 3, 1, 1)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return [super().forward(x)] * 2
+
+    monkeypatch.setitem(ARCH_REGISTRY._obj_map, 'Twice', Twice)
+    forced = ['network_g={type: Twice}', 'train:coarse_opt=~', 'degradation:preset=bicubic_x8']
+    found = check_file(str(OPTIONS / 'fsrnet_noprior.yml'), 'train', forced)
+    told = [finding for finding in found if finding.key == ('network_g', 'type')]
+    assert [finding.level for finding in told] == ['warning'] and 'makes no RGB image of one' in told[0].message

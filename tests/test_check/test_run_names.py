@@ -29,6 +29,15 @@ def findings(*forced: str) -> list[Finding]:
         ('n' * 250, 'longer than 200 bytes'),
         ('\u540d' * 80, 'longer than 200 bytes'),
         ('"a\\nb"', 'cannot be seen'),
+        ('"a\\u202eb"', 'cannot be seen'),
+        ('"\\ufeffa"', 'cannot be seen'),
+        ('""', 'names no folder'),
+        ('" "', 'names no folder'),
+        ('.hidden', 'begins with'),
+        ('--force', 'begins with'),
+        ('"~"', 'begins with'),
+        ('" run"', 'begins with'),
+        ('C:\\run', 'is a path'),
         ('"a\\x1bb"', 'cannot be seen'),
     ],
 )
@@ -37,13 +46,18 @@ def test_what_can_be_no_name_is_refused(key: str, name: str, says: str) -> None:
     assert finding.level == 'error' and says in finding.message
 
 
-@pytest.mark.parametrize('name', ['x4: bicubic', 'what?', 'all*', 'a|b', 'NUL', 'con.1', 'ends.'])
+@pytest.mark.parametrize(
+    'name', ['x4: bicubic', 'what?', 'all*', 'a|b', 'NUL', 'con.1', 'ends.', '"ends "', 'AUX', 'lpt9.x']
+)
 def test_what_windows_refuses_is_a_warning(name: str) -> None:
     (finding,) = findings(f'name={name}')
     assert finding.level == 'warning' and 'Windows' in finding.message
 
 
-@pytest.mark.parametrize('name', ['fsrnet_x8', 'debug run', 'Gesicht-\u00e4\u00f6', 'n' * 200, 'v1.2', 'console'])
+@pytest.mark.parametrize(
+    'name',
+    ['fsrnet_x8', 'debug run', 'Gesicht-\u00e4\u00f6', 'n' * 200, 'v1.2', 'console', '\U0001f600', '50% #1', 'e\u0301'],
+)
 def test_other_names_are_fine(name: str) -> None:
     assert not findings(f'name={name}', f'val:suffix={name}')
 
@@ -53,7 +67,7 @@ def test_suffix_of_results_is_no_path() -> None:
     assert finding.level == 'error'
 
 
-@pytest.mark.parametrize('phase', ['train_1', 'test', 'valid', 'trian'])
+@pytest.mark.parametrize('phase', ['train_1', 'test', 'valid', 'trian', 'Train', 'val1', 'val-1', 'test_1'])
 def test_sets_that_a_training_does_not_know(phase: str) -> None:
     (finding,) = findings(f'datasets:{phase}={{name: b, type: FaceDataset, dataroot_gt: builtin, image_size: 128}}')
     assert finding.level == 'error' and 'val, val_1' in finding.message

@@ -86,7 +86,7 @@ def test_a_web_page_is_no_weight_file(place: Path, monkeypatch: pytest.MonkeyPat
         (place / name).write_text(text, encoding='utf-8')
     lines = list(env._weights())
     assert [line.status for line in lines] == ['broken', 'broken'] and all('delete it' in line.text for line in lines)
-    with pytest.raises(CheckpointError, match='no weight file, but a web page') as caught:
+    with pytest.raises(CheckpointError, match='no weight file, but something else, as a web page') as caught:
         build_vgg('vgg19', pretrained=True)
     assert 'weights_only' not in str(caught.value)
 

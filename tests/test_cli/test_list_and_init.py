@@ -69,6 +69,18 @@ def test_init_replaces_neither_other_files_nor_what_it_reads(tmp_path: Path) -> 
     assert run('init', str(OPTIONS.parent), '--force') == 2
 
 
+@pytest.mark.parametrize('command', [('init',), ('sample', '--num', '1', '--size', '32')])
+@pytest.mark.parametrize('place', ['file', 'file/below', 'nothing', 'n' * 300, ''])
+def test_places_that_are_no_folders(
+    command: tuple[str, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('file').write_text('mine')
+    Path('nothing').symlink_to('gone')
+    assert run(command[0], place, *command[1:], '--force') == 2
+    assert sorted(path.name for path in Path().iterdir()) == ['file', 'nothing'] and Path('file').read_text() == 'mine'
+
+
 def test_sample_keeps_faces_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ('sample', str(tmp_path), '--num', '2', '--size', '32')
     (tmp_path / 'landmarks.json').write_text('{}')

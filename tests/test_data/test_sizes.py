@@ -13,6 +13,7 @@ import pytest
 import torch
 from basicsr.data import build_dataset
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from facesr_ext.check.examine import check_file
 from facesr_ext.cli.run import run_pipeline
@@ -20,7 +21,7 @@ from facesr_ext.data.image_io import read_image, read_mask, stored_size, write_i
 from facesr_ext.data.lmdb_io import write_lmdb
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
-from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.host.samplers import EpochIndex, ResumableSampler
 from facesr_ext.imaging import to_tensor
 from tests.support import OPTIONS, small_options, write_options
 
@@ -161,6 +162,84 @@ def test_a_run_on_several_folders(folder: Path, tmp_path: Path, monkeypatch: pyt
     opt['datasets']['train'].update(dataroot_gt=['in', '~/more'], image_size=64)
     run_pipeline('train', ['-opt', str(write_options(opt, tmp_path / 'opt.yml'))])
     assert (tmp_path / 'experiments' / opt['name'] / 'models' / 'net_g_latest.pth').is_file()
+
+
+def _weighted(folder: Path, kind: str = 'FaceDataset', weights: Any = (3, 1), **changes: Any) -> Any:
+    """Three images of one folder, one of another, which the weights are of."""
+    write_image(folder.parent / 'more' / '64.png', render_face(0, 6, 64).image)
+    more = {'dataroot_lq': str(folder)} if kind.startswith('Unpaired') else {}
+    roots = [str(folder), str(folder.parent / 'more')]
+    opt = {'dataroot_gt': roots, 'type': kind, 'root_weights': list(weights), 'image_size': 16, **more, **changes}
+    return _open(folder, **opt)
+
+
+@pytest.mark.parametrize('kind', ['FaceDataset', 'UnpairedFaceDataset'])
+@pytest.mark.parametrize(('weights', 'share'), [([3, 1], 0.25), ([0.5, 1.5], 0.75), ([0, 2], 1.0), ([1, 0], 0.0)])
+def test_each_folder_gets_its_share_of_the_draws(kind: str, weights: list[float], share: float, folder: Path) -> None:
+    data = _weighted(folder, kind, weights)
+    drawn = [data[EpochIndex(i % 4, i // 40, i % 40)]['gt_path'] for i in range(400)]
+    of_second = sum(str(folder.parent / 'more') in path for path in drawn)
+    assert len(data) == 4 and of_second / 400 == pytest.approx(share, abs=0.07 * (0 < share < 1))
+    if share < 1:
+        assert {Path(path).name for path in drawn if '/more/' not in Path(path).as_posix()} == {
+            '48.png',
+            '64.png',
+            '80.png',
+        }
+
+
+def test_weighted_draws_come_again_in_workers_and_after_a_resumption(folder: Path) -> None:
+    """Of two processes, with a longer epoch: each draws its own, and goes on where it stopped."""
+    data = _weighted(folder, batch_size_per_gpu=2)
+    per_rank = []
+    for rank in range(2):
+        sampler, resumed = (ResumableSampler(data, 2, rank, ratio=4) for _ in range(2))
+        resumed.resume(sampler.iters_per_epoch + 1)
+        for each in (sampler, resumed):
+            each.set_epoch(1)
+        paths = [data[index]['gt_path'] for index in sampler]
+        assert [data[index]['gt_path'] for index in resumed] == paths[2:]
+        loader = DataLoader(data, batch_size=2, sampler=sampler, num_workers=2)
+        assert [path for batch in loader for path in batch['gt_path']] == paths
+        per_rank.append(paths)
+    assert per_rank[0] != per_rank[1] and len(per_rank[0]) == len(per_rank[1]) == 8
+    other = _weighted(folder, manual_seed=1)
+    assert [data[EpochIndex(0, 0, i)]['gt_path'] for i in range(20)] != [
+        other[EpochIndex(0, 0, i)]['gt_path'] for i in range(20)
+    ]
+
+
+def test_the_share_of_each_folder_is_said(folder: Path, told: list[str]) -> None:
+    _weighted(folder)
+    assert f'a: 3 images in {folder}, 75.0% of the draws' in told
+    assert f'a: 1 images in {folder.parent / "more"}, 25.0% of the draws' in told
+
+
+_NUMBERS = 'root_weights: must be a list of numbers, none below 0 and not all of them 0'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'root_weights': [1]}, 'root_weights: must be 2 numbers, one for each folder'),
+        ({'root_weights': [1, 1, 1]}, 'root_weights: must be 2 numbers, one for each folder'),
+        ({'root_weights': [2, -1]}, _NUMBERS),
+        ({'root_weights': [0, 0.0]}, _NUMBERS),
+        ({'root_weights': []}, _NUMBERS),
+        ({'root_weights': 3}, _NUMBERS),
+        ({'root_weights': [1, True]}, _NUMBERS),
+        ({'root_weights': [1, '1']}, _NUMBERS),
+        ({'root_weights': [1, float('nan')]}, _NUMBERS),
+        ({'root_weights': [1, float('inf')]}, _NUMBERS),
+        ({'dataroot_gt': 'a'}, 'root_weights: needs a list of folders in dataroot_gt'),
+        ({'dataroot_gt': 'builtin', 'image_size': 16}, 'root_weights: needs a list of folders in dataroot_gt'),
+        ({'phase': 'val'}, 'root_weights: is for training'),
+        ({'type': 'PairedFaceDataset', 'dataroot_gt': 'a', 'dataroot_lq': 'lq'}, 'root_weights: unknown key'),
+    ],
+)
+def test_weights_that_cannot_be(changes: dict[str, Any], message: str, folder: Path) -> None:
+    with pytest.raises(OptionError, match=message):
+        _weighted(folder, **changes)
 
 
 @pytest.mark.parametrize(

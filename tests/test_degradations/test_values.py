@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
@@ -36,7 +37,40 @@ def _refused(section: dict[str, Any], scale: int = 4) -> OptionError:
 )  # fmt: skip
 def test_ranges(name: str, suffix: str, value: Any, shown: str) -> None:
     error = _refused({**SECOND, name + suffix: value})
-    assert (error.key, error.message) == (('degradation', name + suffix), PAIR + shown)
+    pair = PAIR.replace('high,', 'high <= 255,') if name == 'noise_range' else PAIR
+    assert (error.key, error.message) == (('degradation', name + suffix), pair + shown)
+
+
+@pytest.mark.parametrize('suffix', BOTH)
+@pytest.mark.parametrize('name', ['betag_range', 'betap_range', 'resize_range'])
+@pytest.mark.parametrize('value', [[0, 0], [0, 1.5], [2, 3], [0.2, 0.8], [0.5, 1000]])
+def test_factors_on_both_sides_of_1(name: str, suffix: str, value: list[float]) -> None:
+    """A draw from low to 1 or from 1 to high: with other values it would go the other way, or nowhere."""
+    error = _refused({**SECOND, name + suffix: value})
+    assert error.key == ('degradation', name + suffix)
+    assert error.message == f'must be [low, high], 0 < low <= 1 <= high <= 16, not {value}'
+
+
+@pytest.mark.parametrize('value', [[0.8, 8], [0, 1], [0, 0], [1000, 1000]])
+def test_shares_of_a_size(value: list[float]) -> None:
+    """Other tools have divisors there."""
+    error = _refused({**FIRST, 'downscale_range': value})
+    assert error.key == ('degradation', 'downscale_range')
+    assert error.message.startswith(f'must be shares of the size, 0 < low <= high <= 1, not {value}')
+
+
+@pytest.mark.parametrize(
+    'section',
+    [
+        {'noise_range': [5, 5]}, {'noise_range': [0, 0]}, {'poisson_scale_range': [0, 0]}, {'resize_range': [1, 1]},
+        {'betag_range': [1, 1]}, {'jpeg_range': [100, 100]}, {'sinc_prob': 1}, {'blur_sigma': [1.0e-12, 1.0e-12]},
+        {'kernel_prob': [1.0e-300] * 6}, {'groups': 1000},
+    ],
+)  # fmt: skip
+def test_values_at_their_bounds_give_images(section: dict[str, Any]) -> None:
+    made = build_degradation({**SECOND, **section}, 4)
+    lq = made(torch.rand(2, 3, 32, 32), torch.Generator().manual_seed(0))
+    assert lq.shape == (2, 3, 8, 8) and torch.isfinite(lq).all()
 
 
 def test_range_of_the_first_order_alone() -> None:
@@ -139,7 +173,7 @@ def test_a_part_s_probability(value: Any) -> None:
         ({'preset': 'bicubic_x4'}, (), 'must be a list of at least one part'),
         (['bicubic_x4'], ('0',), "must be a section (preset or type, and probability), not 'bicubic_x4'"),
         ([{'preset': 'bicubic'}], ('0', 'preset'), "'bicubic' is unknown; did you mean bicubic_x"),
-        ([{'preset': 'bicubic_x4'}, {**SECOND, 'noise_range': 5}], ('1', 'noise_range'), PAIR + '5'),
+        ([{'preset': 'bicubic_x4'}, {**SECOND, 'noise_range': 5}], ('1', 'noise_range'), PAIR[:-6]),
         ([{**SECOND, 'groups': 0}], ('0', 'groups'), 'must be a whole number from 1 on, not 0'),
         ([{'preset': 'bicubic_x8'}], ('0',), 'reduces by 8, but scale is 4'),
         ([{'type': 'MixtureDegradation', 'parts': [{**FIRST, 'sinc_prob': 2}]}],

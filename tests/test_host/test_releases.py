@@ -23,9 +23,11 @@ def older(workplace: Path) -> dict[str, str]:
     folder = workplace / 'other' / 'basicsr'
     stock = Path(str(sys.modules['basicsr'].__file__)).parent
     shutil.copytree(stock, folder, ignore=shutil.ignore_patterns('__pycache__'))
-    (folder / 'losses' / 'basic_loss.py').rename(folder / 'losses' / 'pixel_loss.py')
+    (folder / 'losses' / 'basic_loss.py').rename(folder / 'losses' / 'losses.py')
     for path in (folder / 'losses').glob('*.py'):
-        path.write_text(path.read_text(encoding='utf-8').replace('basic_loss', 'pixel_loss'), encoding='utf-8')
+        path.write_text(path.read_text(encoding='utf-8').replace('basic_loss', 'losses'), encoding='utf-8')
+    with (folder / 'losses' / '__init__.py').open('a', encoding='utf-8') as init:
+        init.write('from . import losses\n')
     (folder / 'version.py').write_text("__version__ = '1.3.5'\n__gitsha__ = 'x'\n", encoding='utf-8')
     return {'PYTHONPATH': str(workplace / 'other')}
 
@@ -44,6 +46,7 @@ def test_an_older_release_is_named_and_trains(run_python: RunPython, workplace: 
 import sys, basicsr
 from basicsr.models.base_model import BaseModel
 assert hasattr(BaseModel.get_optimizer, '__wrapped__')
+assert hasattr(sys.modules['basicsr.losses.losses'].PerceptualLoss.__init__, '__wrapped__')
 assert sys.modules['basicsr.train'].load_resume_state.__module__ == 'basicsr.train'
 assert sys.modules['basicsr.train'].EnlargedSampler.__name__ == 'ResumableSampler'
 """

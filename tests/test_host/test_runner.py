@@ -75,8 +75,39 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
+DRAWN = """
+import random, numpy, torch
+from basicsr.data.paired_image_dataset import PairedImageDataset
+real = PairedImageDataset.__getitem__
+def noisy(self, index):
+    sample = real(self, index)
+    sample['lq'] = sample['lq'] + random.random() + float(numpy.random.rand()) + torch.rand(())
+    return sample
+PairedImageDataset.__getitem__ = noisy
+import basicsr.train
+basicsr.train.train_pipeline('.')
+"""
+
+
 def weights_at(folder: Path, iteration: int) -> dict[str, Any]:
     return dict(torch.load(folder / 'models' / f'net_g_{iteration}.pth', weights_only=True)['params'])
+
+
+def test_a_set_of_basicsrs_goes_on_in_mid_epoch_with_the_same_draws(run_python: RunPython, workplace: Path) -> None:
+    """Crops, flips and noise of the three global streams; the same run with any number of workers."""
+    (workplace / 'drawn.py').write_text(DRAWN, encoding='utf-8')
+    drawn = ['datasets:train:gt_size=16', 'datasets:train:use_hflip=true', 'datasets:train:use_rot=true', 'val=~']
+    words = ['drawn.py', '-opt', 'train.yml', '--auto_resume', '--force_yml', *drawn, 'logger:save_checkpoint_freq=3']
+    for workers in (0, 2):
+        names = [f'name={name}{workers}' for name in ('straight', 'cut')]
+        more = [f'datasets:train:num_worker_per_gpu={workers}']
+        run_python([*words, *more, names[0], 'train:total_iter=6'], cwd=workplace)
+        run_python([*words, *more, names[1], 'train:total_iter=3'], cwd=workplace)
+        done = run_python([*words, *more, names[1], 'train:total_iter=6'], cwd=workplace)
+        assert 'Resuming inside an epoch: 1 of its 2 batches' in done.stderr
+    runs = [weights_at(workplace / 'experiments' / name, 6) for name in ('straight0', 'cut0', 'straight2', 'cut2')]
+    for other in runs[1:]:
+        assert all(torch.equal(other[key], value) for key, value in runs[0].items())
 
 
 def test_train_resume_and_test_with_basicsrs_own_commands(run_python: RunPython, workplace: Path) -> None:

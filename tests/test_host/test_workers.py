@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+import random
 import signal
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from facesr_ext.errors import OptionError
-from facesr_ext.host.workers import prepare_loader
+from facesr_ext.host.samplers import EpochIndex
+from facesr_ext.host.workers import SeededDataset, prepare_loader
 
 
 class _Threads(Dataset[torch.Tensor]):
@@ -23,6 +27,40 @@ class _Threads(Dataset[torch.Tensor]):
     def __getitem__(self, index: int) -> torch.Tensor:
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         return torch.tensor([cv2.getNumThreads(), ignored, torch.initial_seed() == 0])
+
+
+class _Draws(Dataset[tuple[float, ...]]):
+    """Draws from every global stream."""
+
+    opt = {'name': 'draws'}
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> tuple[float, ...]:
+        return float(index), random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+def test_draws_of_others_are_those_of_their_place_and_the_global_streams_go_on() -> None:
+    def streams() -> list[float]:
+        return [*_Draws()[0]]
+
+    def seeded(*seeds: int) -> list[float]:
+        random.seed(0), np.random.seed(0), torch.manual_seed(0)
+        before = [*pickle.loads(pickle.dumps(SeededDataset(_Draws(), seeds[0])))[EpochIndex(1, *seeds[1:])]]
+        assert before[0] == 1 and streams() == expected
+        return before
+
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+    expected = streams()
+    first = seeded(5, 2, 4)
+    assert first == seeded(5, 2, 4)
+    for other in ((6, 2, 4), (5, 3, 4), (5, 2, 3)):
+        assert not set(first[1:]) & set(seeded(*other)[1:])
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+    dataset = SeededDataset(_Draws(), 5)
+    assert [*dataset[0]] == expected, 'an index of another sampler'
+    assert (len(dataset), dataset.opt, hasattr(dataset, 'nothing')) == (3, {'name': 'draws'}, False)
 
 
 def _mark(worker_id: int) -> None:

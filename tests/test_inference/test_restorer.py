@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,18 @@ def test_sizes_that_the_network_does_not_take_are_filled_up(place: Path) -> None
     ('arguments', 'message'),
     [
         ({'batch_size': 0}, 'batch_size: must be a number from 1 on, not 0'),
+        ({'batch_size': 1.5}, 'batch_size: must be a number from 1 on, not 1.5'),
+        ({'batch_size': True}, 'batch_size: must be a number from 1 on, not True'),
+        ({'batch_size': '2'}, "batch_size: must be a number from 1 on, not '2'"),
+        ({'scale': 0}, 'scale: must be a number from 1 on, not 0'),
+        ({'scale': 4.0}, 'scale: must be a number from 1 on, not 4.0'),
+        ({'average_last': -1}, 'average_last: must be a number from 1 on, not -1'),
+        ({'tile': 0}, 'tile: must be a number from 1 on, or Tiling'),
+        ({'tile': '64'}, "tile: must be a number from 1 on, or Tiling.* not '64'"),
+        ({'tile': (64, 16)}, r'tile: must be a number from 1 on, or Tiling.* not \(64, 16\)'),
+        ({'device': 'cuda:99'}, "device: 'cuda:99' is none; say cpu, cuda"),
+        ({'device': 'meta'}, 'device: meta computes nothing'),
+        ({'arch': ['MSRResNet']}, 'arch: must be a section or an option file'),
         ({'device': 'gpu'}, "device: 'gpu' is none; say cpu, cuda"),
         ({'precision': 'int8'}, "precision: 'int8' is unknown"),
         ({'scale': 2}, 'scale: 2, but the network is built for 4'),
@@ -280,6 +293,21 @@ def test_an_image_that_is_stored_enlarged(place: Path) -> None:
         (np.zeros((0, 0, 3), np.uint8), r'image 0 is uint8 \(0, 0, 3\): it has no pixels'),
         (np.full((8, 8, 3), 128.0, np.float32), 'has values from 128 to 128; .* divide by 255'),
         (np.full((8, 8, 3), np.nan, np.float32), 'has values from nan'),
+        (np.full((8, 8, 3), np.inf), 'has values from inf'),
+        (np.linspace(-1, 1, 192).reshape(8, 8, 3), 'has values from -1 to 1; .* for -1 to 1 add 1 and halve'),
+        (np.zeros((8, 8, 3), bool), 'image 0 is bool'),
+        (np.zeros((8, 8, 3), np.uint16), 'image 0 is uint16'),
+        (np.zeros((3, 8, 8), np.uint8), r'uint8 \(3, 8, 8\); give \(h, w, 3\)'),
+        (np.zeros((8, 8, 1), np.uint8), r'uint8 \(8, 8, 1\); give \(h, w, 3\)'),
+        (np.zeros((0, 8, 3), np.uint8), 'it has no pixels'),
+        (torch.zeros(8, 8), r'is a tensor \(8, 8\); give \(3, h, w\)'),
+        (torch.zeros(3, 8, 8) > 0, 'image 0 is bool'),
+        (PIL.Image.new('I;16', (8, 8)), 'image 0 has mode I;16'),
+        (PIL.Image.new('F', (8, 8)), 'image 0 has mode F'),
+        ({'lq': np.zeros((8, 8, 3), np.uint8)}, 'image 0 is dict'),
+        (b'bytes of a file', 'image 0 is bytes'),
+        (5, 'image 0 is int'),
+        ('', 'cannot read'),
         (np.zeros((8, 8, 3), np.int64), 'image 0 is int64'),
         (np.zeros((8, 8, 4), np.uint8), r'uint8 \(8, 8, 4\); give \(h, w, 3\)'),
         (torch.zeros(8, 8, 3), r'is a tensor \(8, 8, 3\); give \(3, h, w\)'),
@@ -293,6 +321,103 @@ def test_unfit_images(image: Any, message: str, place: Path) -> None:
             restorer.restore(images)
     with pytest.raises(DatasetError, match='image 0 is NoneType'):
         restorer.restore([None])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda lq: lq[:, ::-1][:, ::-1],
+        lambda lq: np.ascontiguousarray(lq[..., ::-1])[..., ::-1],
+        np.asfortranarray,
+        lambda lq: np.broadcast_to(lq, lq.shape),
+        lambda lq: torch.from_numpy(lq).permute(2, 0, 1),
+        lambda lq: PIL.Image.fromarray(lq).convert('RGBX'),
+        lambda lq: (image for image in [lq]),
+        lambda lq: (lq,),
+    ],
+    ids=('mirrored view', 'BGR view', 'Fortran', 'read only', 'tensor view', 'RGBX', 'generator', 'tuple'),
+)
+def test_images_in_any_memory(change: Any, place: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
+    lq = _face(0, 8)
+    result = restorer.restore(change(lq))
+    assert np.array_equal(result[0] if isinstance(result, list) else result, restorer.restore(lq))
+
+
+@pytest.mark.parametrize('kind', [np.float16, np.float64, torch.float16, torch.bfloat16, torch.float64])
+def test_floating_point_of_any_kind(kind: Any, place: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
+    lq = _face(0, 8)
+    tensor = torch.from_numpy(lq).permute(2, 0, 1)
+    given = tensor.to(kind) / 255 if isinstance(kind, torch.dtype) else lq.astype(kind) / 255
+    result = restorer.restore(given)
+    assert result.dtype == np.float32 and np.abs(result * 255 - restorer.restore(lq)).max() < 4
+
+
+def test_several_sizes_together_and_the_smallest(place: Path) -> None:
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu', batch_size=4)
+    lq = _face(0, 8)
+    results = restorer.restore([lq, lq[:5], lq[:, :3], lq[:1, :1], lq])
+    assert [result.shape[:2] for result in results] == [(32, 32), (20, 32), (32, 12), (4, 4), (32, 32)]
+    assert np.array_equal(results[0], results[4])
+
+
+def test_an_image_of_pil_is_turned_as_its_file_is(place: Path, tmp_path: Path) -> None:
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    PIL.Image.fromarray(_face(0, 8)[:5]).save(tmp_path / 'a.png', exif=turned)
+    restorer = Restorer(place / 'experiments' / 'msr', device='cpu')
+    by_path = restorer.restore(tmp_path / 'a.png')
+    assert by_path.shape == (32, 20, 3)
+    assert np.array_equal(by_path, restorer.restore(PIL.Image.open(tmp_path / 'a.png')))
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.pth', b'', 'it is empty'),
+        ('a.safetensors', b'', 'it is empty'),
+        ('a.pth', b'<!DOCTYPE html><html>', 'it is no weight file'),
+        ('a.safetensors', b'<!DOCTYPE html><html>', 'it is no weight file'),
+        ('a.pth', b'version https://git-lfs.github.com/spec/v1\n', 'it is no weight file'),
+        ('a.pth', gzip.compress(b'weights'), 'it is no weight file'),
+        ('a.pth', b'\x89PNG\r\n\x1a\n', 'it is no weight file'),
+        ('a.pth', b'PK\x05\x06' + bytes(18), '.cut off'),  # an archive without files
+        ('a.pth', None, 'holds no checkpoint of a run'),
+    ],
+)
+def test_files_that_are_no_checkpoints(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f'{name}.* {message}'):
+        Restorer(path, arch=MSR)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([1], 'holds a list, not a dict'),
+        (torch.zeros(3), 'holds a Tensor, not a dict'),
+        ({}, '0 too many'),
+        ({'params': {}}, 'does not fit'),
+        ({'params': None}, 'has no weights under a key that is known, but params'),
+        ({'epoch': 0, 'iter': 5, 'optimizers': [], 'schedulers': []}, 'has no weights under a key that is known'),
+    ],
+)
+def test_checkpoints_without_weights(content: Any, message: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=message):
+        Restorer(tmp_path / 'a.pth', arch=MSR)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    """They would make black images."""
+    state = MSRResNet(num_feat=8, num_block=1, upscale=4).state_dict()
+    state['conv_last.bias'] = torch.full_like(state['conv_last.bias'], value)
+    torch.save({'params': state}, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=r'has 1 weights that are not finite, the first is conv_last\.bias'):
+        Restorer(tmp_path / 'a.pth', arch=MSR)
 
 
 def test_unfit_pictures_and_folders(place: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
 
 from facesr_ext.cli.run import run_pipeline
-from facesr_ext.errors import CheckpointError, OptionError
+from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.models.face_sr_model import FaceSRModel
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 from tests.support import OPTIONS, small_options, write_options
@@ -57,6 +57,75 @@ def test_feed_data_test_and_visuals(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert torch.equal(visuals['lq'], lq) and visuals['result'].shape == (1, 3, 32, 32)
         assert ('gt' in visuals) == ('gt' in data)
         assert torch.equal(visuals['result'], model.predict({'lq': lq, 'lq_path': ['a.png']}, False)[1].sr)
+
+
+LQ, GT = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda image: image.numpy(), lambda image: image.double(), lambda image: image.numpy().astype(np.float64),
+        lambda image: image.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2), lambda image: image.flip(0).flip(0),
+        lambda image: image.clone().requires_grad_(), lambda image: np.flip(np.flip(image.numpy(), 3), 3),
+    ],
+    ids=('array', 'float64', 'float64 array', 'channels last', 'copy', 'with gradient', 'mirrored view'),
+)  # fmt: skip
+def test_images_of_a_program_in_any_memory(change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same step and result, whatever holds the numbers."""
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    results, logs = [], []
+    for lq, gt in ((LQ, GT), (change(LQ), change(GT))):
+        model = build_model(_tested(opt, checkpoint))
+        model.feed_data({'lq': lq, 'lq_path': 'a.png', 'own': 5})
+        model.test()
+        results.append(model.get_current_visuals()['result'])
+        torch.manual_seed(0)
+        model = build_model(copy.deepcopy(opt))
+        model.feed_data({'lq': lq, 'gt': gt})
+        model.optimize_parameters(1)
+        logs.append(dict(model.get_current_log()))
+    assert torch.equal(*results) and logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        ({}, 'a batch is a dict with lq or gt, .* and this is a dict of nothing'),
+        ({'lq': None}, 'this is a dict of lq'), ({'image': LQ}, 'this is a dict of image'),
+        (LQ, 'this is Tensor'), ([LQ], 'this is list'),
+        ({'lq': LQ[0]}, r'lq is torch.float32 \(3, 16, 16\); give \(N, 3, h, w\)'),
+        ({'lq': LQ[:, :1]}, r'lq is torch.float32 \(2, 1, 16, 16\)'),
+        ({'lq': LQ.permute(0, 2, 3, 1).numpy()}, r'lq is float32 \(2, 16, 16, 3\)'),
+        ({'lq': (LQ * 255).byte()}, 'lq is torch.uint8'), ({'lq': LQ > 0.5}, 'lq is torch.bool'),
+        ({'lq': LQ[:0]}, 'it has no pixels'), ({'lq': [LQ[0]]}, 'lq is list'),
+        ({'lq': LQ, 'gt': GT[:1]}, 'a batch of 1 gt and 2 lq'),
+    ],
+)  # fmt: skip
+def test_what_is_no_batch(data: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt, checkpoint = _trained(tmp_path, monkeypatch)
+    for model in (build_model(_tested(opt, checkpoint)), build_model(copy.deepcopy(opt))):
+        with pytest.raises(DatasetError, match=message):
+            model.feed_data(data)
+
+
+def test_what_is_no_batch_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_model(_trained(tmp_path, monkeypatch)[0])
+    with pytest.raises(DatasetError, match='a batch without gt'):
+        model.feed_data({'lq': LQ})
+    with pytest.raises(DatasetError, match=r'an lq of \(15, 15\) px for a gt of \(64, 64\) px at scale 4'):
+        model.feed_data({'lq': LQ[..., :15, :15], 'gt': GT})
+
+
+def test_steps_of_other_sizes_and_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As loops of others have them: batches and images of any size, iterations that jump, a look in between."""
+    model = build_model(_trained(tmp_path, monkeypatch)[0])
+    for iteration, gt in ((1, GT), (7, GT[:1]), (3, GT[..., :32, :48])):
+        model.feed_data({'gt': gt})
+        model.optimize_parameters(iteration)
+        model.test()
+        assert model.current_iter == iteration and model.get_current_visuals()['result'].shape == gt.shape
+        assert np.isfinite(model.get_current_log()['psnr'])
 
 
 def test_a_loop_without_update_learning_rate_draws_by_seed_and_rank(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from basicsr.models import build_model
 
 from facesr_ext.cli.run import run_pipeline
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import FaceSRError, OptionError
 from tests.support import OPTIONS, small_options, write_options
 from tests.training import parse
 
@@ -139,3 +140,121 @@ def test_a_run_ends_with_a_state_and_goes_on(tmp_path: Path, monkeypatch: pytest
         for name in ('whole', 'parts')
     ]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+# ---- what is found in the folder of a run ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four iterations with states of 2 and 4."""
+    folder = tmp_path_factory.mktemp('finished')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_pipeline('train', ['-opt', str(write_options(_toy(), folder / 'opt.yml'))])
+    return folder / 'experiments'
+
+
+def _toy(total: int = 4, **changes: Any) -> dict[str, Any]:
+    opt = {**small_options(OPTIONS / 'srresnet.yml'), 'name': 'toy', **changes}
+    opt['train'].update(total_iter=total, scheduler=COSINE, optim_g=ADAM, warmup_iter=-1)
+    opt['logger']['save_checkpoint_freq'] = 2
+    return opt
+
+
+def _go_on(finished: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, opt: dict[str, Any]) -> list[str]:
+    """Goes on with what is in the folder; what was warned of."""
+    monkeypatch.chdir(folder)
+    told = _warnings(monkeypatch)
+    run_pipeline('train', ['-opt', str(write_options(opt, folder / 'opt.yml')), '--auto_resume'])
+    return told
+
+
+@pytest.fixture
+def left(finished: Path, tmp_path: Path) -> Path:
+    """The folder of the run, to be changed."""
+    shutil.copytree(finished, tmp_path / 'experiments')
+    return tmp_path / 'experiments' / 'toy'
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:500])
+
+
+@pytest.mark.parametrize(
+    ('damage', 'said'),
+    [
+        (lambda run: _cut(run / 'training_states/4.state'), 'cannot be read'),
+        (lambda run: (run / 'training_states/4.state').write_bytes(b''), 'cannot be read'),
+        (lambda run: (run / 'training_states/4.state').unlink(), ''),
+        (lambda run: (run / 'models/net_g_4.pth').unlink(), 'missing or cut off'),
+        (lambda run: _cut(run / 'models/net_g_4.pth'), 'missing or cut off'),
+        (lambda run: (run / 'models/net_g_latest.pth').unlink(), ''),
+        (lambda run: shutil.copy(run / 'training_states/4.state', run / 'training_states/10.state'), 'another name'),
+        (lambda run: (run / 'training_states/best.state').write_bytes(b'mine'), ''),
+    ],
+    ids=('cut', 'empty', 'deleted', 'no network', 'cut network', 'no latest', 'copied', 'stray'),
+)
+def test_a_run_goes_on_from_the_newest_whole_state(
+    damage: Any, said: str, left: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(left)
+    told = _go_on(finished, left.parent.parent, monkeypatch, _toy(5))
+    assert [said in text for text in told if 'Passed over' in text] == ([True] if said else [])
+    assert (left / 'training_states' / '5.state').is_file() and [path.name for path in left.parent.iterdir()] == ['toy']
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'total': 2}, 'is of iteration 4, total_iter is 2: nothing is left to train'),
+        ({'total': 4}, 'is of iteration 4, total_iter is 4: nothing is left to train'),
+        ({'total': 5, 'manual_seed': 7}, 'goes on with its manual_seed 0, not with 7'),
+    ],
+)
+def test_what_a_run_goes_on_with_is_said(
+    changes: dict[str, Any], said: str, left: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = _go_on(finished, left.parent.parent, monkeypatch, _toy(**changes))
+    assert [said in text for text in told].count(True) == 1
+    assert (left / 'training_states' / '4.state').is_file()
+
+
+def test_a_run_goes_on_with_another_batch(left: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = _toy(5)
+    opt['datasets']['train']['batch_size_per_gpu'] = 1
+    _go_on(finished, left.parent.parent, monkeypatch, opt)
+    assert (left / 'training_states' / '5.state').is_file()
+
+
+def _all_states(run: Path) -> None:
+    for path in (run / 'training_states').iterdir():
+        path.unlink()
+
+
+def _cut_all(run: Path) -> None:
+    for path in (run / 'training_states').iterdir():
+        _cut(path)
+
+
+@pytest.mark.parametrize(
+    ('damage', 'change', 'message'),
+    [
+        (_all_states, {}, 'no training state to go on from'),
+        (lambda run: shutil.rmtree(run / 'training_states'), {}, 'no training state to go on from'),
+        (_cut_all, {}, 'No training state can be'),
+        (lambda run: None, {'num_feat': 6}, 'does not fit SRResNet'),
+    ],
+    ids=('no states', 'no folder', 'all cut', 'other width'),
+)
+def test_a_run_that_cannot_go_on_is_left_as_it_is(
+    damage: Any, change: dict[str, Any], message: str, left: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(left)
+    before = {path: path.read_bytes() for path in (left / 'models').iterdir()}
+    opt = _toy(5)
+    opt['network_g'].update(change)
+    with pytest.raises(FaceSRError, match=message):
+        _go_on(finished, left.parent.parent, monkeypatch, opt)
+    assert {path: path.read_bytes() for path in (left / 'models').iterdir()} == before
+    assert [path.name for path in left.parent.iterdir()] == ['toy']

@@ -14,9 +14,10 @@ from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.host.source import OptionFile
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
-from facesr_ext.reports.run_log import logged_options, read_run
-from facesr_ext.reports.run_report import _expanded, _psnr_panel, write_report
+from facesr_ext.reports.run_log import RunLog, logged_options, logged_value, read_run
+from facesr_ext.reports.run_report import _degradation, _expanded, _psnr_panel, _result, _validations, write_report
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 from tests.support import OPTIONS, small_options, write_options
 
@@ -172,3 +173,75 @@ def test_presets_are_told_by_their_values(given: dict[str, str], wanted: dict[st
     """What the file says counts before the preset, and that before the class."""
     told = _expanded(given)
     assert {key: told[key] for key in wanted} == wanted
+
+
+def _log(options: dict[str, str], validations: dict[str, dict[int, dict[str, float]]] | None = None) -> RunLog:
+    return RunLog('x', options, {}, {}, None, [], validations or {})
+
+
+def test_a_mixture_is_told_by_the_values_of_its_parts() -> None:
+    """As an option file has it, and BasicSR logs it; a mixture within a mixture, too."""
+    from basicsr.utils.options import dict2str
+
+    inner = '{type: MixtureDegradation, parts: [{preset: bicubic_x4}, {preset: realesrgan, jpeg_range: [7, 9]}]}'
+    parts = f'[{{preset: report_s4, probability: 0.7, noise_range: [1, 2]}}, {inner}]'
+    file = OptionFile('x.yml', f'name: x\ndegradation: {{type: MixtureDegradation, parts: {parts}}}')
+    told = _degradation(_log(logged_options(dict2str(file.options).splitlines())))
+    assert told.startswith('type: MixtureDegradation, parts: preset: report_s4, type: FirstOrderDegradation')
+    first, bicubic, second = told.split('; ')
+    for text in ('probability: 0.7', 'noise_range: [1, 2]', 'jpeg_range: [5.0, 50.0]', 'blur_sigma: [0.2, 3.0]'):
+        assert text in first, text
+    assert 'parts: preset: bicubic_x4, type: BicubicDegradation, enlarge: False, scale: 4' in bicubic
+    assert 'jpeg_range: [7, 9]' in second and 'usm_lq: True' in second and 'resize_range: (0.15, 1.5)' in second
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ("[OrderedDict([('a', OrderedDict([('b', [1, 2.5])])), ('c', None)])]", [{'a': {'b': [1, 2.5]}, 'c': None}]),
+        ("[OrderedDict({'a': OrderedDict()})]", [{'a': {}}]),
+        ("[{'a': True}]", [{'a': True}]),
+        ("__import__('os').getcwd()", "__import__('os').getcwd()"),
+        ('no list [', 'no list ['),
+    ],
+)
+def test_logged_lists_are_read_as_data(text: str, value: object) -> None:
+    assert logged_value(text) == value
+
+
+NAN = float('nan')
+
+
+@pytest.mark.parametrize(
+    ('means', 'sentence'),
+    [
+        (
+            {2: {'psnr_rgb': 20.0, 'psnr_rgb_bicubic': NAN}, 4: {'psnr_rgb': 19.0, 'psnr_rgb_bicubic': NAN}},
+            "psnr_rgb 19.00 at iteration 4, bicubic's is missing; best 20.00 at 2.",
+        ),
+        (
+            {2: {'psnr_rgb': 20.0, 'psnr_rgb_bicubic': 18.0}, 4: {'psnr_rgb': NAN, 'psnr_rgb_bicubic': 18.0}},
+            'psnr_rgb is missing at iteration 4, bicubic 18.00; best 20.00 at 2.',
+        ),
+        ({4: {'lpips': NAN, 'lpips_bicubic': NAN}}, 'lpips was never measured, its values are missing in every table'),
+        (
+            {2: {'niqe': 6.0}, 4: {'niqe': 7.5}},
+            'niqe 7.50 at iteration 4; best 6.00 at 2.',
+        ),
+        (
+            {4: {'psnr_rgb': float('inf'), 'psnr_rgb_bicubic': float('inf')}},
+            'psnr_rgb inf at iteration 4, bicubic inf; best inf at 4.',
+        ),
+    ],
+)
+def test_what_was_not_measured_is_said(means: dict[int, dict[str, float]], sentence: str, tmp_path: Path) -> None:
+    log = _log({'val:metrics:niqe:type': 'calculate_niqe'}, {'val': means})
+    (_, line) = _result(log)
+    assert sentence in line and 'nan' not in line
+    table = '\n'.join(_validations(log, tmp_path, tmp_path))
+    assert 'nan' not in table and ('missing' in table) == ('missing' in line)
+
+
+def test_a_validation_without_metrics_has_no_table(tmp_path: Path) -> None:
+    log = _log({}, {'val': {2: {}}})
+    assert _result(log) == ['', 'No validation has been written yet.'] and _validations(log, tmp_path, tmp_path) == []

@@ -2,7 +2,8 @@
 
 One function per defect: its docstring says the symptom, the cause and what is done. Each looks first whether the defect
 is there, by a feature and never by a version number, so that a mended BasicSR is left alone and a second call does
-nothing. Only what crashes, hangs or lies is repaired; whatever would change the numbers of other people's runs is not.
+nothing. Only what crashes, hangs or lies is repaired; whatever would change the numbers of other people's runs is not,
+but for the streams that their draws come from: without these no resumed run equals an unbroken one.
 
 The modules that BasicSR imports and newer packages no longer have (``torchvision.transforms.functional_tensor``,
 ``scipy.ndimage.filters``) are supplied by the start-up hook (``_facesr_ext_boot``), since BasicSR cannot even be

@@ -1,4 +1,4 @@
-"""Repairs of the data loaders: epochs of whole batches, exact resuming, and a pair of settings that hangs."""
+"""Repairs of the data loaders: whole batches, exact resuming, draws that a resumed run repeats, a pair that hangs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from facesr_ext.host.patching import names_used, replace_everywhere
 from facesr_ext.host.samplers import ResumableSampler
 
 _train = sys.modules['basicsr.train']
+SEEDED = 'facesr_ext_seeded'
+"""Marks the build_dataloader that seeds other people's sets."""
 
 
 def repair_sampler() -> None:
@@ -100,4 +102,27 @@ def repair_prefetch() -> None:
     replace_everywhere('build_dataloader', stock, build_dataloader)
 
 
-REPAIRS: tuple[Callable[[], None], ...] = (repair_sampler, repair_prefetch)
+def repair_draws() -> None:
+    """Makes what is random in a training set of BasicSR's or of others a function of (manual_seed, epoch, draw).
+
+    Symptom: a run that goes on in mid-epoch draws other crops and flips than one that was not stopped; the same file
+    gives another run with another number of workers.
+    Cause: the sets draw from the global streams of random and numpy, which no state holds.
+    What is done: the loader gets the set as `workers.SeededDataset`. Ours draw from generators of their own.
+    """
+    data = sys.modules['basicsr.data']
+    stock = data.build_dataloader  # type: ignore[attr-defined]
+    if SEEDED in vars(stock):
+        return
+
+    @functools.wraps(stock)
+    def build_dataloader(dataset: Any, dataset_opt: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if dataset_opt.get('phase') == 'train' and not type(dataset).__module__.startswith('facesr_ext.'):
+            dataset = workers.SeededDataset(dataset, int(kwargs.get('seed') or dataset_opt.get('manual_seed') or 0))
+        return stock(dataset, dataset_opt, *args, **kwargs)
+
+    setattr(build_dataloader, SEEDED, True)
+    replace_everywhere('build_dataloader', stock, build_dataloader)
+
+
+REPAIRS: tuple[Callable[[], None], ...] = (repair_sampler, repair_prefetch, repair_draws)

@@ -18,7 +18,8 @@ from facesr_ext.host.parts import known_name, optimizer_class, optimizer_names
 from facesr_ext.host.patching import host_module, names_used, replace_everywhere, warn_once
 from facesr_ext.host.vgg import VGGBuilders
 
-basic_loss, base_model = host_module('losses.basic_loss'), host_module('models.base_model')
+basic_loss = host_module('losses.basic_loss') or host_module('losses.losses')  # before 1.4
+base_model = host_module('models.base_model')
 degradations, vgg_arch = host_module('data.degradations'), host_module('archs.vgg_arch')
 fid, niqe_module = host_module('metrics.fid'), host_module('metrics.niqe')
 img_process_util = host_module('utils.img_process_util')

@@ -1,0 +1,114 @@
+"""The option check's look at what a run needs beside its file: GT where something is compared, weights of others."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from basicsr.utils.registry import LOSS_REGISTRY
+
+from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.check.data import quietly
+from facesr_ext.check.report import Check, Part
+from facesr_ext.errors import DependencyError, FaceSRError
+from facesr_ext.host.vgg import find_vgg
+
+
+def check_stock_sets(check: Check) -> None:
+    """Builds each of BasicSR's own data sets and reads its first sample: it ends in a bare KeyError without a key."""
+    for phase, section in check.section('datasets').items():
+        part, place = check.part('datasets', phase), ('datasets', phase)
+        stock = part is not None and str(getattr(part.target, '__module__', '')).startswith('basicsr.')
+        if part is None or part.target is None or not stock or not check.clean(place):
+            continue
+        given = {'phase': phase.partition('_')[0], 'scale': check.opt.get('scale', 1), **deepcopy(section)}
+        try:
+            with quietly(), _same_draws():
+                sample = part.target(given)[0]
+        except KeyError as err:
+            name = str(err.args[0])
+            remedy = 'write {type: disk}' if name == 'io_backend' else 'write it'
+            check.error((*place, name), f'is missing; {section["type"]} needs it: {remedy}')
+        except Exception:  # it is other people's code, and its files may be found wanting: the run says how
+            logging.getLogger('facesr_ext').debug('%s gives no sample', section['type'], exc_info=True)
+        else:
+            _check_gt(check, phase, sample)
+
+
+@contextlib.contextmanager
+def _same_draws() -> Iterator[None]:
+    """Gives the random states of Python, NumPy and torch back: BasicSR's data sets draw from them."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def _check_gt(check: Check, phase: str, sample: Any) -> None:
+    """Whether a set of one of our models has the GT that it is used for."""
+    net, place = check.known.nets.get('network_g'), ('datasets', phase, 'type')
+    if not check.our_model or not isinstance(sample, dict) or 'gt' in sample:
+        return
+    kind = check.section('datasets', phase)['type']
+    if phase == 'train':
+        check.error(place, f'{kind} gives no GT to train towards; take FaceDataset or PairedFaceDataset')
+    elif net is not None and arch_info(net).input == 'hr':
+        check.error(place, f'{kind} gives no GT, which network_g makes the LQ of; take UnpairedFaceDataset')
+    elif check.train and check.section('logger').get('keep_best'):
+        remedy = 'take PairedFaceDataset, or set logger: keep_best to false'
+        check.error(place, f'{kind} gives no GT, by which the best network could be told; {remedy}')
+    elif check.section('val', 'metrics'):
+        check.warning(place, f'{kind} gives no GT: its results are saved, val: metrics cannot be measured on it')
+
+
+def check_vgg(check: Check) -> None:
+    """Weights of VGG that are nowhere, and may not be downloaded."""
+    if os.environ.get('FACESR_OFFLINE') != '1':
+        return  # the run downloads them, before anything is built
+    for part, err in _vgg_faults(check):
+        check.error((*part.path, 'type'), err.message.replace('\n', ' '))
+
+
+def fetch_vgg(check: Check) -> None:
+    """Finds or downloads the weights that the losses of a training load, before networks and data sets are built.
+
+    Raises:
+        DependencyError: They are nowhere and cannot be downloaded.
+    """
+    for _, err in _vgg_faults(check):
+        raise err
+
+
+def _vgg_faults(check: Check) -> Iterator[tuple[Part, DependencyError]]:
+    for part in check.parts if check.train else ():
+        vgg_type = _vgg_type(part)
+        if vgg_type is None:
+            continue
+        try:
+            find_vgg(vgg_type)
+        except DependencyError as err:
+            yield part, err
+        except FaceSRError:
+            continue  # of an unknown name other checks tell
+
+
+def _vgg_type(part: Part) -> str | None:
+    """Which VGG a loss loads, None for none."""
+    if part.registry is not LOSS_REGISTRY or part.target is None or part.section.get('mode') == 'mse':
+        return None
+    parameter = inspect.signature(part.target).parameters.get('vgg_type')
+    return None if parameter is None else str(part.section.get('vgg_type', parameter.default))
+
+
+CHECKS: tuple[Callable[[Check], None], ...] = (check_stock_sets, check_vgg)

@@ -80,6 +80,7 @@ def candidates(known: np.ndarray, looked_for: np.ndarray, most: int = MOST) -> n
     num, per_image = looked_for.shape[:2]
     wanted = looked_for.reshape(-1, LENGTH)
     found: list[np.ndarray] = [np.empty(0, np.int64)]
+    own_words, wanted_words = _words(known), _words(wanted)
     chunks = np.array_split(_spread_bits(), _CHUNKS)
     own_bits, wanted_bits = _unpacked(known), _unpacked(wanted)
     own_chunks = [_numbers(own_bits[:, chunk]) for chunk in chunks]
@@ -87,10 +88,10 @@ def candidates(known: np.ndarray, looked_for: np.ndarray, most: int = MOST) -> n
     for first, second in combinations(range(_CHUNKS), 2):
         keys, looks_keys = (pair[first] << 10 | pair[second] for pair in (own_chunks, wanted_chunks))
         for mine, theirs in _equal(keys, looks_keys):
-            other = theirs // per_image
-            near = (mine != other) & (_differing(known[mine], wanted[theirs]) <= most)
-            low, high = np.minimum(mine[near], other[near]), np.maximum(mine[near], other[near])
-            found.append(np.unique(low * num + high))
+            near = _near(own_words, mine, wanted_words, theirs, most)
+            one, other = mine[near], theirs[near] // per_image
+            pair = np.minimum(one, other) * num + np.maximum(one, other)
+            found.append(np.unique(pair[one != other]))
     pairs = np.unique(np.concatenate(found))
     return np.stack([pairs // num, pairs % num], 1) if num else np.empty((0, 2), np.int64)
 
@@ -134,9 +135,28 @@ def _ranges(keys: np.ndarray, ordered: np.ndarray, wanted: np.ndarray) -> tuple[
     return (np.cumsum(counts) - counts)[wanted], counts[wanted]
 
 
-def _differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(K, 22) and (K, 22) -> (K,): in how many bits they differ."""
-    return _COUNTS[a ^ b].sum(1, dtype=np.int64)
+def _words(prints: np.ndarray) -> list[np.ndarray]:
+    """(N, 22) bytes as three arrays (N,) uint64."""
+    padded = np.zeros((len(prints), 24), np.uint8)
+    padded[:, :LENGTH] = prints
+    return list(np.ascontiguousarray(padded.view(np.uint64).T))
+
+
+def _near(a: list[np.ndarray], mine: np.ndarray, b: list[np.ndarray], theirs: np.ndarray, most: int) -> np.ndarray:
+    """Which of the pairs differ in at most ``most`` bits; after each word only those that still may go on."""
+    left = np.arange(len(mine))
+    apart = np.zeros(len(mine), np.int64)
+    for one, other in zip(a, b, strict=True):
+        apart += _bits(one[mine[left]] ^ other[theirs[left]])
+        left, apart = left[apart <= most], apart[apart <= most]
+    return left
+
+
+def _bits(words: np.ndarray) -> np.ndarray:
+    """(K,) uint64 -> (K,) int64: how many bits are set. numpy counts them itself from 2.0 on."""
+    if hasattr(np, 'bitwise_count'):
+        return np.bitwise_count(words).astype(np.int64)
+    return _COUNTS[words.view(np.uint8).reshape(-1, 8)].sum(1, dtype=np.int64)
 
 
 def thumbnail(grey: np.ndarray) -> np.ndarray:

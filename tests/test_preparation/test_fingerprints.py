@@ -11,6 +11,7 @@ import pytest
 
 from facesr_ext.data.image_io import list_images, read_image
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.preparation import fingerprints
 from facesr_ext.preparation.fingerprints import (
     BITS,
     LENGTH,
@@ -110,3 +111,10 @@ def test_groups_hang_together_over_others() -> None:
     pairs = np.array([[1, 4], [4, 6], [0, 5]])
     assert groups(8, pairs) == [[0, 5], [1, 4, 6]]
     assert groups(3, np.empty((0, 2), np.int64)) == []
+
+
+def test_bits_are_counted_without_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = np.array([0, 1, 2**63 + 5, 2**64 - 1], np.uint64)
+    counts = fingerprints._bits(words)
+    monkeypatch.delattr(np, 'bitwise_count', raising=False)
+    assert counts.tolist() == fingerprints._bits(words).tolist() == [0, 1, 3, 64]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import typer
@@ -41,7 +40,7 @@ def main(
     store: str = typer.Option('folder', '--format', help='folder or lmdb.'),
     licence: str = typer.Option('', help="The source's terms, noted in dataset.md."),
     weights: Path | None = typer.Option(None, help="Folder with the networks' files."),
-    workers: int = typer.Option(0, min=0, help='Processes. Default: one a core.'),
+    workers: int = typer.Option(0, min=0, help='Processes. Default: one a core, fewer for few files.'),
 ) -> None:
     """Make a data set of photographs: find the faces, align, sort out, split, label. Run it again to go on."""
     from facesr_ext.preparation.plan import Plan
@@ -58,7 +57,7 @@ def main(
         max_face=max_face, max_outside=max_outside, min_sharpness=min_sharpness, information=information,
         duplicates=duplicates, same_person=same_person, split=split, masks=str(masks) if masks else None,
         mask_labels=mask_labels, fix_labels=fix_labels, parse=parse, store=store, licence=licence,
-        weights=str(weights) if weights else None, workers=workers or os.cpu_count() or 1,
+        weights=str(weights) if weights else None, workers=workers,
     )  # fmt: skip
     result = prepare(paths[:-1], paths[-1], plan)
     for kind, count in (result.counts or {}).items():

@@ -51,7 +51,7 @@ class Plan:
         store (str): 'folder' or 'lmdb'.
         licence (str): The source's terms, as the user names them.
         weights (str | None): Folder of weights.
-        workers (int): Processes.
+        workers (int): Processes; 0: one a core, fewer for few files.
     """
 
     detector: str = 'centerface'
@@ -78,7 +78,7 @@ class Plan:
     store: str = 'folder'
     licence: str = ''
     weights: str | None = None
-    workers: int = 1
+    workers: int = 0
 
     def __post_init__(self) -> None:
         """Raises OptionError for what is no choice, out of bounds or does not go together."""
@@ -176,7 +176,7 @@ class Plan:
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ('threshold', 0.01, 1), ('margin', 0, 3), ('sizes', 8, 8192), ('lr', 2, 16), ('tile', 8, 8192),
     ('min_face', 1, 2**20), ('max_face', 1, 2**20), ('max_outside', 0, 1), ('min_sharpness', 0, 1000),
-    ('same_person', 0.01, 2), ('workers', 1, 1024),
+    ('same_person', 0.01, 2), ('workers', 0, 1024),
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from facesr_ext.preparation.plan import Plan
 from facesr_ext.preparation.process import Processor, append_record, read_records
 
 WORK = '.prepare'
+_ENOUGH = 500  # files that are worth a process of their own
 
 
 class Result(NamedTuple):
@@ -122,14 +124,15 @@ def _records(plan: Plan, staged: Path, waiting: Sequence[tuple[Found, str]]) -> 
     """The records, as they become ready."""
     if not waiting:
         return
-    if min(plan.workers, len(waiting)) < 2:
+    workers = min(plan.workers or _workers_for(len(waiting)), len(waiting))
+    if workers < 2:
         processor = Processor(plan, staged)
         for item, stamp in waiting:
             yield {'stamp': stamp, **processor(item)}
         return
     Processor(plan, staged)  # what is missing is named here, once
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(min(plan.workers, len(waiting)), context, _begin, (plan, staged)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin, (plan, staged)) as pool:
         jobs = [pool.submit(_work_on, item, stamp) for item, stamp in waiting]
         try:
             for job in as_completed(jobs):
@@ -140,6 +143,11 @@ def _records(plan: Plan, staged: Path, waiting: Sequence[tuple[Found, str]]) -> 
             ) from err
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _workers_for(files: int) -> int:
+    """One a core, and fewer for few files: a process takes seconds to begin."""
+    return min(os.cpu_count() or 1, math.ceil(files / _ENOUGH))
 
 
 def _finish(plan: Plan, work: Path, target: Path, found: Sequence[Found], sources: Sequence[Path]) -> dict[str, int]:

@@ -28,6 +28,7 @@ from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.faces.labels import CELEBAMASK19
 from facesr_ext.faces.sides import confused_sides, with_sides_swapped
 from facesr_ext.imaging import imresize, quantize, to_images, to_tensor
+from facesr_ext.preparation import run
 from facesr_ext.preparation.plan import Plan
 from facesr_ext.preparation.process import _new_folder
 from facesr_ext.preparation.run import prepare
@@ -483,3 +484,8 @@ def test_check_labels_lists_confused_masks(tmp_path: Path, capsys: pytest.Captur
         f'{masks / "001.png"}: eye, brow',
         '3 masks; left and right confused: eye 1, brow 1, ear 0',
     ]
+
+
+def test_few_files_are_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, 'cpu_count', lambda: 8)
+    assert [run._workers_for(num) for num in (1, 500, 501, 100_000)] == [1, 1, 2, 8]

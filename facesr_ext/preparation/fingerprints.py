@@ -22,8 +22,9 @@ THUMB = 96  # px a side of what is compared closely
 _RISE = 1.0  # of 255: in an even background compression alone decides about less
 _LARGEST = 256  # px a side: more of them say nothing more about 13 x 13 places
 _CUTS = (0.02, 0.04)  # shares of the sides that a copy may lack
-_CHUNKS = 18  # with 16 bits different at least two of 18 chunks are equal
-_KEYS, _FEW = 1 << 20, 1 << 17  # values of two chunks; fewer of them are looked up without a table of all
+_GROUPS, _CHUNKS = 3, 8  # with 16 bits different 8 of 24 chunks are equal, and so three in one of three groups
+_CHUNK_BITS = 7  # three of them make a key; one of the 169 bits is in none
+_KEYS, _FEW = 1 << 3 * _CHUNK_BITS, 1 << 17  # values of a key; fewer looks are found without a table of all
 _COUNTS = np.array([bin(value).count('1') for value in range(256)], np.uint8)
 _BATCH = 1 << 20  # pairs compared at once
 _SCALES = tuple(1 - 0.01 * step for step in range(9))  # 1 to 0.92
@@ -66,8 +67,8 @@ def _parts(grey: np.ndarray) -> Iterator[np.ndarray]:
 def candidates(known: np.ndarray, looked_for: np.ndarray, most: int = MOST) -> np.ndarray:
     """Pairs of images of which a look of one differs from the other's own fingerprint in few bits.
 
-    Chunks of the fingerprints are compared in pairs: where at most 16 bits differ, two of 18 chunks are equal, so that
-    only images of equal chunks are looked at. The time grows with the number of images, not with that of pairs.
+    Fingerprints are cut into 24 chunks in three groups. Where at most 16 bits differ, 8 chunks are equal, and so three
+    in one group: only images with three equal chunks there are compared, which of a million are few.
 
     Args:
         known (ndarray): (N, 22) uint8, own fingerprints.
@@ -81,12 +82,12 @@ def candidates(known: np.ndarray, looked_for: np.ndarray, most: int = MOST) -> n
     wanted = looked_for.reshape(-1, LENGTH)
     found: list[np.ndarray] = [np.empty(0, np.int64)]
     own_words, wanted_words = _words(known), _words(wanted)
-    chunks = np.array_split(_spread_bits(), _CHUNKS)
+    chunks = _spread_bits()[: _GROUPS * _CHUNKS * _CHUNK_BITS].reshape(-1, _CHUNK_BITS)
     own_bits, wanted_bits = _unpacked(known), _unpacked(wanted)
     own_chunks = [_numbers(own_bits[:, chunk]) for chunk in chunks]
     wanted_chunks = [_numbers(wanted_bits[:, chunk]) for chunk in chunks]
-    for first, second in combinations(range(_CHUNKS), 2):
-        keys, looks_keys = (pair[first] << 10 | pair[second] for pair in (own_chunks, wanted_chunks))
+    for three in _threes():
+        keys, looks_keys = (_key([parts[chunk] for chunk in three]) for parts in (own_chunks, wanted_chunks))
         for mine, theirs in _equal(keys, looks_keys):
             near = _near(own_words, mine, wanted_words, theirs, most)
             one, other = mine[near], theirs[near] // per_image
@@ -94,6 +95,18 @@ def candidates(known: np.ndarray, looked_for: np.ndarray, most: int = MOST) -> n
             found.append(np.unique(pair[one != other]))
     pairs = np.unique(np.concatenate(found))
     return np.stack([pairs // num, pairs % num], 1) if num else np.empty((0, 2), np.int64)
+
+
+def _threes() -> Iterator[tuple[int, ...]]:
+    """Every three chunks of one group."""
+    for group in range(_GROUPS):
+        yield from combinations(range(group * _CHUNKS, (group + 1) * _CHUNKS), 3)
+
+
+def _key(chunks: list[np.ndarray]) -> np.ndarray:
+    """Three chunks (N,) as one number each."""
+    first, second, third = chunks
+    return (first << 2 * _CHUNK_BITS) | (second << _CHUNK_BITS) | third
 
 
 def _spread_bits() -> np.ndarray:
@@ -106,7 +119,7 @@ def _unpacked(prints: np.ndarray) -> np.ndarray:
 
 
 def _numbers(bits: np.ndarray) -> np.ndarray:
-    """(N, b <= 10) bits -> (N,) int32."""
+    """(N, 7) bits -> (N,) int32."""
     return bits.astype(np.int32) @ (1 << np.arange(bits.shape[1], dtype=np.int32))
 
 

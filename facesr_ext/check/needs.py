@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import logging
 import os
-import random
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
-import numpy as np
-import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 
 from facesr_ext.archs.arch_info import arch_info
@@ -20,6 +16,7 @@ from facesr_ext.check.data import quietly
 from facesr_ext.check.report import Check, Part
 from facesr_ext.errors import DependencyError, FaceSRError
 from facesr_ext.host.vgg import find_vgg
+from facesr_ext.host.workers import kept_streams
 
 
 def check_stock_sets(check: Check) -> None:
@@ -31,7 +28,7 @@ def check_stock_sets(check: Check) -> None:
             continue
         given = {'phase': phase.partition('_')[0], 'scale': check.opt.get('scale', 1), **deepcopy(section)}
         try:
-            with quietly(), _same_draws():
+            with quietly(), kept_streams():
                 sample = part.target(given)[0]
         except KeyError as err:
             name = str(err.args[0])
@@ -41,18 +38,6 @@ def check_stock_sets(check: Check) -> None:
             logging.getLogger('facesr_ext').debug('%s gives no sample', section['type'], exc_info=True)
         else:
             _check_gt(check, phase, sample)
-
-
-@contextlib.contextmanager
-def _same_draws() -> Iterator[None]:
-    """Gives the random states of Python, NumPy and torch back: BasicSR's data sets draw from them."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
 
 
 def _check_gt(check: Check, phase: str, sample: Any) -> None:

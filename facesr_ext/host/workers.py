@@ -88,11 +88,18 @@ class SeededDataset(Dataset[Any]):
 @contextlib.contextmanager
 def _streams(seeds: tuple[int, int, int]) -> Iterator[None]:
     """The global streams of random, numpy and torch's CPU, seeded anew for a while."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     first, second, third = map(int, np.random.SeedSequence(seeds).generate_state(3))
-    random.seed(first)
-    np.random.seed(second)
-    torch.default_generator.manual_seed(third)
+    with kept_streams():
+        random.seed(first)
+        np.random.seed(second)
+        torch.default_generator.manual_seed(third)
+        yield
+
+
+@contextlib.contextmanager
+def kept_streams() -> Iterator[None]:
+    """The global streams of random, numpy and torch's CPU go on after it where they were before."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
     finally:

@@ -35,6 +35,13 @@ def replaced_when_whole(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file (UTF-8) that is there whole or not at all; its folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+
+
 def require_free(
     targets: Iterable[Path], read: Iterable[Path] = (), force: bool = False, key: Sequence[str] = ('--output',)
 ) -> None:

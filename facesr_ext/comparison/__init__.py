@@ -1,0 +1,1 @@
+"""``facesr compare``: methods side by side on the same images, with intervals, tests, speed, tables and pictures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -64,6 +65,12 @@ def higher_is_better(type_name: str) -> bool | None:
     if stated is None and getattr(target, '__module__', '').partition('.')[0] == 'basicsr':
         return type_name not in LOWER
     return stated
+
+
+def needs_reference(type_name: str) -> bool:
+    """Whether a metric compares with a GT; one of the result alone, as NIQE, does not."""
+    target = dict(iter(METRIC_REGISTRY)).get(type_name)
+    return target is None or 'img2' in inspect.signature(target).parameters
 
 
 def size_problem(type_name: str, size: tuple[int, ...], crop_border: Any = None) -> str:
@@ -130,6 +137,16 @@ class Metrics:
 
     def __len__(self) -> int:
         return len(self._sections)
+
+    @property
+    def set_metrics(self) -> list[str]:
+        return []
+
+    def features(self, name: str, img: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def set_value(self, name: str, result: np.ndarray, gt: np.ndarray) -> float:
+        raise NotImplementedError
 
     def higher_is_better(self, name: str) -> bool:
         """Whether a larger value of this metric is a better one; of one that does not say so, as its section says."""

@@ -22,13 +22,13 @@ class Text:
 
     Attributes:
         text (str): Its figure or words, one line.
-        more (str): What stands smaller beside or below: interval, p-value.
+        more (tuple[str, ...]): What stands smaller beside or below: interval, p-value.
         mark (str): 'best', 'tied' or ''.
         sort (float): What a table is sorted by; NaN stands last, and words are sorted as words.
     """
 
     text: str
-    more: str = ''
+    more: tuple[str, ...] = ()
     mark: Mark = ''
     sort: float = math.nan
 
@@ -92,11 +92,15 @@ def _figures(summary: Summary, table: SetTable) -> Table:
     )
     level = f'{summary.level:.0%}'
     below = [f'mean over the images and its {level} interval (bootstrap)'] if _has_intervals(table) else []
-    if any(cell.mark for row in table.rows for cell in row.cells.values()):
-        below.append(f'bold: the best; {TIED}: cannot be told from it (paired test, corrected for the column)')
+    marks = {(m.whole_set, row.cells[m.name].mark) for row in table.rows for m in table.metrics}
+    if any(mark for _, mark in marks):
+        below.append('bold: the best')
+    if (False, 'tied') in marks:
+        below.append(f'{TIED}: cannot be told from the best (paired test, corrected for the column)')
     if any(metric.whole_set for metric in table.metrics):
         names = ', '.join(one_line(metric.name) for metric in table.metrics if metric.whole_set)
-        below.append(f'{names}: of the whole set, with the spread of its random halves; {TIED}: the spreads overlap')
+        overlap = f'; {TIED} there: the spreads overlap' if (True, 'tied') in marks else ''
+        below.append(f'{names}: of the whole set, with the spread of its random halves{overlap}')
     below.append('quality rank: mean of the ranks over the metrics, 1 the best')
     head = ('Method', *map(metric_head, table.metrics), 'Quality rank')
     return Table('figures', 'Figures', head, rows, tuple(below))
@@ -108,8 +112,13 @@ def _has_intervals(table: SetTable) -> bool:
 
 def _figure(cell: Cell, places: int) -> Text:
     missing = f'{cell.missing} missing' if cell.missing else ''
-    more = ', '.join(part for part in (interval(cell.figure, places), missing) if part)
-    return Text(number(cell.figure.mean, places), more, cell.mark, cell.figure.mean)
+    return Text(
+        number(cell.figure.mean, places), _told(interval(cell.figure, places), missing), cell.mark, cell.figure.mean
+    )
+
+
+def _told(*parts: str) -> tuple[str, ...]:
+    return tuple(part for part in parts if part)
 
 
 def _differences(summary: Summary, table: SetTable) -> Table:
@@ -131,8 +140,7 @@ def _differences(summary: Summary, table: SetTable) -> Table:
 def _difference(cell: Cell, places: int) -> Text:
     ends = interval(cell.difference, places, signed=True)
     tested = '' if math.isnan(cell.p) else f'p {p_value(cell.p)}, Holm {p_value(cell.p_holm)}'
-    more = '; '.join(part for part in (ends, tested) if part)
-    return Text(number(cell.difference.mean, places, signed=True), more, sort=cell.difference.mean)
+    return Text(number(cell.difference.mean, places, signed=True), _told(ends, tested), sort=cell.difference.mean)
 
 
 def _cost(table: SetTable) -> Table:
@@ -146,7 +154,7 @@ def _cost(table: SetTable) -> Table:
                 _count(row.method.parameters),
                 _count(row.cost.macs),
                 _count(row.cost.memory, 'B'),
-                Text(seconds(time.median), spread, sort=time.median) if time else Text(NONE),
+                Text(seconds(time.median), _told(spread), sort=time.median) if time else Text(NONE),
                 _rank(row.quality),
                 _rank(row.speed),
             )
@@ -198,7 +206,7 @@ def gap_table(summary: Summary, table: GapTable) -> Table:
 
 
 def _plain(figure: Interval, places: int, signed: bool = False) -> Text:
-    return Text(number(figure.mean, places, signed), interval(figure, places, signed), sort=figure.mean)
+    return Text(number(figure.mean, places, signed), _told(interval(figure, places, signed)), sort=figure.mean)
 
 
 def method_table(found: Comparison) -> Table:

@@ -44,7 +44,7 @@ def markdown_table(table: Table) -> list[str]:
 def _markdown_cell(cell: Text) -> str:
     text = markdown_text(cell.text)
     text = f'**{text}**' if cell.mark == 'best' else f'{text} {TIED}' if cell.mark == 'tied' else text
-    return f'{text} {html.escape(cell.more, quote=False)}' if cell.more else text
+    return f'{text} {html.escape("; ".join(cell.more), quote=False)}' if cell.more else text
 
 
 def latex_text(text: str) -> str:
@@ -95,7 +95,7 @@ def _latex_row(cells: Iterable[str]) -> str:
 def _latex_cell(cell: Text) -> str:
     text = latex_text(cell.text)
     text = rf'\textbf{{{text}}}' if cell.mark == 'best' else f'{text} $\\approx$' if cell.mark == 'tied' else text
-    return f'{text} {{\\scriptsize {latex_text(cell.more)}}}' if cell.more else text
+    return f'{text} {{\\scriptsize {latex_text("; ".join(cell.more))}}}' if cell.more else text
 
 
 def csv_text(text: str) -> str:

@@ -79,12 +79,12 @@ def test_the_tables_say_what_the_cells_hold() -> None:
     assert found['figures'].head == ('Method', 'psnr_rgb, dB ↑', 'rmse, px ↓', 'kid ↓', 'Quality rank')
     net = found['figures'].rows[1]
     assert (net[1].text, net[1].mark, net[2].text, net[3].text, net[4].text) == ('24.5', 'best', '2.00', '0.100', '1')
-    assert net[2].more.startswith('[1.') and net[2].more.endswith(', 1 missing')
+    assert net[2].more[0].startswith('[1.') and net[2].more[1:] == ('1 missing',)
     assert found['differences'].title == 'Difference to Bicubic' and len(found['differences'].rows) == 2
     assert found['differences'].rows[0][1].text == '+2.00'
-    assert found['differences'].rows[0][1].more == '[+2.00, +2.00]; p 0.031, Holm 0.19'
+    assert found['differences'].rows[0][1].more == ('[+2.00, +2.00]', 'p 0.031, Holm 0.19')
     assert [cell.text for cell in found['cost'].rows[0]] == ['Bicubic', '0', '10.0 k', '2.00 MB', '3.00 ms', '2.5', '1']
-    assert [cell.text for cell in found['gap'].rows[2]] == ['psnr_rgb, dB ↑ gap', '+1.00', '+1.00', '+1.00']
+    assert [cell.text for cell in found['gap'].rows[2]] == ['psnr_rgb, dB ↑ gap', '+1.0', '+1.0', '+1.0']
     assert found['methods'].rows[3][4].text == 'no checkpoint'
 
 

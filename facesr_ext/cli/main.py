@@ -28,6 +28,7 @@ COMMANDS = (
     'degrade',
     'interpolate',
     'report',
+    'compare',
     'schema',
 )
 GROUPS = ('submit',)

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'facesr_ext'
 ORDER = (
     ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses', 'metrics'), ('runs',), ('faces',),
-    ('degradations',), ('data',), ('models',), ('inference',), ('challenge', 'reports', 'check', 'preparation'),
-    ('comparison',), ('cli',),
+    ('degradations',), ('data',), ('models',), ('inference',),
+    ('challenge', 'reports', 'check', 'preparation', 'sweeps'), ('comparison',), ('cli',),
 )  # fmt: skip
 """From the ground up; rooms of one row do not import each other, but `metrics`, which scoring and archs stand on."""
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}

@@ -27,6 +27,7 @@ COMMANDS = (
     'sample',
     'degrade',
     'interpolate',
+    'sweep',
     'report',
     'compare',
     'schema',

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 import facesr_ext
 from facesr_ext.errors import OptionError
+
+if TYPE_CHECKING:
+    from facesr_ext.comparison.results import ResultFolder
+    from facesr_ext.settings.comparison import CompareFile
 
 _METRICS = ('psnr_rgb', 'psnr_y', 'ssim_y', 'lpips_alex')
 
@@ -33,6 +37,7 @@ def main(
     metric: list[str] = typer.Option(list(_METRICS), '--metric', help='What is measured; as often as you like.'),
     max_images: int | None = typer.Option(None, min=1, help='Take the first so many images.'),
     name: str = typer.Option('comparison', help='Names results/<name>.'),
+    train: bool = typer.Option(False, '--train', help='First train what option files name and nobody has trained.'),
     output: Path | None = typer.Option(None, '-o', '--output', help='Folder. Default: results/<name>.'),
 ) -> None:
     """Compare methods: the same images, metrics with intervals and paired tests, cost, pictures, one page."""
@@ -56,13 +61,27 @@ def main(
         source = OptionFile('the command line', text, forced)
     file = read_comparison(source)
     folder = ResultFolder(output or Path('results') / file.name)
+    failed = _train(file, folder) if train else []
     found, runs = run_comparison(file, folder)
+    found.notes[:0] = failed
     found.write(folder.root)
     written = write_all(found, folder, Shown.of(file.pictures), runs)
     for note in found.notes:
         typer.echo(f'note: {note}')
     for path in written:
         typer.echo(path)
+
+
+def _train(file: CompareFile, folder: ResultFolder) -> list[str]:
+    """Trains what is missing; why runs have failed."""
+    from facesr_ext.comparison.train import train_missing
+    from facesr_ext.runs.child import TrainingStopped
+
+    try:
+        return train_missing(file, folder, typer.echo)
+    except TrainingStopped as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(130) from None
 
 
 def _file_of(

@@ -36,9 +36,9 @@ def main(
 ) -> None:
     """Train an option file at each point of a design, and report main effects and optimum. Run it again to go on."""
     facesr_ext.register()
+    from facesr_ext.runs.child import TrainingStopped
     from facesr_ext.sweeps.plan import make_plan
     from facesr_ext.sweeps.sweep import run_sweep
-    from facesr_ext.sweeps.trainings import SweepStopped
 
     strays = [word for word in words or () if '=' not in word]
     if strays:
@@ -48,7 +48,7 @@ def main(
         typer.echo(str(finding), err=True)
     try:
         typer.echo(run_sweep(plan, output or Path('sweeps', plan.name), confirm, retry, force, typer.echo))
-    except SweepStopped as err:
+    except TrainingStopped as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(130) from None
 

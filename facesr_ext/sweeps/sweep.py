@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from facesr_ext.runs.atomic import require_free
+from facesr_ext.runs.child import Tell, locked
 from facesr_ext.sweeps.effects import effects_of
 from facesr_ext.sweeps.plan import Plan, Run
 from facesr_ext.sweeps.report import FILES, write_report
-from facesr_ext.sweeps.trainings import Result, State, Tell, locked, sweep_of, train
+from facesr_ext.sweeps.trainings import Result, State, sweep_of, train
 
 
 def run_sweep(
@@ -34,7 +35,7 @@ def run_sweep(
 
     Raises:
         OptionError: if files of something else would be replaced.
-        SweepStopped: A signal has ended it; the same call goes on.
+        TrainingStopped: A signal has ended it; the same call goes on.
     """
     require_free([folder / name for name in FILES], force=force or sweep_of(folder) == plan.name, key=('-o',))
     with locked(folder, tell) as lock:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from facesr_ext.errors import DatasetError
 from facesr_ext.runs.atomic import write_text
+from facesr_ext.runs.child import run_training
 from facesr_ext.runs.run_log import read_run
 from facesr_ext.sweeps.plan import Plan, Run
 
 STATE = 'sweep.json'
-_LOCK = '.lock'
-_TAIL = 6
-"""Lines of a log that tell why a run has failed."""
-_STAMP = re.compile(r'^\d{4}-\d\d-\d\d [\d:,]+ (ERROR|WARNING): ')
-_STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)
-"""Exit statuses of a training that a signal has asked to stop."""
-
-Tell = Callable[[str], None]
-
-
-class SweepStopped(KeyboardInterrupt):
-    """A signal has ended a sweep; the training's state is saved."""
 
 
 @dataclass
@@ -129,86 +110,12 @@ def train(run: Run, plan: Plan, log: Path, lock: IO[str]) -> Result:
         lock (IO): Of `locked`; the process holds it, too.
 
     Raises:
-        SweepStopped: A signal has ended it; its state is saved.
+        TrainingStopped: A signal has ended it; its state is saved.
     """
-    words = [sys.executable, '-m', 'facesr_ext', 'train', '-opt', plan.opt, '--auto_resume']
-    words += ['--force_yml', *run.forced, f'name={run.name}']
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open('ab') as output:
-        begin = output.tell()
-        more: dict[str, Any] = {'pass_fds': (lock.fileno(),)} if os.name == 'posix' else {}
-        with subprocess.Popen(  # in a session of its own: Ctrl-C is handed on below, once
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **more
-        ) as process:
-            status = _wait(process)
-    if status < 0:
-        return Result('killed', f'ended by signal {-status}; is there too little memory?\n{_tail(log, begin)}')
-    if status:
-        return Result('failed', _tail(log, begin))
+    ended = run_training(plan.opt, [*run.forced, f'name={run.name}'], log, lock)
+    if ended.status:
+        return Result('killed' if ended.status < 0 else 'failed', ended.reason)
     return figures_of(run, plan)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit status; Ctrl-C and SIGTERM have the training save, a second one ends it at once."""
-    asked = False
-    with _sigterm_as_interrupt():
-        while True:
-            try:
-                status = process.wait()
-                break
-            except KeyboardInterrupt:
-                asked = True
-                process.terminate()
-    if asked or status in _STOPPED:
-        raise SweepStopped('stopped; the same command goes on')
-    return status
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-@contextlib.contextmanager
-def locked(folder: Path, tell: Tell) -> Iterator[IO[str]]:
-    """A file that one sweep at a time holds, with the training that it has started.
-
-    A training whose sweep was killed goes on by itself; the next sweep waits for it. On Windows nothing is locked.
-
-    Args:
-        folder (Path): Of the sweep.
-        tell (Callable): Is told that there is something to wait for.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open('w', encoding='utf-8') as file:
-        if os.name == 'posix':
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                tell(f'another process is at work on {folder}, or a training of it; waiting for its end')
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
-
-
-def _tail(log: Path, begin: int) -> str:
-    """The last lines of a log from a place on, without the steps of progress bars."""
-    with log.open('rb') as file:
-        file.seek(begin)
-        text = file.read().decode('utf-8', errors='replace')
-    lines = [line.rstrip().rpartition('\r')[2] for line in text.split('\n')]
-    lines = [line for line in lines if line]
-    errors = [i for i, line in enumerate(lines) if ' ERROR: ' in line]
-    chosen = lines[errors[-1] :][:_TAIL] if errors else lines[-_TAIL:]
-    return '\n'.join(_STAMP.sub('', line)[:300] for line in chosen) or 'it has written nothing'
 
 
 def figures_of(run: Run, plan: Plan) -> Result:

@@ -17,9 +17,10 @@ import pytest
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.runs.child import _tail, locked
 from facesr_ext.sweeps.plan import Plan, make_plan
 from facesr_ext.sweeps.report import write_report
-from facesr_ext.sweeps.trainings import Result, State, _tail, locked
+from facesr_ext.sweeps.trainings import Result, State
 from tests.support import OPTIONS, child_environment, small_options, write_options
 
 AXES = ['network_g:num_feat=4,8', 'train:optim_g:lr=1e-3,1e-4']

@@ -51,6 +51,11 @@ class Table:
     rows: tuple[tuple[Text, ...], ...]
     below: tuple[str, ...] = ()
 
+    @property
+    def of_words(self) -> bool:
+        """Whether its cells are words rather than figures, which stand on the left."""
+        return self.name in ('published', 'methods')
+
 
 def set_tables(summary: Summary, table: SetTable) -> list[Table]:
     """Figures, differences to the reference, cost, and rows of others, as far as there are any."""

@@ -35,7 +35,7 @@ def markdown_table(table: Table) -> list[str]:
     """A table as lines of Markdown, with how to read it below."""
     lines = [
         '| ' + ' | '.join(map(markdown_text, table.head)) + ' |',
-        '|---|' + '---:|' * (len(table.head) - 1),
+        '|---|' + ('---|' if table.of_words else '---:|') * (len(table.head) - 1),
         *('| ' + ' | '.join(map(_markdown_cell, row)) + ' |' for row in table.rows),
     ]
     return [*lines, *(['', f'{markdown_text("; ".join(table.below))}.'] if table.below else [])]
@@ -69,7 +69,7 @@ def latex_tables(summary: Summary) -> str:
 
 def _latex_table(table: Table, title: str, label: str) -> list[str]:
     caption = f'{title}. {"; ".join(table.below)}.' if table.below else f'{title}.'
-    aligned = 'l' + ('l' if table.name == 'published' else 'r') * (len(table.head) - 1)
+    aligned = 'l' + ('l' if table.of_words else 'r') * (len(table.head) - 1)
     return [
         '',
         r'\begin{table}',

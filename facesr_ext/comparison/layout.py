@@ -149,6 +149,7 @@ def _difference(cell: Cell, places: int) -> Text:
 
 
 def _cost(table: SetTable) -> Table:
+    """What each method costs; columns that nothing is known of are left out."""
     rows = []
     for row in table.rows:
         time = row.seconds
@@ -165,8 +166,15 @@ def _cost(table: SetTable) -> Table:
             )
         )
     head = ('Method', 'Parameters', 'MACs', 'Memory', 'Time per image', 'Quality rank', 'Speed rank')
-    below = ('time: median and quartiles; memory: most that is held at once, weights included',)
-    return Table('cost', 'Cost, and quality against speed', head, tuple(rows), below)
+    known = [i for i in range(len(head)) if any(row[i].text != NONE for row in rows)]
+    told = {'Time per image': 'time: median and quartiles', 'Memory': 'memory: most held at once, weights included'}
+    return Table(
+        'cost',
+        'Cost, and quality against speed',
+        tuple(head[i] for i in known),
+        tuple(tuple(row[i] for i in known) for row in rows),
+        tuple(told[head[i]] for i in known if head[i] in told),
+    )
 
 
 def _count(value: int | None, unit: str = '') -> Text:

@@ -142,7 +142,7 @@ def html_page(
         broken=[(one_line(what), one_line(reason)) for what, reason in summary.broken],
         notes=[one_line(note) for note in (*found.notes, *pictures.notes, *notes)],
         machine={one_line(key): one_line(value) for key, value in machine.items()},
-        commands=[value for key, value in found.machine.items() if key.lower() in _COMMANDS],
+        commands=[one_line(value) for key, value in found.machine.items() if key.lower() in _COMMANDS],
         tied=TIED,
         script=Markup(script),
         style=Markup(style),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from facesr_ext.comparison.figures import decimals, number, one_line
+from facesr_ext.comparison.figures import decimals, number, one_line, shortened
 from facesr_ext.comparison.gallery import Box, Extreme, Gallery, Shown, choose
 from facesr_ext.comparison.layout import metric_head
 from facesr_ext.comparison.plots import colour_bar, draw_cost, draw_run_curves, error_colours
@@ -218,8 +218,7 @@ def _sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], captions
     if largest < cell:  # whole pixels, where that is possible
         cell = largest * -(-_LEAST // largest)
     rows = [[_enlarged(img, cell) for img in row] for row in rows]
-    letters = cell // _LETTER
-    short = [t if len(t) <= letters else f'{t[: letters - 2]}..' for t in map(one_line, titles)]
+    short = [shortened(title, cell // _LETTER) for title in titles]
     return contact_sheet(rows, short, cell, [one_line(caption) for caption in captions])
 
 

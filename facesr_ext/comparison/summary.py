@@ -133,7 +133,7 @@ class Summary:
         reference (MethodFacts): With which others are compared.
         sets (tuple[SetTable, ...]): That could be used.
         gaps (tuple[GapTable, ...]): Of every pair of a training and a test set.
-        broken (tuple): What could not be used at all, a set or method, and why.
+        broken (tuple): What could not be used at all, a set, method or row of others, and why.
         tests (int): P-values that were corrected together.
         level (float): Of the intervals.
     """
@@ -182,6 +182,12 @@ def summarise(found: Comparison) -> Summary:
         (facts.name, facts.problem or 'no method could be run on it')
         for facts in found.sets
         if facts.problem or not found.values.get(facts.name)
+    ]
+    shown = ('', *(table.facts.name for table in sets))
+    broken += [
+        (f'{row.method} (published)', f'it belongs to the set {row.set}, which has no table')
+        for row in found.published
+        if row.set not in shown
     ]
     known = sum(not math.isnan(test.p) for test in tests.reference.values())
     gaps = tuple(_gap_tables(found, figures))

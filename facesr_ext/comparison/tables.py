@@ -99,7 +99,11 @@ def _latex_cell(cell: Text) -> str:
 
 
 def csv_text(text: str) -> str:
-    """A text of others for a cell of a CSV file: what a spreadsheet would take for a formula gets a ``'`` before it."""
+    """A text of others for a cell of a CSV file: what a spreadsheet would take for a formula gets a ``'`` before it.
+
+    Bytes of a file's name that are no text are question marks.
+    """
+    text = text.encode('utf-8', 'replace').decode('utf-8')
     return f"'{text}" if text.lstrip(' ').startswith(_FORMULA) else text
 
 

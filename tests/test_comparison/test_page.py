@@ -17,6 +17,7 @@ from facesr_ext.comparison import page
 from facesr_ext.comparison.report import Shown, write_all
 from facesr_ext.comparison.results import Comparison, Published, ResultFolder
 from facesr_ext.data.image_io import decode_image, read_image
+from facesr_ext.errors import DatasetError
 from tests.test_comparison.examples import HOSTILE, comparison, write_faces
 
 VOID = {'meta', 'img', 'input', 'br', 'link'}
@@ -164,6 +165,19 @@ def test_the_page_shows_gap_machine_and_commands(root: Path) -> None:
     reader = written(comparison(machine={'CPU': 'x86', 'Command': 'facesr compare -opt s0.yml'}), root)
     assert 'x86' in reader.texts['dd'] and reader.texts['pre'] == 'facesr compare -opt s0.yml'
     assert 'psnr_rgb, dB ↑ gap' in reader.texts['th'] and 'there is no folder /data/lost' in reader.texts['li']
+
+
+def test_names_of_files_that_are_no_text_are_shown_as_far_as_they_are(tmp_path: Path) -> None:
+    found = comparison()
+    found.sets = [replace(facts, images=('\udcff', *facts.images[1:])) for facts in found.sets]
+    write_all(found, ResultFolder(tmp_path), Shown())
+    assert (tmp_path / 'images_test.csv').read_text(encoding='utf-8').splitlines()[1].startswith('?,bicubic,20.0')
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(DatasetError, match='cannot write into .*file'):
+        write_all(comparison(), ResultFolder(tmp_path / 'file'), Shown())
 
 
 def test_script_style_and_template_are_found() -> None:

@@ -84,6 +84,9 @@ def test_the_tables_say_what_the_cells_hold() -> None:
     assert found['differences'].rows[0][1].text == '+2.00'
     assert found['differences'].rows[0][1].more == ('[+2.00, +2.00]', 'p 0.031, Holm 0.19')
     assert [cell.text for cell in found['cost'].rows[0]] == ['Bicubic', '0', '10.0 k', '2.00 MB', '3.00 ms', '2.5', '1']
+    summary = summarise(comparison())
+    without = {table.name: table for table in set_tables(summary, summary.sets[0])}['cost']  # nothing was timed there
+    assert without.head == ('Method', 'Parameters', 'Quality rank') and not without.below
     assert [cell.text for cell in found['gap'].rows[2]] == ['psnr_rgb, dB ↑ gap', '+1.0', '+1.0', '+1.0']
     assert found['methods'].rows[3][4].text == 'no checkpoint'
 

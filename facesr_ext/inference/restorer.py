@@ -20,7 +20,7 @@ from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.host.source import OptionFile
 from facesr_ext.imaging import to_images, to_tensor, with_coordinates
-from facesr_ext.models.device import choose_device
+from facesr_ext.models.device import default_device
 from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.tiles import Tiling
@@ -41,12 +41,13 @@ class Restorer:
         >>> faces = restorer.restore([lq])
 
     Args:
-        checkpoint (str | PathLike | Sequence): A checkpoint (``.pth``, ``.safetensors``), the folder of a run (its
-            latest checkpoint), or several checkpoints of one network, whose mean is taken. Averaged weights
-            (``params_ema``) are taken where a file has them.
+        checkpoint (str | PathLike | Sequence | None): A checkpoint (``.pth``, ``.safetensors``), the folder of a run
+            (its latest checkpoint), or several checkpoints of one network, whose mean is taken. Averaged weights
+            (``params_ema``) are taken where a file has them. None for a network without weights, which ``arch`` names.
         device (str | device | None): Where it runs. Default: a GPU where there is one, else the CPU.
-        arch (dict | str | PathLike | None): For files that do not say what network they hold, as stock BasicSR's: the
-            ``network_g`` section, or an option file that has it. Default: what the checkpoint says.
+        arch (dict | str | PathLike | Module | None): For files that do not say what network they hold, as stock
+            BasicSR's: the ``network_g`` section, or an option file that has it. A network that is built and loaded
+            already goes without a checkpoint. Default: what the checkpoint says.
         scale (int | None): LR-to-HR factor. Default: the checkpoint's, the option file's, or the network's own.
         param_key (str | None): Which weights of the file: 'params_ema' or 'params'. Default: the averaged ones.
         average_last (int | None): Take the mean of so many numbered checkpoints of the run, the one named the last.
@@ -72,10 +73,10 @@ class Restorer:
 
     def __init__(
         self,
-        checkpoint: PathLike | Sequence[PathLike],
+        checkpoint: PathLike | Sequence[PathLike] | None,
         *,
         device: str | torch.device | None = None,
-        arch: Mapping[str, Any] | PathLike | None = None,
+        arch: Mapping[str, Any] | PathLike | nn.Module | None = None,
         scale: int | None = None,
         param_key: str | None = None,
         average_last: int | None = None,
@@ -89,12 +90,19 @@ class Restorer:
             if number is not None and (type(number) is not int or number < 1):
                 raise OptionError(f'must be a number from 1 on, not {number!r}', (name,))
         self.device = _device(device)
-        self.files = find_checkpoints(checkpoint, average_last)
-        weights = read_weights(self.files, param_key)
-        self.metadata = weights.metadata
-        section, stated = _network_section(arch, self.metadata, self.files[-1])
+        self.files = [] if checkpoint is None else find_checkpoints(checkpoint, average_last)
+        weights = read_weights(self.files, param_key) if self.files else None
+        self.metadata = weights.metadata if weights else {}
         self.precision = Precision({'precision': precision, 'channels_last': channels_last}, self.device)
-        self.net = self._build(section, weights)
+        if isinstance(arch, nn.Module):
+            if weights is not None:
+                raise OptionError(
+                    'is a network that is built already; leave the checkpoint out, or name its section', ('arch',)
+                )
+            self.net, stated = self._placed(arch), None
+        else:
+            section, stated = _network_section(arch, self.metadata, self.files[-1] if self.files else '')
+            self.net = self._build(section, weights)
         self.info = arch_info(self.net)
         self.scale = _choose_scale(scale or stated, self.info.scale)
         self.tiling = _tiling(tile)
@@ -102,10 +110,16 @@ class Restorer:
             self.tiling.require(('tile',), self.info.sizes.multiple_of)
         self.self_ensemble, self.batch_size = self_ensemble, batch_size
 
-    def _build(self, section: dict[str, Any], weights: Weights) -> nn.Module:
+    def _build(self, section: dict[str, Any], weights: Weights | None) -> nn.Module:
         net: nn.Module = build_part(('network_g',), ARCH_REGISTRY, section)
+        if weights is not None:
+            load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
+        elif any(True for _ in net.parameters()):
+            raise CheckpointError(f'{type(net).__name__} has weights, and there is no checkpoint of them; name one')
+        return self._placed(net)
+
+    def _placed(self, net: nn.Module) -> nn.Module:
         self.precision.require('network_g', net)
-        load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
         return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
 
     @overload
@@ -206,7 +220,7 @@ def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: in
 
 def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
-        return choose_device({'num_gpu': int(torch.cuda.is_available() or torch.backends.mps.is_available())})
+        return default_device()
     try:
         found = torch.device(device)
         torch.zeros(1, device=found)
@@ -234,6 +248,8 @@ def _network_section(
         return dict(arch), None
     if arch is not None:
         return _read_section(arch)
+    if not path:
+        raise OptionError('names the network where there is no checkpoint: {"type": "Bicubic", "scale": 4}', ('arch',))
     if not metadata.get('arch'):
         raise CheckpointError(
             f'{path} does not say what network it holds, since it was not written by facesr_ext. Name it: the option '

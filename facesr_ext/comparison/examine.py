@@ -1,0 +1,106 @@
+"""Everything that is wrong with a file of a comparison, at once, before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
+
+from facesr_ext.degradations.presets import build_degradation
+from facesr_ext.errors import FaceSRError, Finding, KeyPath, OptionError, hint, key_text
+from facesr_ext.host.names import registered_name
+from facesr_ext.host.parts import known_name, registry_names
+from facesr_ext.host.source import OptionFile
+from facesr_ext.metrics.metric_info import direction_faults
+from facesr_ext.settings.comparison import CompareFile
+from facesr_ext.settings.reading import faults
+from facesr_ext.settings.signatures import argument_faults, is_ours
+
+
+def read_comparison(source: OptionFile) -> CompareFile:
+    """A file of a comparison as a typed object.
+
+    Raises:
+        OptionError: naming everything that is wrong, with its line.
+    """
+    found = findings(source)
+    if found:
+        listing = '\n'.join(f'  {finding}' for finding in found)
+        raise OptionError(f'{source.name} cannot be used as it stands, {len(found)} error(s):\n{listing}')
+    return CompareFile.model_validate(dict(source.options))
+
+
+def is_comparison(source: OptionFile) -> bool:
+    """Whether a file is one of ``facesr compare``, not of a training or a test."""
+    return 'methods' in source.options and 'model_type' not in source.options
+
+
+def findings(source: OptionFile) -> list[Finding]:
+    """What is wrong with a file, in its order."""
+    if source.problems:
+        return list(source.problems)
+    wrong = [(fault.key, fault.message) for fault in faults(CompareFile, dict(source.options))]
+    if not wrong:
+        file = CompareFile.model_validate(dict(source.options))
+        wrong = [*_parts(file), *_references(file)]
+    told: dict[KeyPath, Finding] = {}
+    for key, message in wrong:
+        told.setdefault(key, Finding('error', message, key, source.where(key), source.line(key)))
+    return sorted(told.values(), key=lambda finding: finding.line)
+
+
+def _parts(file: CompareFile) -> Iterator[tuple[KeyPath, str]]:
+    """Names and arguments of metrics, networks and degradations."""
+    for name, section in file.val.metrics.items():
+        yield from _part(METRIC_REGISTRY, section, ('val', 'metrics', name), ('img', 'img2', 'better'))
+    for err in direction_faults(file.val.metrics):
+        yield err.key, err.message
+    for name, method in file.methods.items():
+        if method.network_g is not None:
+            yield from _part(ARCH_REGISTRY, method.network_g, ('methods', name, 'network_g'), ())
+    if file.degradation is not None and file.scale is not None:
+        yield from _refused(('degradation',), file.degradation, file.scale)
+    for name, one in file.datasets.items():
+        scale = one.scale or file.scale
+        if scale is None:
+            yield ('datasets', name, 'scale'), 'is missing, here and at the top of the file'
+        elif one.degradation is not None:
+            yield from _refused(('datasets', name, 'degradation'), one.degradation, scale)
+
+
+def _part(
+    registry: Any, section: dict[str, Any], key: KeyPath, given: tuple[str, ...]
+) -> Iterator[tuple[KeyPath, str]]:
+    """An unknown type, and arguments that it does not take."""
+    try:
+        kind = known_name((*key, 'type'), section.get('type'), registry_names(registry))
+    except FaceSRError as err:
+        yield err.key, err.message
+        return
+    target = dict(iter(registry))[str(registered_name(registry, kind))]
+    if is_ours(target):
+        yield from ((fault.key, fault.message) for fault in argument_faults(target, section, key, given))
+
+
+def _refused(key: KeyPath, section: dict[str, Any], scale: int) -> Iterator[tuple[KeyPath, str]]:
+    try:
+        build_degradation(section, scale)
+    except FaceSRError as err:
+        yield (*key, *err.key[1:]), err.message
+
+
+def _references(file: CompareFile) -> Iterator[tuple[KeyPath, str]]:
+    """Names that point from one section to another."""
+    shown, metrics = file.pictures, list(file.val.metrics)
+    if shown.by is not None and shown.by not in metrics:
+        yield ('pictures', 'by'), f'is no metric of val:metrics; {hint(shown.by, metrics)}'
+    if shown.method is not None and shown.method not in file.methods:
+        yield ('pictures', 'method'), f'is no method; {hint(shown.method, list(file.methods))}'
+    for number, row in enumerate(file.published):
+        if row.set is not None and row.set not in file.datasets:
+            yield ('published', str(number), 'set'), f'is no set; {hint(row.set, list(file.datasets))}'
+    names = [*file.datasets, *(f'{name}_stored' for name in file.datasets)]
+    for name in file.datasets:
+        if names.count(name) > 1:
+            yield ('datasets', name), f'is also what the stored LQ of {key_text(("datasets", name[:-7]))} are called'

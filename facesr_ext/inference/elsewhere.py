@@ -1,0 +1,67 @@
+"""Checkpoints of other programs, which say nothing of their network: recognised by spandrel (extra ``export``)."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import nn
+
+from facesr_ext.archs.arch_info import ArchInfo, Sizes
+from facesr_ext.errors import CheckpointError, DependencyError
+
+
+class ForeignNetwork(nn.Module):
+    """A network that spandrel has recognised, as ours are called.
+
+    Args:
+        descriptor (spandrel.ImageModelDescriptor): What spandrel gives for its file.
+    """
+
+    def __init__(self, descriptor: object) -> None:
+        super().__init__()
+        self.net: nn.Module = descriptor.model  # type: ignore[attr-defined]
+        self.call = descriptor.__call__  # type: ignore[operator]
+        scale, sizes = int(descriptor.scale), descriptor.size_requirements  # type: ignore[attr-defined]
+        self.info = ArchInfo(
+            scale,
+            'enlarged' if scale == 1 else 'small',
+            Sizes(max(1, int(sizes.multiple_of))),
+            halves=bool(descriptor.supports_half),  # type: ignore[attr-defined]
+        )
+        self.name: str = descriptor.architecture.name  # type: ignore[attr-defined]
+
+    def forward(self, lq: torch.Tensor) -> torch.Tensor:
+        """(N, 3, h, w) RGB [0, 1] -> (N, 3, h * scale, w * scale)."""
+        out: torch.Tensor = self.call(lq)
+        return out
+
+
+def open_foreign(path: str | os.PathLike[str]) -> ForeignNetwork:
+    """Opens a checkpoint of an architecture that spandrel knows: ESRGAN, SwinIR, HAT, GFPGAN and some forty others.
+
+    Args:
+        path (str | PathLike): ``.pth``, ``.pt``, ``.ckpt`` or ``.safetensors``; pickles are read by an unpickler that
+            allows weights alone.
+
+    Raises:
+        DependencyError: if spandrel is not installed.
+        CheckpointError: if it does not know the network, or that makes no RGB image of one.
+    """
+    try:
+        import spandrel
+    except ImportError as err:
+        raise DependencyError(
+            f'{path} does not say what network it holds. Name it (arch: an option file with its network_g), or have it '
+            f"recognised: pip install 'facesr_ext[export]' ({err})"
+        ) from err
+    try:
+        descriptor = spandrel.ModelLoader(device='cpu').load_from_file(path)
+    except Exception as err:  # spandrel tries forty networks on it, and any of them may fail in any way
+        reason = (str(err).strip().splitlines() or [type(err).__name__])[0]
+        raise CheckpointError(f'{path} holds no network that spandrel knows ({type(err).__name__}: {reason})') from err
+    plain = isinstance(descriptor, spandrel.ImageModelDescriptor)
+    if not plain or (descriptor.input_channels, descriptor.output_channels) != (3, 3):
+        name = descriptor.architecture.name
+        raise CheckpointError(f'{path} holds {name}, which makes no RGB image of an RGB image alone')
+    return ForeignNetwork(descriptor)

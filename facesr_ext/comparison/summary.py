@@ -86,6 +86,7 @@ class SetTable:
         rows (tuple[Row, ...]): In the order of the option file.
         absent (tuple): Label of a method that could not be run here, and why.
         published (tuple[Published, ...]): Rows of others, to be shown below.
+        seeds (dict): Method that was trained several times -> metric -> the mean of each run.
         notes (tuple[str, ...]): What is missing.
     """
 
@@ -94,6 +95,7 @@ class SetTable:
     rows: tuple[Row, ...]
     absent: tuple[tuple[str, str], ...]
     published: tuple[Published, ...]
+    seeds: Mapping[str, Mapping[str, Sequence[float]]]
     notes: tuple[str, ...]
 
 
@@ -275,7 +277,8 @@ def _set_table(found: Comparison, facts: SetFacts, figures: Mapping[Key, Interva
         if method not in methods
     )
     published = tuple(row for row in found.published if row.set in ('', facts.name))
-    return SetTable(facts, metrics, tuple(rows), absent, published, tuple(_set_notes(facts, metrics, rows)))
+    seeds = found.seeds.get(facts.name, {})
+    return SetTable(facts, metrics, tuple(rows), absent, published, seeds, tuple(_set_notes(facts, metrics, rows)))
 
 
 def _cell(

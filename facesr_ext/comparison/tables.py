@@ -20,7 +20,7 @@ _LATEX = {
     '\\': r'\textbackslash{}', '{': r'\{', '}': r'\}', '$': r'\$', '&': r'\&', '#': r'\#', '_': r'\_', '%': r'\%',
     '^': r'\textasciicircum{}', '~': r'\textasciitilde{}', '<': r'\textless{}', '>': r'\textgreater{}',
     '|': r'\textbar{}', '"': r'\textquotedbl{}', '↑': r'$\uparrow$', '↓': r'$\downarrow$', '−': r'$-$',
-    '∞': r'$\infty$', '–': '--', 'µ': r'$\mu$', TIED: r'$\approx$',
+    '∞': r'$\infty$', '–': '--', 'µ': r'$\mu$', '…': r'\ldots{}', TIED: r'$\approx$',
 }  # fmt: skip
 _FORMULA = ('=', '+', '-', '@', '\t', '\r')
 """How a cell begins that a spreadsheet would work out."""

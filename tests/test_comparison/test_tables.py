@@ -91,6 +91,23 @@ def test_the_tables_say_what_the_cells_hold() -> None:
     assert found['methods'].rows[3][4].text == 'no checkpoint'
 
 
+def test_runs_of_several_seeds_show_how_much_they_differ() -> None:
+    seeds = {
+        'test': {'net': {'psnr_rgb': [24.4, 24.5, 24.6], 'rmse': [2.0, math.nan, 2.1]}, 'twin': {'psnr_rgb': [24.0]}}
+    }
+    table = tables(comparison(seeds=seeds))['seeds']
+    assert table.head == ('Method', 'psnr_rgb, dB ↑', 'rmse, px ↓') and len(table.rows) == 1
+    label, psnr, error = table.rows[0]
+    assert (label.text, psnr.text, psnr.more) == ('FSRNet', '24.50', ('SD 0.10 of 3 runs', '[24.40, 24.60]'))
+    assert error.more == ('SD 0.071 of 2 runs', '[2.000, 2.100]')
+
+
+def test_weights_are_named_by_their_last_folders() -> None:
+    found = comparison()
+    found.methods[1] = replace(found.methods[1], files=('/home/x/experiments/net_x8/models/net_g_latest.pth',))
+    assert tables(found)['methods'].rows[1][2].text == '…/net_x8/models/net_g_latest.pth'
+
+
 def test_published_rows_stand_in_a_block_of_their_own_without_marks() -> None:
     found = tables(comparison())
     row = found['published'].rows[0]

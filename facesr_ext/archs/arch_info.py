@@ -52,11 +52,13 @@ class Priors:
     Attributes:
         landmarks, parsing (int): Landmark heatmaps and parsing maps; 0 for none.
         stride (int): How many times smaller than the result the maps are.
+        fused (bool): The maps reach the image; where they do not, no label need teach them.
     """
 
     landmarks: int = 0
     parsing: int = 0
     stride: int = 1
+    fused: bool = True
 
 
 @dataclass(frozen=True)

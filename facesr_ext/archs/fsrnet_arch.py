@@ -219,6 +219,7 @@ class FSRNet(nn.Module):
             raise ValueError('FSRNet: detach_coarse is for prior_input: coarse; leave it out')
         self.scale, self.fold, self.upscale_input, self.out_residual = scale, fold, upscale_input, out_residual
         self.prior_fusion, self.prior_input = prior_fusion, prior_input
+        self.maps_go_on = intermediate and hg_num > 1  # to the next hourglass
         self.detach_prior, self.detach_coarse = detach_prior, detach_coarse
         self.feature_scale = 1.0 if norm == 'bn' else FEATURE_SCALE
         self.parsing_logits, self.hg_depth = parsing_logits, hg_depth
@@ -252,7 +253,8 @@ class FSRNet(nn.Module):
     def info(self) -> ArchInfo:
         """How the network is to be fed."""
         multiple = self.prior_stride * 2 ** (self.hg_depth if self.prior is not None else 0)
-        priors = Priors(self.num_landmark, self.num_parsing, self.prior_stride)
+        fused = self.prior_fusion != 'features' or self.maps_go_on
+        priors = Priors(self.num_landmark, self.num_parsing, self.prior_stride, fused)
         if self.upscale_input:
             return ArchInfo(self.scale, 'small', Sizes(multiple // math.gcd(multiple, self.scale)), priors=priors)
         return ArchInfo(self.scale, 'enlarged', Sizes(multiple), priors=priors)

@@ -34,16 +34,21 @@ def main(
     facesr_ext.register()
     from facesr_ext.check.cost import measure
     from facesr_ext.check.examine import examine
+    from facesr_ext.comparison.examine import findings, is_comparison
+    from facesr_ext.host.source import OptionFile
 
     wrong = 0
-    for file in files:
+    compared = [file for file in files if is_comparison(OptionFile.read(file))]
+    for file in compared:
+        wrong += _tell(file, findings(OptionFile.read(file, forced)))
+    for file in [file for file in files if file not in compared]:
         seen = examine(file, 'test' if test else None, forced, launcher, auto_resume)
         wrong += _tell(file, seen.findings())
     if len(files) > 1:
         typer.echo(f'{len(files)} files, {wrong} with errors')
     if wrong:
         raise typer.Exit(2)
-    if len(files) == 1:
+    if len(files) == 1 and not compared:
         for line in _figures(measure(seen, forced, dry)):
             typer.echo(line)
 

@@ -31,6 +31,11 @@ def read_comparison(source: OptionFile) -> CompareFile:
     return CompareFile.model_validate(dict(source.options))
 
 
+def is_comparison(source: OptionFile) -> bool:
+    """Whether a file is one of ``facesr compare``, not of a training or a test."""
+    return 'methods' in source.options and 'model_type' not in source.options
+
+
 def findings(source: OptionFile) -> list[Finding]:
     """What is wrong with a file, in its order."""
     if source.problems:

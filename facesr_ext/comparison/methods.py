@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 from facesr_ext.runs.folder import is_run
+from facesr_ext.runs.recipes import shipped_options
 from facesr_ext.settings.comparison import CompareFile, Method
 
 _RUNS = Path('experiments')
@@ -33,12 +35,24 @@ class OpenMethod:
         restorer (Restorer | None): None where it could not be opened.
         key (str): Hash of all that its results are a function of, the image aside.
         run (Path | None): The folder of its training, where that is there.
+        seed (int): Which of several runs of a method it is, from 0 on.
     """
 
     facts: MethodFacts
     restorer: Restorer | None = None
     key: str = ''
     run: Path | None = None
+    seed: int = 0
+
+    @property
+    def place(self) -> str:
+        """What its results are kept under: the method's name, with the number of a further run."""
+        return f'{self.facts.name}_seed{self.seed}' if self.seed else self.facts.name
+
+    @property
+    def is_bicubic(self) -> bool:
+        """Whether it is the plain enlarging that an LQ which is stored enlarged has had already."""
+        return self.facts.network == 'Bicubic'
 
 
 @dataclass(frozen=True)
@@ -50,14 +64,54 @@ class _Source:
     scale: int | None = None
 
 
-def open_method(name: str, method: Method, file: CompareFile, device: torch.device) -> OpenMethod:
-    """Opens a method; one that cannot be opened says why in its facts."""
+@dataclass(frozen=True)
+class Training:
+    """What trains a method: an option file, what is to differ from it, and the folder of the run."""
+
+    opt: Path
+    force_yml: tuple[str, ...]
+    run: Path
+
+
+def open_methods(file: CompareFile, device: torch.device) -> list[OpenMethod]:
+    """Opens the methods of a file, each of its runs; those that cannot be opened say why in their facts."""
+    return [
+        _open(name, method, seed, file, device) for name, method in file.methods.items() for seed in range(method.seeds)
+    ]
+
+
+def trainings(file: CompareFile) -> list[Training]:
+    """What trains the methods that name an option file to train by, in their order.
+
+    Raises:
+        OptionError: for an option file that cannot be read.
+    """
+    found = []
+    for name, method in file.methods.items():
+        for seed in range(method.seeds if method.opt else 0):
+            forced = _forced(name, method, seed, file)
+            options = _read(name, method, forced)
+            if 'train' in options:
+                found.append(Training(option_file(str(method.opt)), tuple(forced), _RUNS / str(options['name'])))
+    return found
+
+
+def option_file(path: str) -> Path:
+    """An option file: as named, or the shipped one of that name where there is none."""
+    own = Path(path).expanduser()
+    if not own.is_file() and own.parts[:1] == ('options',):
+        shipped = shipped_options().joinpath(*own.parts[1:])
+        return shipped if shipped.is_file() else own
+    return own
+
+
+def _open(name: str, method: Method, seed: int, file: CompareFile, device: torch.device) -> OpenMethod:
     label = method.label or name
     try:
-        source = _source_of(name, method)
+        source = _source_of(name, method, seed, file)
         restorer = _restorer(source, method, file, device)
     except FaceSRError as err:
-        return OpenMethod(MethodFacts(name, label, problem=str(err)))
+        return OpenMethod(MethodFacts(name, label, problem=str(err)), seed=seed)
     net = restorer.net
     sums = [_sha256(path) for path in restorer.files or ([source.checkpoint] if source.checkpoint else [])]
     return OpenMethod(
@@ -72,30 +126,30 @@ def open_method(name: str, method: Method, file: CompareFile, device: torch.devi
         restorer,
         _key(sums, source, method, file),
         _run_of(source),
+        seed,
     )
 
 
-def _source_of(name: str, method: Method) -> _Source:
+def _source_of(name: str, method: Method, seed: int, file: CompareFile) -> _Source:
     """What the section names, looked up in its option file where it names one."""
     if method.network_g is not None:
         return _Source(None, dict(method.network_g), method.scale or method.network_g.get('scale'))
     if method.checkpoint is not None:
         return _Source(str(Path(method.checkpoint).expanduser()), method.arch, method.scale)
-    return _of_option_file(str(method.opt), method.scale, ('methods', name, 'opt'))
+    return _of_option_file(name, method, _forced(name, method, seed, file))
 
 
-def _of_option_file(path: str, scale: int | None, key: tuple[str, ...]) -> _Source:
+def _of_option_file(name: str, method: Method, forced: Sequence[str]) -> _Source:
     """The run that a training file trains; of a test file the network, with the weights that it names."""
-    file = OptionFile.read(path)
-    if file.problems:
-        raise OptionError('\n'.join(map(str, file.problems)), key)
-    options = file.options
-    scale = scale or options.get('scale')
+    options, path, key = _read(name, method, forced), method.opt, ('methods', name, 'opt')
+    scale = method.scale or options.get('scale')
     if 'train' in options:
         run = _RUNS / str(options.get('name'))
         if not is_run(run):
             raise CheckpointError(
-                f'there is no {run}: train it (python -m basicsr.train -opt {path}), or name a checkpoint of it', key
+                f'there is no {run}: train it (--train does, or python -m basicsr.train -opt {path}), or name a '
+                'checkpoint',
+                key,
             )
         return _Source(str(run), None, scale)
     weights = (options.get('path') or {}).get('pretrain_network_g')
@@ -103,6 +157,23 @@ def _of_option_file(path: str, scale: int | None, key: tuple[str, ...]) -> _Sour
     if not isinstance(section, dict):
         raise OptionError(f'{path} has no network_g, and names no checkpoint that says it', key)
     return _Source(str(Path(weights).expanduser()) if weights else None, dict(section), scale)
+
+
+def _read(name: str, method: Method, forced: Sequence[str]) -> dict[str, Any]:
+    file = OptionFile.read(str(option_file(str(method.opt))), forced)
+    if file.problems:
+        raise OptionError('\n'.join(map(str, file.problems)), ('methods', name, 'opt'))
+    return file.options
+
+
+def _forced(name: str, method: Method, seed: int, file: CompareFile) -> list[str]:
+    """The overrides of one of a method's runs: further ones have a name and a seed of their own."""
+    forced = [*file.force_yml, *method.force_yml]
+    if not seed:
+        return forced
+    options = _read(name, method, forced)
+    own = [f'name={options.get("name")}_seed{seed}', f'manual_seed={int(options.get("manual_seed") or 0) + seed}']
+    return [*forced, *own]
 
 
 def _restorer(source: _Source, method: Method, file: CompareFile, device: torch.device) -> Restorer:

@@ -129,6 +129,8 @@ class Comparison:
             methods that could be run on a set are in it.
         whole (dict): Set -> method -> metric of whole sets -> its figure.
         costs (dict): Set -> method -> what it costs on images of that size.
+        seeds (dict): Set -> method that was trained several times -> metric -> the mean of each run; what ``values``
+            has of it are the means of an image over the runs.
         problems (dict): Set -> method -> why it could not be run there.
         machine (dict): What it ran on, 'CPU' -> ..., in words.
         notes (list[str]): What a reader has to know: warnings of the run.
@@ -144,6 +146,7 @@ class Comparison:
     values: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
     whole: dict[str, dict[str, dict[str, WholeFigure]]] = field(default_factory=dict)
     costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
+    seeds: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
     problems: dict[str, dict[str, str]] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -183,6 +186,7 @@ class Comparison:
                     'metrics': [MetricFacts(**item) for item in content['metrics']],
                     'published': [Published(**item) for item in content['published']],
                     'values': _numbers(content['values']),
+                    'seeds': _numbers(content['seeds']),
                     'whole': _each(content['whole'], lambda item: WholeFigure(**_numbers(item)), 3),
                     'costs': _each(content['costs'], lambda item: Cost(**_tuples(item)), 2),
                 }

@@ -14,12 +14,14 @@ import torch
 from facesr_ext.comparison.results import SetFacts
 from facesr_ext.data.face_dataset import FaceDataset
 from facesr_ext.data.paired_face_dataset import PairedFaceDataset
+from facesr_ext.data.sources import BUILTIN
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation, expanded
 from facesr_ext.errors import DatasetError, FaceSRError, OptionError
 from facesr_ext.imaging import to_images
 from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.validation import below
+from facesr_ext.runs.described_options import FACE_SIZE
 from facesr_ext.settings.comparison import CompareFile, CompareSet
 
 STORED = '_stored'
@@ -127,7 +129,7 @@ def _open(name: str, section: CompareSet, file: CompareFile) -> list[OpenSet]:
     if stored:
         own = replace(facts, name=f'{name}{STORED}' if made else name, lq=f'as stored in {section.dataroot_lq}')
         sets.append(_of_stored(own, section, limit, name))
-    real = None if section.dataroot_real is None else _real(name, section)
+    real = None if section.dataroot_real is None else _real(name, section, scale)
     for one in sets:
         one.real = real
     return sets
@@ -174,13 +176,16 @@ def _of_inputs(facts: SetFacts, section: CompareSet, file: CompareFile, limit: i
     opt |= {'type': 'FaceDataset', 'dataroot_gt': section.dataroot_lq, 'crop_scale': list(section.crop_scale)}
     dataset = FaceDataset(opt)
     facts = replace(facts, lq=f'images of {section.dataroot_lq} as they are, without a GT')
-    real = None if section.dataroot_real is None else _real(facts.name, section)
+    real = None if section.dataroot_real is None else _real(facts.name, section, facts.scale)
     return OpenSet(facts, dataset, None, False, real, False, min(len(dataset), limit or len(dataset)))
 
 
-def _real(name: str, section: CompareSet) -> OpenSet:
-    """Real faces; as large as the results where ``image_size`` says how large the inputs are."""
+def _real(name: str, section: CompareSet, scale: int) -> OpenSet:
+    """Real faces as they are stored; drawn ones are as large as the results, and others than the inputs."""
     opt = _options(section, name, 'io_backend') | {'type': 'FaceDataset', 'dataroot_gt': section.dataroot_real}
+    if section.dataroot_real == BUILTIN:
+        drawn = {'num_faces': section.num_faces or 32, 'seed': 1 + (1 if section.seed is None else section.seed)}
+        opt |= {'image_size': (section.image_size or FACE_SIZE) * scale, **drawn}
     try:
         dataset = FaceDataset(opt)
     except DatasetError as err:

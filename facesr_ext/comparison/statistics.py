@@ -18,6 +18,8 @@ from scipy import stats
 RESAMPLES = 2000
 FLIPS = 9999
 LEVEL = 0.95
+_TOGETHER = 40_000
+"""Values of several rows that are tested in one go: more need memory, fewer time."""
 
 
 class Interval(NamedTuple):
@@ -102,18 +104,52 @@ def paired(
         first, second (Sequence[float]): A value an image, in one order; images where either has none are left out.
         level, resamples, seed: As for `mean_interval`.
     """
+    return paired_all([(first, second)], level, resamples, seed)[0]
+
+
+def paired_all(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]],
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Paired]:
+    """`paired` of many pairs: the same figures, but pairs on equally many images share the drawing of signs.
+
+    Args:
+        pairs (Sequence[tuple]): Values of the one and of the other method, as `paired` takes them.
+        level, resamples, seed: As for `mean_interval`.
+
+    Returns:
+        list[Paired]: One a pair, in order; none depends on what other pairs there are.
+    """
     with np.errstate(invalid='ignore'):  # infinity less infinity: both images equal the GT
-        difference = _known(np.asarray(first, np.float64) - np.asarray(second, np.float64))
-    interval = mean_interval(difference, level, resamples, seed)
-    if len(difference) < 2 or not np.isfinite(difference).all():
-        return Paired(interval, math.nan)
-    if not difference.any():
-        return Paired(interval, 1.0)
+        differences = [_known(np.asarray(a, np.float64) - np.asarray(b, np.float64)) for a, b in pairs]
+    p = [math.nan] * len(pairs)
+    groups: dict[int, list[int]] = {}
+    for i, values in enumerate(differences):
+        if len(values) >= 2 and np.isfinite(values).all():
+            if values.any():
+                groups.setdefault(len(values), []).append(i)
+            else:
+                p[i] = 1.0
+    for count, group in groups.items():
+        step = max(1, _TOGETHER // count)
+        for part in (group[k : k + step] for k in range(0, len(group), step)):
+            for i, value in zip(part, _flipped(np.stack([differences[i] for i in part]), seed), strict=True):
+                p[i] = value
+    return [
+        Paired(mean_interval(values, level, resamples, seed), value)
+        for values, value in zip(differences, p, strict=True)
+    ]
+
+
+def _flipped(rows: np.ndarray, seed: int) -> list[float]:
+    """P-values of rows of differences (R, N): how often means with random signs lie as far from 0 as a row's own."""
     test = stats.permutation_test(
-        (difference,), _mean, permutation_type='samples', vectorized=True, n_resamples=FLIPS,
-        batch=max(1, 2_000_000 // len(difference)), rng=np.random.default_rng(seed),
+        (rows,), _mean, permutation_type='samples', vectorized=True, n_resamples=FLIPS,
+        batch=max(1, 2_000_000 // rows.size), axis=-1, rng=np.random.default_rng(seed),
     )  # fmt: skip
-    return Paired(interval, float(test.pvalue))
+    return [float(value) for value in test.pvalue]
 
 
 def holm(p: Sequence[float]) -> list[float]:

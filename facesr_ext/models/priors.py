@@ -30,6 +30,7 @@ class PriorTargets:
     def __init__(self, net: nn.Module, parsing: str = HELEN11.name, sigma: float = 1.5) -> None:
         given = arch_info(net).priors or Priors()
         self.num_landmark, self.num_parsing, self.stride = given.landmarks, given.parsing, given.stride
+        self.fused = given.fused
         name = known_name(('train', 'prior_targets', 'parsing'), parsing, CHANNEL_SETS)
         self.channels, self.sigma = CHANNEL_SETS[name], sigma
         if self.num_parsing not in (0, len(self.channels)):
@@ -42,6 +43,9 @@ class PriorTargets:
     def require_supervised(self, train_opt: dict[str, Any], dataset_opt: dict[str, Any]) -> None:
         """Refuses a prior head that nothing would teach: its maps would reach the decoder all the same.
 
+        Heads whose maps stay out of the decoder may go untaught: the network is then one without priors, of one size
+        with those that have them.
+
         Raises:
             OptionError: naming the head, and the ways out.
         """
@@ -52,7 +56,10 @@ class PriorTargets:
         ):
             if not num:
                 continue
-            if not (train_opt.get(loss) or {}).get('loss_weight', 1.0 if train_opt.get(loss) else 0):
+            taught = (train_opt.get(loss) or {}).get('loss_weight', 1.0 if train_opt.get(loss) else 0)
+            if not taught and not self.fused:
+                continue
+            if not taught:
                 raise OptionError(
                     f'{head} is {num}, but train: {loss} is missing or has no weight: an untaught '
                     f'prior would reach the decoder; add the loss or set {head}: 0 (prior: false for none)',

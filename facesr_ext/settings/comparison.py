@@ -41,6 +41,8 @@ class Method(Section):
 
     checkpoint: File | None = option('checkpoint, or folder of a run (its latest one)')
     opt: File | None = option('option file: the run that it trains, or the network that it tests')
+    force_yml: list[str] = option('with opt: what is to differ from it, as KEY:KEY=VALUE', [])
+    seeds: Whole = option('with opt: so many runs, manual_seed and the two after it ...; figures are their means', 1)
     network_g: Network | None = option('a network without weights, as {type: Bicubic, scale: 4}')
     arch: File | None = option('with checkpoint: option file that says what network it holds, for files that do not')
     label: str | None = option('what tables call it; default: its key')
@@ -56,6 +58,8 @@ class Method(Section):
             raise ValueError(f'must have one of {", ".join(_SOURCES)}, not {" and ".join(given) or "none"}')
         if self.arch and not self.checkpoint:
             raise ValueError('has arch, which says what a checkpoint holds, but no checkpoint')
+        if (self.force_yml or self.seeds > 1) and not self.opt:
+            raise ValueError('has force_yml or seeds, which are for an option file, but no opt')
         return self
 
 
@@ -101,14 +105,15 @@ class CompareVal(Section):
     pbar: bool | None = stock('show a progress bar; default: on a terminal')
 
 
-class PublishedRow(Section):
-    """A row of others, shown beside and never ranked."""
+class PublishedRows(Section):
+    """Rows of others that stand on one protocol: shown beside, never ranked."""
 
-    method: str = option('what they call it', ...)
-    figures: dict[str, float] = option('metric, by its name here -> value', ..., min_length=1)
-    protocol: str = option('data, LQ and metric that it stands on', ...)
-    source: str = option('where it was read', ...)
-    set: str | None = option('the set that it is shown beside; default: all')
+    rows: dict[str, dict[str, float]] = option(
+        'what they call it -> metric, by its name here -> value', ..., min_length=1
+    )
+    protocol: str = option('data, LQ and metric that they stand on', ...)
+    source: str = option('where they were read', ...)
+    set: str | None = option('the set that they are shown beside; default: all')
 
 
 class Pictures(Section):
@@ -143,9 +148,10 @@ class CompareFile(Section):
     degradation: DegradationPart | None = option('how the LQ of all sets is made: a preset, or a type; 8 bit')
     datasets: dict[str, CompareSet] = stock('name -> images', ..., min_length=1)
     methods: dict[str, Method] = option('name -> method', ..., min_length=1)
+    force_yml: list[str] = option('what is to differ from every option file of methods, before their own force_yml', [])
     reference: str | None = option('the method that others are compared with; default: the first')
     val: CompareVal = stock('what is measured', ...)
-    published: list[PublishedRow] = option('rows of others', [])
+    published: list[PublishedRows] = option('rows of others', [])
     pictures: Pictures = option('what is shown', Pictures())
     level: float = option('of the intervals', 0.95, gt=0, lt=1)
 

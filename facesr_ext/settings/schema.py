@@ -14,7 +14,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from facesr_ext import __version__
 from facesr_ext.errors import KeyPath, key_text
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
-from facesr_ext.settings import datasets, logger, top, train, val
+from facesr_ext.settings import comparison, datasets, logger, top, train, val
 from facesr_ext.settings.kinds import PartKind
 from facesr_ext.settings.reading import Section
 from facesr_ext.settings.signatures import is_ours, section_of
@@ -48,13 +48,14 @@ def option_schema(presets: Iterable[str] = ()) -> Schema:
     cases = [_case('model_type', name, _files(cls.SETTINGS, definitions)) for name, cls in sorted(models.items())]
     for kind in _REGISTRIES:
         _add_parts(kind, definitions, sorted(presets))
+    cases.append({'if': {'required': ['methods']}, 'then': _of(comparison.CompareFile, definitions, {})})
     properties = {'model_type': {'enum': names}}
     return {
         '$schema': 'https://json-schema.org/draft/2020-12/schema',
         '$comment': f'facesr_ext {__version__}, BasicSR {basicsr_version}, torch {_minor(torch.__version__)}',
         'title': 'Option file of BasicSR with facesr_ext',
         'type': 'object',
-        'required': ['model_type'],
+        'anyOf': [{'required': ['model_type']}, {'required': ['methods']}],
         'properties': properties,
         'allOf': cases,
         '$defs': definitions,
@@ -188,6 +189,15 @@ TABLES: tuple[tuple[str, KeyPath, tuple[type[Section], ...]], ...] = (
     ('`logger:`', ('logger',), (logger.Logger,)),
     ('`logger: wandb:`', ('logger', 'wandb'), (logger.Wandb,)),
 )
+COMPARISON: tuple[tuple[str, KeyPath, tuple[type[Section], ...]], ...] = (
+    ('Top of the file', (), (comparison.CompareFile,)),
+    ('An entry of `methods:`', ('methods', 'NAME'), (comparison.Method,)),
+    ('An entry of `datasets:`', ('datasets', 'NAME'), (comparison.CompareSet,)),
+    ('`val:`', ('val',), (comparison.CompareVal,)),
+    ('An entry of `published:`', ('published', '0'), (comparison.PublishedRows,)),
+    ('`pictures:`', ('pictures',), (comparison.Pictures,)),
+)
+"""Of files of ``facesr compare``."""
 
 
 def option_tables() -> str:
@@ -198,12 +208,20 @@ def option_tables() -> str:
         'Every key of an option file but the arguments of networks, losses, metrics and degradations (`facesr list`).',
         "Bold: an option of facesr_ext; the others are BasicSR's. Written by `facesr schema --tables`.",
     ]  # fmt: skip
+    lines += _tables(TABLES, '##')
+    lines += ['', '## Files of `facesr compare`', '', 'In `options/compare/`; `facesr check` looks them through, too.']
+    lines += _tables(COMPARISON, '###')
+    return '\n'.join(lines) + '\n'
+
+
+def _tables(tables: Iterable[tuple[str, KeyPath, tuple[type[Section], ...]]], head: str) -> list[str]:
+    lines: list[str] = []
     told: set[tuple[KeyPath, str]] = set()
-    for title, place, models in TABLES:
+    for title, place, models in tables:
         rows = [row for model in models for row in _rows(model, place, told)]
         if rows:
-            lines += ['', f'## {title}', '', '| key | kind | default | what |', '|---|---|---|---|', *rows]
-    return '\n'.join(lines) + '\n'
+            lines += ['', f'{head} {title}', '', '| key | kind | default | what |', '|---|---|---|---|', *rows]
+    return lines
 
 
 def _rows(model: type[Section], place: KeyPath, told: set[tuple[KeyPath, str]]) -> Iterable[str]:

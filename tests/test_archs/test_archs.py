@@ -92,6 +92,24 @@ def test_prior_reaches_the_result_and_detach_cuts_the_gradient(fusion: str) -> N
         assert all(g is None for g in grads) if detach else any(g is not None and g.abs().sum() > 0 for g in grads)
 
 
+@pytest.mark.parametrize(
+    ('options', 'fused'),
+    [
+        ({'prior_fusion': 'features', 'hg_num': 1}, False),
+        ({'prior_fusion': 'features', 'hg_num': 2, 'intermediate': False}, False),
+        ({'prior_fusion': 'features', 'hg_num': 2}, True),
+        ({'prior_fusion': 'both', 'hg_num': 1}, True),
+    ],
+)
+def test_whether_the_maps_reach_the_image(options: dict[str, Any], fused: bool) -> None:
+    """Features alone do not come from the heads, which need no labels then; maps that another hourglass sees do."""
+    net = FSRNet(**{**SMALL, **options})
+    assert net.info.priors.fused == fused
+    net(torch.rand(1, 3, 32, 32)).mean().backward()
+    heads = [p.grad for name, p in net.named_parameters() if name.startswith('prior') and 'head' in name]
+    assert heads and any(g is not None and g.abs().sum() > 0 for g in heads) == fused
+
+
 def test_prior_input_and_parsing_logits() -> None:
     x = torch.rand(1, 3, 32, 32)
     torch.manual_seed(2)

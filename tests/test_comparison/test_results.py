@@ -28,6 +28,7 @@ def example() -> Comparison:
         values={'test': {'bicubic': {'psnr_rgb': [22.0, 23.5, 24.0]}, 'net': {'psnr_rgb': [24.0, math.nan, math.inf]}}},
         whole={'test': {'bicubic': {'kid': WholeFigure(0.17, 0.16)}}},
         costs={'test': {'net': Cost(5_000_000, 2**20, (0.1, 0.2))}},
+        seeds={'test': {'net': {'psnr_rgb': [24.0, 24.5, math.nan]}}},
         problems={'test': {'gone': 'no checkpoint'}},
         machine={'CPU': 'x86_64'},
         notes=['one image has no face'],

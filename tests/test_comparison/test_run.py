@@ -99,7 +99,12 @@ def test_what_is_known_is_not_computed_again(tmp_path: Path, monkeypatch: pytest
     first = run(tmp_path)
     made: list[int] = []
     restore = Restorer.restore_batch
-    monkeypatch.setattr(Restorer, 'restore_batch', lambda *args, **kwargs: made.append(1) or restore(*args, **kwargs))
+
+    def counted(*args: Any) -> torch.Tensor:
+        made.append(1)
+        return restore(*args)
+
+    monkeypatch.setattr(Restorer, 'restore_batch', counted)
     assert run(tmp_path).values == first.values and not made
     more = options()['val']['metrics'] | {'psnr_y': {'type': 'psnr_y'}}
     again = run(tmp_path, val={'metrics': more})
@@ -171,7 +176,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_done(tmp_path: Path) -> None:
         },
     )
     assert found.sets[0].images == ('0', '2') and any('1.png' in note for note in found.notes)
-    assert 'nowhere' in found.sets[1].problem and found.values.keys() == {'own'}
+    assert 'nowhere' in found.sets[1].problem and found.ran('own') and not found.ran('other')
     problems = found.problems['own']
     assert 'there is no checkpoint' in problems['lost'] and 'has weights' in problems['heavy']
     assert 'srresnet.yml' in problems['untrained'] and 'scale 8' in problems['eight']
@@ -198,6 +203,35 @@ def test_lq_without_gt_is_restored_and_not_measured(tmp_path: Path) -> None:
     assert len(list_images(tmp_path / 'out' / 'images' / 'inputs' / 'bicubic')) == 2
     assert all(math.isnan(value) for value in found.values['inputs']['bicubic']['psnr_rgb'])
     assert not (tmp_path / 'out' / 'images' / 'inputs' / 'GT').exists()
+
+
+def train_small(monkeypatch: pytest.MonkeyPatch, folder: Path, *changes: str) -> list[str]:
+    """Trains the smallest ESPCN for two iterations below a folder; returns its overrides."""
+    from facesr_ext.cli.run import run_pipeline
+    from tests.support import OPTIONS
+
+    monkeypatch.chdir(folder)
+    forced = ['num_gpu=0', 'train:total_iter=2', 'datasets:train:num_faces=8', 'datasets:train:num_worker_per_gpu=0']
+    forced += ['datasets:train:persistent_workers=false', 'val:val_freq=2', 'datasets:val:num_faces=1', *changes]
+    forced += ['logger:save_checkpoint_freq=2', 'logger:use_tb_logger=false']
+    run_pipeline('train', ['-opt', str(OPTIONS / 'espcn.yml'), '--force_yml', *forced])
+    return forced
+
+
+def test_a_recipe_stands_for_the_run_that_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several runs a method has the mean of each image, and each run's mean is told."""
+    train_small(monkeypatch, tmp_path)
+    train_small(monkeypatch, tmp_path, 'name=espcn_x4_seed1', 'manual_seed=1')
+    method = {'opt': 'options/espcn.yml'}  # shipped, and not below this folder
+    three = {**method, 'seeds': 3}
+    found = run(tmp_path / 'out', methods={'bicubic': BICUBIC, 'one': method, 'three': three})
+    assert found.method('one').files == ('experiments/espcn_x4/models/net_g_latest.pth',)
+    first = found.values['faces']['one']['psnr_rgb']
+    seeds = found.seeds['faces']['three']['psnr_rgb']
+    assert seeds[0] == pytest.approx(np.mean(first)) and seeds[1] != seeds[0] and len(seeds) == 2
+    assert np.mean(found.values['faces']['three']['psnr_rgb']) == pytest.approx(np.mean(seeds))
+    assert any('three_seed2' in note and 'espcn_x4_seed2' in note for note in found.notes)
+    assert [m.name for m in found.methods] == ['bicubic', 'one', 'three']
 
 
 def test_a_checkpoint_of_others_is_recognised(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'facesr_ext'
 ORDER = (
-    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses', 'metrics'), ('runs',), ('faces',),
-    ('degradations',), ('data',), ('models',), ('inference',), ('challenge', 'reports', 'check', 'preparation'),
+    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('faces',), ('degradations',),
+    ('metrics',), ('data',), ('models',), ('inference',), ('challenge', 'reports', 'check', 'preparation'),
     ('comparison',), ('cli',),
 )  # fmt: skip
-"""From the ground up; rooms of one row do not import each other, but `metrics`, which scoring and archs stand on."""
+"""From the ground up; rooms of one row do not import each other."""
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 ONLY = {'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings'}
 """Packages that one room alone imports."""

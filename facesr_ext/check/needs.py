@@ -1,4 +1,4 @@
-"""The option check's look at what a run needs beside its file: GT where something is compared, weights of others."""
+"""The option check's look at what a run needs beside its file: GT to compare with, packages and weights of others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
-from basicsr.utils.registry import LOSS_REGISTRY
+from basicsr.utils.registry import LOSS_REGISTRY, METRIC_REGISTRY
 
 from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.check.data import quietly
@@ -17,6 +17,7 @@ from facesr_ext.check.report import Check, Part
 from facesr_ext.errors import DependencyError, FaceSRError
 from facesr_ext.host.vgg import find_vgg
 from facesr_ext.host.workers import kept_streams
+from facesr_ext.metrics.metric_info import missing_needs
 
 
 def check_stock_sets(check: Check) -> None:
@@ -96,4 +97,12 @@ def _vgg_type(part: Part) -> str | None:
     return None if parameter is None else str(part.section.get('vgg_type', parameter.default))
 
 
-CHECKS: tuple[Callable[[Check], None], ...] = (check_stock_sets, check_vgg)
+def check_metric_needs(check: Check) -> None:
+    """Packages and weights that metrics need: a run goes on without them, its column is NaN."""
+    for part in check.parts:
+        if part.registry is METRIC_REGISTRY and part.target is not None:
+            for problem in missing_needs(part.section):
+                check.warning((*part.path, 'type'), f'{problem}; without it the values are nan')
+
+
+CHECKS: tuple[Callable[[Check], None], ...] = (check_stock_sets, check_vgg, check_metric_needs)

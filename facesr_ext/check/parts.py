@@ -17,7 +17,7 @@ from facesr_ext.errors import FaceSRError, KeyPath, OptionError, closest, hint
 from facesr_ext.host.names import SUFFIX, taken_by
 from facesr_ext.host.parts import optimizer_class, registry_names, unknown
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
-from facesr_ext.metrics.metric_info import direction_faults
+from facesr_ext.metrics.metric_info import argument_conflicts, direction_faults
 from facesr_ext.settings.signatures import argument_faults, takes_any
 
 SCHEDULERS = {
@@ -59,10 +59,13 @@ def check_arguments(check: Check) -> None:
         _compare(check, part.path, part.target, given)
 
 
-def check_directions(check: Check) -> None:
-    """``better`` of metrics, which have a direction of their own."""
+def check_metrics(check: Check) -> None:
+    """``better`` of metrics, which have a direction of their own, and arguments that do not go together."""
     sections = {name: section for name, section in check.section('val', 'metrics').items() if isinstance(section, dict)}
     for err in direction_faults(sections):
+        check.problem(err)
+    clean = {name: section for name, section in sections.items() if check.clean(('val', 'metrics', name))}
+    for err in argument_conflicts(clean):
         check.problem(err)
 
 
@@ -173,7 +176,7 @@ def check_degradation(check: Check) -> None:
 CHECKS: tuple[Callable[[Check], None], ...] = (
     check_types,
     check_arguments,
-    check_directions,
+    check_metrics,
     check_optimisers,
     check_degradation,
 )

@@ -34,7 +34,16 @@ def _row(name: str, target: Any) -> str:
     origin = target.__module__.partition('.')[0]
     own = vars(target).get('__doc__') if inspect.isclass(target) else target.__doc__  # not what it has inherited
     text = inspect.cleandoc(own or '').split('\n')[0]
-    return f'{name:28} {origin:11} {target.__module__:42} {text}'.rstrip()
+    return f'{name:28} {origin:11} {target.__module__:42} {text}{_needs(target)}'.rstrip()
+
+
+def _needs(target: Any) -> str:
+    """What a metric needs beside this package, and whether it is there."""
+    found = []
+    for need in getattr(target, 'needs', ()):
+        when = f' with {": ".join(need.only)}' if need.only else ''
+        found.append(f'{need.what}{when}{": missing" if need.missing() else ""}')
+    return f' [needs {", ".join(found)}]' if found else ''
 
 
 def _presets() -> list[str]:

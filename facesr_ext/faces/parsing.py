@@ -25,6 +25,11 @@ _URLS = {
 }
 
 
+def parsing_weights(name: str) -> tuple[str, str]:
+    """The file of a parser's weights, and where to get it."""
+    return _URLS[name].rsplit('/', 1)[-1], _URLS[name]
+
+
 class FaceParser:
     """BiSeNet or ParseNet, both trained on CelebAMask-HQ at 512 px.
 
@@ -43,8 +48,8 @@ class FaceParser:
         from facexlib.parsing import BiSeNet, ParseNet
 
         known_name(('--parse',), name, get_args(ParserName))
-        url = _URLS[name]
-        file = find_weights(url.rsplit('/', 1)[-1], url, weights and weights / url.rsplit('/', 1)[-1])
+        filename, url = parsing_weights(name)
+        file = find_weights(filename, url, weights and weights / filename)
         net = BiSeNet(num_class=19) if name == 'bisenet' else ParseNet(in_size=_SIDE, out_size=_SIDE, parsing_ch=19)
         try:
             net.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))

@@ -1,4 +1,4 @@
-"""What a metric says of itself: the direction in which it is better."""
+"""What a metric says of itself: the direction in which it is better, what it needs, what it refuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import METRIC_REGISTRY
 
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import CheckpointError, DatasetError, DependencyError, OptionError
+from facesr_ext.metrics.needs import Need, NoValue
 
 Function = TypeVar('Function', bound=Callable[..., float])
 
@@ -24,27 +25,43 @@ LEAST = {'calculate_ssim': 11}
 _told: set[str] = set()
 
 
-def register_metric(higher_is_better: bool, least: int = 1) -> Callable[[Function], Function]:
+def register_metric(
+    higher_is_better: bool,
+    least: int = 1,
+    needs: tuple[Need, ...] = (),
+    refuse: Callable[..., None] | None = None,
+) -> Callable[[Function], Function]:
     """Registers a metric under its name, with its direction.
 
     BasicSR's models hand on every key of a metric's section, ``better`` too, which a metric of ours need not have.
+    Where something that it needs is missing (DependencyError), broken (CheckpointError), or a pair cannot be measured
+    (:class:`~needs.NoValue`), the value is NaN and the log says why, once.
 
     Args:
         higher_is_better (bool): Whether a larger value is a better one.
         least (int): The shorter side that an image needs, pixels, once ``crop_border`` is cut off. Default: 1.
+        needs (tuple[Need, ...]): What it needs beside this package, so that lists and checks can tell it before a run.
+        refuse (Callable | None): Called with the arguments of a section before a run; raises OptionError, with the
+            argument as its key, for those that do not go together.
     """
 
     def register(function: Function) -> Function:
         @functools.wraps(function)
         def called(*args: Any, better: str | None = None, **kwargs: Any) -> float:
             images = [image for image in (*args, *kwargs.values()) if isinstance(image, np.ndarray)]
+            if images and images[0].shape != images[-1].shape:
+                raise DatasetError(_sizes(images[0], images[-1]))
             if images and (problem := size_problem(function.__name__, images[-1].shape[:2], kwargs.get('crop_border'))):
                 warn_once(problem)
                 return math.nan
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except (DependencyError, CheckpointError, NoValue) as err:
+                warn_once(f'{function.__name__}: {err}')
+                return math.nan
 
-        called.higher_is_better = higher_is_better  # type: ignore[attr-defined]
-        called.least = least  # type: ignore[attr-defined]
+        called.higher_is_better, called.least = higher_is_better, least  # type: ignore[attr-defined]
+        called.needs, called.refuse = needs, refuse  # type: ignore[attr-defined]
         METRIC_REGISTRY.register()(called)
         return called  # type: ignore[return-value]
 
@@ -90,10 +107,56 @@ def size_problem(type_name: str, size: tuple[int, ...], crop_border: Any = None)
 
 
 def warn_once(problem: str) -> None:
-    """Logs why a metric gives NaN, once for each metric and size."""
+    """Logs why a metric gives NaN, once for each metric and reason."""
     if problem not in _told:
         _told.add(problem)
         get_root_logger().warning(f'{problem}: nan')
+
+
+def _sizes(img: np.ndarray, img2: np.ndarray) -> str:
+    return (
+        f'the result is {img.shape[1]}x{img.shape[0]} px, its GT {img2.shape[1]}x{img2.shape[0]} px: '
+        'scale, lq_enlarged and the network do not fit each other'
+    )
+
+
+def missing_needs(section: Mapping[str, Any]) -> list[str]:
+    """What a section's metric needs and is not there: for each why, and how to get it.
+
+    Args:
+        section (Mapping): ``type`` and arguments; ``type`` alone asks for what the defaults need.
+    """
+    target = dict(iter(METRIC_REGISTRY)).get(str(section.get('type')))
+    found = []
+    for need in getattr(target, 'needs', ()):
+        if need.only is not None:
+            argument, value = need.only
+            default = inspect.signature(target).parameters[argument].default  # type: ignore[arg-type]
+            if section.get(argument, default) != value:
+                continue
+        found.append(need.missing())
+    return [problem for problem in found if problem]
+
+
+def argument_conflicts(metrics: Mapping[str, Any]) -> Iterator[OptionError]:
+    """Sections of ``val: metrics`` whose arguments do not go together.
+
+    Args:
+        metrics (Mapping): Name -> section.
+
+    Yields:
+        OptionError: One for each, with its key.
+    """
+    for name, section in metrics.items():
+        refuse = getattr(dict(iter(METRIC_REGISTRY)).get(str(section.get('type'))), 'refuse', None)
+        arguments = {key: value for key, value in section.items() if key not in ('type', 'better')}
+        try:
+            if refuse is not None:
+                refuse(**arguments)
+        except OptionError as err:
+            yield OptionError(err.message, ('val', 'metrics', name, *err.key))
+        except TypeError:
+            continue  # an argument is missing, or of another kind: other checks tell
 
 
 def direction_faults(metrics: Mapping[str, Any]) -> Iterator[OptionError]:
@@ -120,11 +183,11 @@ class Metrics:
         sections (Mapping): Name -> section (``type`` and arguments).
 
     Raises:
-        OptionError: for a direction that is not the metric's own.
+        OptionError: for a direction that is not the metric's own, or arguments that do not go together.
     """
 
     def __init__(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
-        for err in direction_faults(sections):
+        for err in (*direction_faults(sections), *argument_conflicts(sections)):
             raise err
         self._higher = {name: _higher(section) for name, section in sections.items()}
         self._sections = {

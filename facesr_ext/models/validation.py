@@ -100,7 +100,8 @@ class Validation:
             save_img (bool): Save the results.
 
         Returns:
-            dict: The mean of each figure; empty where there is nothing to measure.
+            dict: The mean of each figure over the images that have it, as one without a face has no landmarks; empty
+            where there is nothing to measure.
         """
         for group in self._groups():
             self.model.stop_if_asked()
@@ -114,12 +115,16 @@ class Validation:
         if not self.rows:
             get_root_logger().info(f'{self.name}: nothing to measure; sheet: {sheet}')
             return {}
-        means = {key: _mean([row[key] for row in self.rows]) for key in self.rows[0] if key != 'name'}
+        means = {key: _mean(self._known(key)) for key in self.rows[0] if key != 'name'}
         # of the images that have them, in the log; in the table where all have
         losses = {key: _mean([one[key] for one in self.losses if key in one]) for key in _keys(self.losses)}
         self._write_table(means, losses)
         self._log(means, losses, tb_logger)
         return means
+
+    def _known(self, key: str) -> list[float]:
+        """A figure of the images that have one."""
+        return [row[key] for row in self.rows if not math.isnan(row[key])]
 
     def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
         """Path and batch of the images that go through the network together."""
@@ -182,7 +187,9 @@ class Validation:
                 continue
             beside = f'\t{BASELINE}: {means[f"{key}_{BASELINE}"]:.4f}' if f'{key}_{BASELINE}' in means else ''
             record = f'\tBest: {best[key]["val"]:.4f} @ {best[key]["iter"]} iter' if key in best else ''
-            lines.append(f'\t # {key}: {value:.4f}{beside}{record}')
+            known = len(self._known(key))
+            share = f'\tof {known} images' if 0 < known < len(self.rows) else ''
+            lines.append(f'\t # {key}: {value:.4f}{beside}{share}{record}')
         lines += [f'\t # {key}: {value:.4e}' for key, value in losses.items()]
         lines.append(f'\t # sheet: {self.folder.sheet(self.name, self.iteration)}')
         get_root_logger().info('\n'.join(lines))
@@ -223,4 +230,4 @@ def below(path: str, roots: Iterable[Any]) -> str:
 
 
 def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
+    return math.fsum(values) / len(values) if values else math.nan

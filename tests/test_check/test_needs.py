@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,41 @@ def test_losses_on_pixels_need_no_weights(folder: Path, monkeypatch: pytest.Monk
     write_options(opt, folder / 'x.yml')
     monkeypatch.setenv('FACESR_OFFLINE', '1')
     assert not [one for one in check_file(str(folder / 'x.yml'), 'train') if 'vgg' in one.message]
+
+
+# ---- metrics --------------------------------------------------------------------------------------------------------
+
+
+def _measured(**sections: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda opt: opt['val'].update(metrics=sections)
+
+
+def test_what_metrics_need_is_told_before_a_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'dlib', None)
+    monkeypatch.setenv('FACESR_OFFLINE', '1')
+    eyes, hair = {'type': 'psnr_region', 'region': 'eyes'}, {'type': 'psnr_region', 'region': 'hair', 'by': 'parsing'}
+    found = _checked(folder, _measured(lm={'type': 'landmark_nrmse'}, eyes=eyes, hair=hair, y={'type': 'psnr_y'}))
+    assert [one[:2] for one in found] == [('warning', f'val:metrics:{name}:type') for name in ('lm', 'eyes', 'hair')]
+    assert all("run: pip install 'facesr_ext[faces]'; without it" in one[2] for one in found[:2])
+    assert 'parsing_bisenet.pth are missing; get them from https://' in found[2][2]
+    monkeypatch.delenv('FACESR_OFFLINE')
+    assert [one[1] for one in _checked(folder, _measured(hair=hair))] == []  # the run downloads them
+
+
+@pytest.mark.parametrize(
+    ('section', 'key', 'message'),
+    [
+        ({'type': 'psnr_region', 'region': 'hair'}, 'by', 'hair has no landmarks; write by: parsing'),
+        ({'type': 'psnr_region', 'region': 'nose'}, 'region', "must be one of eyes, mouth, skin, hair, not 'nose'"),
+        ({'type': 'psnr_region'}, 'region', 'is missing'),
+        ({'type': 'lr_consistency'}, 'scale', 'is missing'),
+        (
+            {'type': 'lr_consistency', 'scale': 4, 'degradation': {'preset': 'realesrgan'}},
+            'degradation', 'SecondOrderDegradation draws at random',
+        ),
+    ],
+)  # fmt: skip
+def test_arguments_of_metrics_that_cannot_be(section: dict[str, Any], key: str, message: str, folder: Path) -> None:
+    found = _checked(folder, _measured(m=section))
+    assert [one[:2] for one in found if one[0] == 'error'] == [('error', f'val:metrics:m:{key}')]
+    assert message in found[-1][2]

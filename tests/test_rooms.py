@@ -10,9 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'facesr_ext'
 ORDER = (
-    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('faces',), ('degradations',),
-    ('metrics',), ('data',), ('models',), ('inference',), ('challenge', 'reports', 'check', 'preparation'),
-    ('comparison',), ('cli',),
+    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('faces',),
+    ('degradations',), ('metrics',), ('data',), ('models',), ('inference',),
+    ('challenge', 'reports', 'check', 'preparation', 'sweeps'), ('comparison',), ('cli',),
 )  # fmt: skip
 """From the ground up; rooms of one row do not import each other."""
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}

@@ -27,7 +27,9 @@ COMMANDS = (
     'sample',
     'degrade',
     'interpolate',
+    'sweep',
     'report',
+    'compare',
     'schema',
 )
 GROUPS = ('submit',)

@@ -42,7 +42,8 @@ def count_cost(restorer: Restorer, lq_size: tuple[int, int], enlarged: bool) -> 
     except (RuntimeError, NotImplementedError, TypeError, AttributeError):
         return None, None
     weights = sum(t.nbytes for t in (*restorer.net.parameters(), *restorer.net.buffers()))
-    return counter.get_total_flops() // 2, weights + memory.most
+    passes = 2 if restorer.self_ensemble else 1
+    return passes * counter.get_total_flops() // 2, weights + memory.most
 
 
 class _Alive(TorchDispatchMode):

@@ -12,6 +12,7 @@ import numpy as np
 
 from facesr_ext.comparison.results import Comparison, MetricFacts, ResultFolder, SetFacts
 from facesr_ext.data.image_io import read_image
+from facesr_ext.settings.comparison import Pictures as PicturesSection
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in thousandths of an image's width and height."""
@@ -36,6 +37,13 @@ class Shown:
     method: str = ''
     zoom: Box | None = None
     page_images: int = 6
+
+    @classmethod
+    def of(cls, pictures: PicturesSection) -> Shown:
+        """As the section ``pictures:`` of a file says."""
+        zoom = pictures.zoom
+        box = None if zoom is None else tuple(round(1000 * side) for side in zoom)
+        return cls(pictures.num, pictures.by or '', pictures.method or '', box, pictures.page_images)  # type: ignore[arg-type]
 
     @property
     def box(self) -> Box:

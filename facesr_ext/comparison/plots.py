@@ -19,8 +19,8 @@ from facesr_ext.comparison.layout import metric_head
 from facesr_ext.comparison.results import MetricFacts
 from facesr_ext.comparison.summary import Row, SetTable
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
-from facesr_ext.reports.run_log import read_validations
 from facesr_ext.runs.folder import RunFolder
+from facesr_ext.runs.run_log import read_validations
 
 COLOURS = 'inferno'
 """Of error maps: from black, which is no error, to light yellow."""

@@ -22,7 +22,7 @@ from facesr_ext.comparison.results import Comparison, Cost, MetricFacts, Publish
 from facesr_ext.comparison.sets import OpenSet, open_sets
 from facesr_ext.comparison.whole_sets import whole_figures
 from facesr_ext.errors import FaceSRError, OptionError
-from facesr_ext.models.device import choose_device
+from facesr_ext.models.device import choose_device, default_device
 from facesr_ext.settings.comparison import CompareFile
 
 TIMED = 20
@@ -44,7 +44,7 @@ def run_comparison(file: CompareFile, folder: ResultFolder) -> tuple[Comparison,
         OptionError: if no set can be opened, or no method.
     """
     with _noted() as notes:
-        device = choose_device({'num_gpu': file.num_gpu})
+        device = default_device() if file.num_gpu == 'auto' else choose_device({'num_gpu': file.num_gpu})
         methods, sets = open_methods(file, device), open_sets(file)
         _require_any('methods', [method.facts.problem for method in methods])
         _require_any('datasets', [one.facts.problem for one in sets])

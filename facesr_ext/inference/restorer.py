@@ -20,7 +20,7 @@ from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.host.source import OptionFile
 from facesr_ext.imaging import to_images, to_tensor, with_coordinates
-from facesr_ext.models.device import choose_device
+from facesr_ext.models.device import default_device
 from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.tiles import Tiling
@@ -220,7 +220,7 @@ def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: in
 
 def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
-        return choose_device({'num_gpu': int(torch.cuda.is_available() or torch.backends.mps.is_available())})
+        return default_device()
     try:
         found = torch.device(device)
         torch.zeros(1, device=found)

@@ -49,6 +49,11 @@ def choose_device(opt: dict[str, Any]) -> torch.device:
     )
 
 
+def default_device() -> torch.device:
+    """A GPU where there is one, else the CPU."""
+    return choose_device({'num_gpu': int(torch.cuda.is_available() or torch.backends.mps.is_available())})
+
+
 def describe_device(device: torch.device) -> str:
     """A device for logs and reports: what the figures of speed depend on."""
     if device.type == 'cuda':

@@ -20,9 +20,9 @@ from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.metrics.metric_info import higher_is_better
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
-from facesr_ext.reports.run_log import RunLog, logged_value, read_run
 from facesr_ext.runs.atomic import require_free
 from facesr_ext.runs.folder import RunFolder
+from facesr_ext.runs.run_log import RunLog, logged_value, read_run
 
 SHOWN = 8
 REPORT = 'report.md'

@@ -16,9 +16,9 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.host.source import OptionFile
 from facesr_ext.reports.curves import Curve, Panel, draw_curves
-from facesr_ext.reports.run_log import RunLog, logged_options, logged_value, read_run
 from facesr_ext.reports.run_report import _degradation, _expanded, _psnr_panel, _result, _validations, write_report
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
+from facesr_ext.runs.run_log import RunLog, logged_options, logged_value, read_run
 from tests.support import OPTIONS, small_options, write_options
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
@@ -43,6 +43,7 @@ def test_what_the_run_says(run: Path) -> None:
     assert len(list(run.glob('train_*.log'))) == 2
     assert [step.iteration for step in log.steps] == [1, 2, 3, 4] and log.images == 8 and log.name == 's4_gan'
     assert {'l_g_pix', 'l_g_gan', 'l_d_real', 'psnr'} <= log.steps[-1].figures.keys()
+    assert 0 < log.seconds < 120
     assert all(step.lr <= 2e-4 and step.seconds >= 0 for step in log.steps)
     assert list(log.networks) == ['MSRResNet', 'UNetDiscriminatorSN']
     assert log.options['train:optim_g:weight_decay'] == '1e-05' and log.options['challenge:max_params'] == '2276355'

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ _ITERATION = re.compile(r'\[epoch: *(\d+), iter: *([\d,]+), lr:\(([^,)]+)')
 _SECONDS = re.compile(r'time \(data\): ([\d.]+)')
 _FIGURE = re.compile(r'(\w+): (-?\d[\d.]*(?:e[-+]\d+)?|nan|-?inf)')
 _NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
+_TIME = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(,\d{3})?')
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 
 
@@ -40,6 +42,7 @@ class RunLog(NamedTuple):
         images (int | None): Training images.
         steps (list[LoggedStep]): In the order of iterations.
         validations (dict): Set -> iteration -> mean of each metric, in the order of iterations.
+        seconds (float): From the first to the last line of each log, summed: validations are in it, pauses are not.
     """
 
     name: str
@@ -49,6 +52,7 @@ class RunLog(NamedTuple):
     images: int | None
     steps: list[LoggedStep]
     validations: dict[str, dict[int, dict[str, float]]]
+    seconds: float = 0.0
 
 
 def read_run(folder: Path) -> RunLog:
@@ -65,9 +69,11 @@ def read_run(folder: Path) -> RunLog:
     steps: dict[int, LoggedStep] = {}
     networks: dict[str, int] = {}
     machine: dict[str, str] = {}
+    seconds = 0.0
     for log in logs:
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
         options = logged_options(lines)
+        seconds += _duration(lines)
         steps.update((step.iteration, step) for step in map(_read_step, lines) if step is not None)
         for line in lines:
             if found := _NETWORK.search(line):
@@ -78,7 +84,14 @@ def read_run(folder: Path) -> RunLog:
         images = next((int(line.split()[-1].replace(',', '')) for line in lines if 'train images:' in line), None)
     ordered = [steps[i] for i in sorted(steps)]
     name = options.get('name', folder.name)
-    return RunLog(name, options, networks, machine, images, ordered, read_validations(RunFolder(folder)))
+    return RunLog(name, options, networks, machine, images, ordered, read_validations(RunFolder(folder)), seconds)
+
+
+def _duration(lines: Sequence[str]) -> float:
+    """Seconds between the first and the last line that has a time."""
+    times = [found[0].replace(',', '.') for found in map(_TIME.match, lines) if found is not None]
+    first, last = (datetime.fromisoformat(times[i]) for i in (0, -1)) if times else (datetime.min, datetime.min)
+    return (last - first).total_seconds()
 
 
 def logged_options(lines: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""docs/metrics.md, by what the registry says of each metric; the figures of its calibration come from a benchmark."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from basicsr.utils.registry import METRIC_REGISTRY
+
+from benchmarks import bicubic_metrics
+from facesr_ext.data.image_io import write_image
+from facesr_ext.faces.drawn.face import render_face
+from tests.support import ROOT
+
+PAGE = ROOT / 'docs' / 'metrics.md'
+_ROW = re.compile(r'^\| `(\w+)` *\| *(higher|lower) *\|[^|]*\|([^|]*)\|', re.MULTILINE)
+OURS = {
+    name: target
+    for name, target in sorted(dict(iter(METRIC_REGISTRY)).items())
+    if target.__module__.startswith('facesr_ext.')
+}
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_every_metric_of_ours_is_on_the_page(name: str) -> None:
+    rows = {found[0]: found for found in _ROW.findall(PAGE.read_text(encoding='utf-8'))}
+    assert name in rows, f'{name} has no row in {PAGE.name}'
+    _, better, needs = rows[name]
+    target = OURS[name]
+    assert better == ('higher' if target.higher_is_better else 'lower')
+    assert (f'{target.least} px' in needs) is (target.least > 1)
+    for need in target.needs:
+        kind, _, what = need.what.partition(' ')
+        assert f'{kind} `{what}`' in needs, f'{need.what} is not told of {name}'
+
+
+def test_metrics_of_bicubic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(3):
+        write_image(tmp_path / f'{index}.png', render_face(0, index, 64).image)
+    wanted = ['psnr_y', 'lr_consistency:scale=8', 'ssim_y:crop_border=30']
+    monkeypatch.setattr(sys, 'argv', ['x', str(tmp_path), '--num', '2', '--scales', '2', '4', '--metrics', *wanted])
+    bicubic_metrics.main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: [float(cell) for cell in re.findall(r' +([\d.]+|nan) \(', line)] for line in lines[3:]}
+    assert lines[0] == '2 images' and lines[2].split() == ['x2', 'x4'] and list(rows) == wanted
+    assert all(rows[name][0] > rows[name][1] for name in wanted[:2]) and all(map(math.isnan, rows[wanted[2]]))

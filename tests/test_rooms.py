@@ -16,7 +16,10 @@ ORDER = (
 )  # fmt: skip
 """From the ground up; rooms of one row do not import each other."""
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
-ONLY = {'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings'}
+ONLY = {
+    'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings',
+    'jinja2': 'comparison',
+}  # fmt: skip
 """Packages that one room alone imports."""
 
 

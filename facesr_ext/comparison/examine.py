@@ -7,12 +7,13 @@ from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
 
+from facesr_ext.check.examine import refuse_faults
 from facesr_ext.degradations.presets import build_degradation
-from facesr_ext.errors import FaceSRError, Finding, KeyPath, OptionError, hint, key_text
+from facesr_ext.errors import FaceSRError, Finding, KeyPath, Level, hint, key_text
 from facesr_ext.host.names import registered_name
 from facesr_ext.host.parts import known_name, registry_names
 from facesr_ext.host.source import OptionFile
-from facesr_ext.metrics.metric_info import direction_faults
+from facesr_ext.metrics.metric_info import argument_conflicts, direction_faults, missing_needs
 from facesr_ext.settings.comparison import CompareFile
 from facesr_ext.settings.reading import faults
 from facesr_ext.settings.signatures import argument_faults, is_ours
@@ -24,10 +25,7 @@ def read_comparison(source: OptionFile) -> CompareFile:
     Raises:
         OptionError: naming everything that is wrong, with its line.
     """
-    found = findings(source)
-    if found:
-        listing = '\n'.join(f'  {finding}' for finding in found)
-        raise OptionError(f'{source.name} cannot be used as it stands, {len(found)} error(s):\n{listing}')
+    refuse_faults(source.name, findings(source))
     return CompareFile.model_validate(dict(source.options))
 
 
@@ -46,15 +44,24 @@ def findings(source: OptionFile) -> list[Finding]:
         wrong = [*_parts(file), *_references(file)]
     told: dict[KeyPath, Finding] = {}
     for key, message in wrong:
-        told.setdefault(key, Finding('error', message, key, source.where(key), source.line(key)))
+        told.setdefault(key, _finding('error', key, message, source))
+    if not told:
+        for name, section in source.options['val']['metrics'].items():
+            for problem in missing_needs(section):
+                key = ('val', 'metrics', name)
+                told[key] = _finding('warning', key, f'{problem}; its column stays empty', source)
     return sorted(told.values(), key=lambda finding: finding.line)
+
+
+def _finding(level: Level, key: KeyPath, message: str, source: OptionFile) -> Finding:
+    return Finding(level, message, key, source.where(key), source.line(key))
 
 
 def _parts(file: CompareFile) -> Iterator[tuple[KeyPath, str]]:
     """Names and arguments of metrics, networks and degradations."""
     for name, section in file.val.metrics.items():
         yield from _part(METRIC_REGISTRY, section, ('val', 'metrics', name), ('img', 'img2', 'better'))
-    for err in direction_faults(file.val.metrics):
+    for err in (*direction_faults(file.val.metrics), *argument_conflicts(file.val.metrics)):
         yield err.key, err.message
     for name, method in file.methods.items():
         if method.network_g is not None:

@@ -83,6 +83,12 @@ def _three(value: float) -> str:
     return f'{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}'
 
 
+def shortened(text: str, letters: int) -> str:
+    """A text on one line, and no longer than so many letters."""
+    text = one_line(text)
+    return text if len(text) <= letters else f'{text[: letters - 2]}..'
+
+
 def one_line(text: str) -> str:
     """A text of others on one line: line breaks and control characters are spaces, as are marks that turn the text."""
     return ''.join(' ' if unicodedata.category(c) in ('Cc', 'Cf', 'Zl', 'Zp', 'Cs') else c for c in text).strip()

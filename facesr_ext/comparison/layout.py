@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
 
 from facesr_ext.comparison.figures import NONE, decimals, interval, large, number, one_line, p_value, seconds
 from facesr_ext.comparison.results import Comparison, MetricFacts, SetFacts
@@ -13,6 +16,7 @@ from facesr_ext.comparison.summary import NO_FIGURE, Cell, Gap, GapTable, Mark, 
 
 TIED = '≈'
 """Stands behind a figure that cannot be told from the best."""
+_FOLDERS = 3  # of a file's path, the file among them
 _NO_GAP = Gap(NO_FIGURE, NO_FIGURE, NO_FIGURE)
 
 
@@ -38,7 +42,8 @@ class Table:
     """A table.
 
     Attributes:
-        name (str): Short, for references: 'figures', 'differences', 'cost', 'gap', 'published', 'methods'.
+        name (str): Short, for references: 'figures', 'differences', 'seeds', 'cost', 'gap', 'published',
+            'methods'.
         title (str): Above it.
         head (tuple[str, ...]): Of the columns.
         rows (tuple): Cells, as many as there are columns.
@@ -51,10 +56,15 @@ class Table:
     rows: tuple[tuple[Text, ...], ...]
     below: tuple[str, ...] = ()
 
+    @property
+    def of_words(self) -> bool:
+        """Whether its cells are words rather than figures, which stand on the left."""
+        return self.name in ('published', 'methods')
+
 
 def set_tables(summary: Summary, table: SetTable) -> list[Table]:
-    """Figures, differences to the reference, cost, and rows of others, as far as there are any."""
-    found = [_figures(summary, table), _differences(summary, table), _cost(table), _published(table)]
+    """Figures, differences to the reference, runs of several seeds, cost, rows of others: as far as there are any."""
+    found = [_figures(summary, table), _differences(summary, table), _seeds(table), _cost(table), _published(table)]
     return [item for item in found if item.rows]
 
 
@@ -143,7 +153,37 @@ def _difference(cell: Cell, places: int) -> Text:
     return Text(number(cell.difference.mean, places, signed=True), _told(ends, tested), sort=cell.difference.mean)
 
 
+def _seeds(table: SetTable) -> Table:
+    """How much the runs of methods that were trained several times differ."""
+    several = [
+        row for row in table.rows if any(len(runs) > 1 for runs in table.seeds.get(row.method.name, {}).values())
+    ]
+    metrics = [
+        metric for metric in table.metrics if any(metric.name in table.seeds[row.method.name] for row in several)
+    ]
+    rows = tuple(
+        (_label(row), *(_spread(table.seeds[row.method.name].get(metric.name, ()), metric) for metric in metrics))
+        for row in several
+    )
+    below = (
+        'mean over the runs, which differ by their seed alone, their standard deviation, the smallest and the largest',
+        'intervals and tests above are over images and say nothing of this spread',
+    )
+    return Table('seeds', 'Trained several times', ('Method', *map(metric_head, metrics)), rows, below)
+
+
+def _spread(means: Sequence[float], metric: MetricFacts) -> Text:
+    runs = [mean for mean in means if not math.isnan(mean)]
+    if not runs:
+        return Text(NONE)
+    mean, deviation = float(np.mean(runs)), float(np.std(runs, ddof=1)) if len(runs) > 1 else math.nan
+    places = _places([Interval(mean, mean - deviation, mean + deviation, len(runs))], metric)
+    ends = interval(Interval(mean, min(runs), max(runs), len(runs)), places)
+    return Text(number(mean, places), _told(f'SD {number(deviation, places)} of {len(runs)} runs', ends), sort=mean)
+
+
 def _cost(table: SetTable) -> Table:
+    """What each method costs; columns that nothing is known of are left out."""
     rows = []
     for row in table.rows:
         time = row.seconds
@@ -160,8 +200,15 @@ def _cost(table: SetTable) -> Table:
             )
         )
     head = ('Method', 'Parameters', 'MACs', 'Memory', 'Time per image', 'Quality rank', 'Speed rank')
-    below = ('time: median and quartiles; memory: most that is held at once, weights included',)
-    return Table('cost', 'Cost, and quality against speed', head, tuple(rows), below)
+    known = [i for i in range(len(head)) if any(row[i].text != NONE for row in rows)]
+    told = {'Time per image': 'time: median and quartiles', 'Memory': 'memory: most held at once, weights included'}
+    return Table(
+        'cost',
+        'Cost, and quality against speed',
+        tuple(head[i] for i in known),
+        tuple(tuple(row[i] for i in known) for row in rows),
+        tuple(told[head[i]] for i in known if head[i] in told),
+    )
 
 
 def _count(value: int | None, unit: str = '') -> Text:
@@ -209,13 +256,19 @@ def _plain(figure: Interval, places: int, signed: bool = False) -> Text:
     return Text(number(figure.mean, places, signed), _told(interval(figure, places, signed)), sort=figure.mean)
 
 
+def _place(file: str) -> str:
+    """A file by its last folders: what lies above is of no interest to others."""
+    parts = PurePath(one_line(file)).parts
+    return '/'.join(parts) if len(parts) <= _FOLDERS else '…/' + '/'.join(parts[-_FOLDERS:])
+
+
 def method_table(found: Comparison) -> Table:
     """What each method is: network, weights and their checksum, or why it could not be run."""
     rows = tuple(
         (
             Text(one_line(method.label)),
             Text(one_line(method.network) or NONE),
-            Text(', '.join(map(one_line, method.files)) or NONE),
+            Text(', '.join(map(_place, method.files)) or NONE),
             Text(method.sha256[:12] or NONE),
             Text(one_line(method.problem) or NONE),
         )

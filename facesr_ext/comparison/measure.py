@@ -17,7 +17,7 @@ from facesr_ext.comparison.sets import OpenSet, Pair
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import DatasetError
 from facesr_ext.imaging import to_images, to_tensor
-from facesr_ext.metrics.metric_info import Metrics, needs_reference
+from facesr_ext.metrics.metric_info import Metrics, missing_needs, needs_reference
 from facesr_ext.models.device import describe_device
 from facesr_ext.settings.comparison import CompareFile
 
@@ -42,7 +42,11 @@ class Measuring:
     def __init__(self, file: CompareFile, folder: ResultFolder, device: torch.device) -> None:
         self.file, self.folder, self.device = file, folder, device
         self.metrics = Metrics(file.val.metrics)
-        self.keys = {name: metric_key(section) for name, section in file.val.metrics.items()}
+        # what a missing package leaves empty is measured once that is there
+        self.keys = {
+            name: metric_key({**section, 'missing': missing_needs(section)})
+            for name, section in file.val.metrics.items()
+        }
         self.machine = f'{describe_device(device)}, {torch.get_num_threads()} threads, {file.precision}'
         self._caches: dict[str, Cache] = {}
         self._warm: set[tuple[str, tuple[int, ...]]] = set()

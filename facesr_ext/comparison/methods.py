@@ -13,7 +13,7 @@ import torch
 
 from facesr_ext import __version__
 from facesr_ext.comparison.results import MethodFacts
-from facesr_ext.errors import CheckpointError, FaceSRError, OptionError
+from facesr_ext.errors import CheckpointError, FaceSRError, KeyPath, OptionError
 from facesr_ext.host.source import OptionFile
 from facesr_ext.inference.elsewhere import open_foreign
 from facesr_ext.inference.restorer import Restorer
@@ -81,19 +81,25 @@ def open_methods(file: CompareFile, device: torch.device) -> list[OpenMethod]:
 
 
 def trainings(file: CompareFile) -> list[Training]:
-    """What trains the methods that name an option file to train by, in their order.
+    """What trains the methods that name an option file to train by, in their order, each after what it starts from.
 
     Raises:
         OptionError: for an option file that cannot be read.
     """
     found = []
     for name, method in file.methods.items():
+        key = ('methods', name)
+        for path in method.after:
+            found += _training(path, _for_all(path, file, (*key, 'after')), (*key, 'after'))
         for seed in range(method.seeds if method.opt else 0):
-            forced = _forced(name, method, seed, file)
-            options = _read(name, method, forced)
-            if 'train' in options:
-                found.append(Training(option_file(str(method.opt)), tuple(forced), _RUNS / str(options['name'])))
-    return found
+            found += _training(str(method.opt), _forced(name, method, seed, file), (*key, 'opt'))
+    return list(dict.fromkeys(found))
+
+
+def _training(path: str, forced: Sequence[str], key: KeyPath) -> list[Training]:
+    """None for a file that is to test by."""
+    options = _read(path, forced, key)
+    return [Training(option_file(path), tuple(forced), _RUNS / str(options['name']))] if 'train' in options else []
 
 
 def option_file(path: str) -> Path:
@@ -141,7 +147,8 @@ def _source_of(name: str, method: Method, seed: int, file: CompareFile) -> _Sour
 
 def _of_option_file(name: str, method: Method, forced: Sequence[str]) -> _Source:
     """The run that a training file trains; of a test file the network, with the weights that it names."""
-    options, path, key = _read(name, method, forced), method.opt, ('methods', name, 'opt')
+    path, key = str(method.opt), ('methods', name, 'opt')
+    options = _read(path, forced, key)
     scale = method.scale or options.get('scale')
     if 'train' in options:
         run = _RUNS / str(options.get('name'))
@@ -159,21 +166,27 @@ def _of_option_file(name: str, method: Method, forced: Sequence[str]) -> _Source
     return _Source(str(Path(weights).expanduser()) if weights else None, dict(section), scale)
 
 
-def _read(name: str, method: Method, forced: Sequence[str]) -> dict[str, Any]:
-    file = OptionFile.read(str(option_file(str(method.opt))), forced)
+def _read(path: str, forced: Sequence[str], key: KeyPath) -> dict[str, Any]:
+    file = OptionFile.read(str(option_file(path)), forced)
     if file.problems:
-        raise OptionError('\n'.join(map(str, file.problems)), ('methods', name, 'opt'))
+        raise OptionError('\n'.join(map(str, file.problems)), key)
     return file.options
 
 
 def _forced(name: str, method: Method, seed: int, file: CompareFile) -> list[str]:
     """The overrides of one of a method's runs: further ones have a name and a seed of their own."""
-    forced = [*file.force_yml, *method.force_yml]
+    path, key = str(method.opt), ('methods', name, 'opt')
+    forced = [*_for_all(path, file, key), *method.force_yml]
     if not seed:
         return forced
-    options = _read(name, method, forced)
+    options = _read(path, forced, key)
     own = [f'name={options.get("name")}_seed{seed}', f'manual_seed={int(options.get("manual_seed") or 0) + seed}']
     return [*forced, *own]
+
+
+def _for_all(path: str, file: CompareFile, key: KeyPath) -> list[str]:
+    """The overrides of all trainings, which files to test by do not take."""
+    return list(file.force_yml) if file.force_yml and 'train' in _read(path, (), key) else []
 
 
 def _restorer(source: _Source, method: Method, file: CompareFile, device: torch.device) -> Restorer:

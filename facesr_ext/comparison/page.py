@@ -17,7 +17,7 @@ from markupsafe import Markup
 from facesr_ext.comparison.figures import decimals, number, one_line
 from facesr_ext.comparison.gallery import Choice, Gallery, Shown, choose
 from facesr_ext.comparison.layout import TIED, gap_table, method_table, metric_head, set_line, set_tables
-from facesr_ext.comparison.pictures import CURVES, Picture, Pictures, errors
+from facesr_ext.comparison.pictures import CURVES, Picture, Pictures, error_maps, largest_error
 from facesr_ext.comparison.plots import colour_bar, error_colours
 from facesr_ext.comparison.results import Comparison, ResultFolder
 from facesr_ext.comparison.statistics import Interval
@@ -142,7 +142,7 @@ def html_page(
         broken=[(one_line(what), one_line(reason)) for what, reason in summary.broken],
         notes=[one_line(note) for note in (*found.notes, *pictures.notes, *notes)],
         machine={one_line(key): one_line(value) for key, value in machine.items()},
-        commands=[value for key, value in found.machine.items() if key.lower() in _COMMANDS],
+        commands=[one_line(value) for key, value in found.machine.items() if key.lower() in _COMMANDS],
         tied=TIED,
         script=Markup(script),
         style=Markup(style),
@@ -210,7 +210,7 @@ def _all_faces(
         gallery = Gallery(found, folder, table.facts)
         images = gallery.spread(shown.page_images)
         try:
-            largest = errors(gallery, images)[1] if images and gallery.has_gt else 1.0
+            largest = largest_error(gallery, images) if gallery.has_gt else 1.0
         except DatasetError as err:
             notes.append(f'{table.facts.name}: no faces on the page: {err}')
             continue
@@ -241,12 +241,12 @@ def _in_turns(sets: Sequence[_Faces]) -> Iterator[tuple[_Faces, str]]:
 
 def _face(found: Comparison, faces: _Faces, image: str, shown: Shown) -> Face:
     gallery, choice = faces.gallery, faces.choice
-    maps = errors(gallery, [image])[0] if gallery.has_gt else {}
+    maps = error_maps(gallery, image) if gallery.has_gt else {}
     whole = [gallery.read(column.name, image) for column in gallery.columns]
     side = max(max(img.shape[:2]) for img in whole)
     columns = []
     for column, img, part in zip(gallery.columns, whole, gallery.zoom(image, shown.box), strict=True):
-        error = maps.get((column.name, image))
+        error = maps.get(column.name)
         drawn = None if error is None else embed(error_colours(error, faces.largest), _MAP)
         value = _value(found, faces, column.name, image)
         whole_image = embed(img, pixels=max(img.shape[:2]) * _LARGE_LQ <= side)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from facesr_ext.comparison.figures import decimals, number, one_line
+from facesr_ext.comparison.figures import decimals, number, one_line, shortened
 from facesr_ext.comparison.gallery import Box, Extreme, Gallery, Shown, choose
 from facesr_ext.comparison.layout import metric_head
 from facesr_ext.comparison.plots import colour_bar, draw_cost, draw_run_curves, error_colours
@@ -23,7 +23,7 @@ from facesr_ext.runs.atomic import replaced_when_whole
 
 _LEAST, _MOST = 128, 256  # of a cell, pixels
 _LETTER = 6  # pixels that a letter of a headline takes
-_LARGEST_ERROR = 99.5  # percentile of all errors that has the lightest colour
+_MOST_ERRORS = 0.995  # share of all pixels whose errors are below the lightest colour
 CURVES = 'curves'
 
 
@@ -54,26 +54,29 @@ class Pictures(NamedTuple):
         return [picture for picture in self.drawn if picture.set == set_name]
 
 
-def errors(gallery: Gallery, images: Sequence[str]) -> tuple[dict[tuple[str, str], np.ndarray], float]:
-    """Error maps of methods: mean absolute difference to the GT over the channels.
+def error_maps(gallery: Gallery, image: str) -> dict[str, np.ndarray]:
+    """Mean absolute difference of every method's result to the GT, over the channels.
 
     Args:
         gallery (Gallery): With GT.
-        images (Sequence[str]): Which images.
+        image (str): Which image.
 
     Returns:
-        tuple: (method, image) -> (H, W) float32, levels of 255, for results of the GT's size; and what is to have
-            the lightest colour in all of them.
+        dict: Name of the column -> (H, W) float32, levels of 255; without results that have another size than the GT.
     """
-    found = {}
+    gt = gallery.gt(image).astype(np.float32)
+    results = {column.name: gallery.read(column.name, image) for column in gallery.methods}
+    return {name: np.abs(img - gt).mean(-1) for name, img in results.items() if img.shape == gt.shape}
+
+
+def largest_error(gallery: Gallery, images: Sequence[str]) -> float:
+    """What has the lightest colour in the error maps of some images: all but the largest 0.5 % are below it."""
+    counts = np.zeros(256, np.int64)
     for image in images:
-        gt = gallery.gt(image).astype(np.float32)
-        for column in gallery.methods:
-            result = gallery.read(column.name, image)
-            if result.shape == gt.shape:
-                found[column.name, image] = np.abs(result - gt).mean(-1)
-    values = np.concatenate([error.ravel() for error in found.values()]) if found else np.zeros(1)
-    return found, max(1.0, float(np.ceil(np.percentile(values, _LARGEST_ERROR))))
+        for error in error_maps(gallery, image).values():
+            counts += np.bincount(np.ceil(error).astype(np.int64).ravel(), minlength=256)
+    share = np.cumsum(counts) / max(counts.sum(), 1)
+    return float(max(1, int(np.searchsorted(share, _MOST_ERRORS))))
 
 
 def draw_pictures(
@@ -149,24 +152,23 @@ def _save(folder: ResultFolder, kind: str, set_name: str, title: str, img: np.nd
 
 
 def _faces(gallery: Gallery, images: Sequence[str]) -> np.ndarray:
-    rows = [[gallery.read(column.name, image) for column in gallery.columns] for image in images]
+    rows = [[_small(gallery.read(column.name, image)) for column in gallery.columns] for image in images]
     return _sheet(rows, [column.label for column in gallery.columns], images)
 
 
 def _zooms(gallery: Gallery, images: Sequence[str], box: Box) -> np.ndarray:
-    rows = [gallery.zoom(image, box) for image in images]
+    rows = [[_small(part) for part in gallery.zoom(image, box)] for image in images]
     return _sheet(rows, [column.label for column in gallery.columns], images)
 
 
 def _errors(gallery: Gallery, images: Sequence[str]) -> np.ndarray:
     """Error maps and the GT, with the scale of their colours below."""
-    maps, largest = errors(gallery, images)
-    rows = []
+    largest, rows = largest_error(gallery, images), []
     for image in images:
-        gt = gallery.gt(image)
+        maps, gt = error_maps(gallery, image), _small(gallery.gt(image))
         white = np.full_like(gt, 255)  # of a result that has another size than its GT
-        shown = [maps.get((column.name, image)) for column in gallery.methods]
-        rows.append([*(white if error is None else error_colours(error, largest) for error in shown), gt])
+        shown = [maps.get(column.name) for column in gallery.methods]
+        rows.append([*(white if e is None else _small(error_colours(e, largest)) for e in shown), gt])
     sheet = _sheet(rows, [*(column.label for column in gallery.methods), 'GT'], images)
     bar = colour_bar(largest, max(sheet.shape[1], 400))
     wide = max(sheet.shape[1], bar.shape[1])
@@ -191,13 +193,22 @@ def _extremes(
             if metric.name in known.get(name, {})
         )
         captions.append(f'{extreme.what}: {extreme.image}: {shown}')
-    rows = [[gallery.read(column.name, extreme.image) for column in columns] for extreme in extremes]
+    rows = [[_small(gallery.read(column.name, extreme.image)) for column in columns] for extreme in extremes]
     return _sheet(rows, [column.label for column in columns], captions)
 
 
 def _ascii(text: str) -> str:
     """A figure in letters that contact sheets have."""
     return text.replace('−', '-').replace('∞', 'inf').replace('–', 'none')
+
+
+def _small(img: np.ndarray) -> np.ndarray:
+    """An image no larger than a cell, so that a sheet of large ones needs little memory."""
+    largest = max(img.shape[:2])
+    if largest <= _MOST:
+        return img
+    size = (max(1, round(img.shape[1] * _MOST / largest)), max(1, round(img.shape[0] * _MOST / largest)))
+    return cv2.resize(img, size, interpolation=cv2.INTER_AREA)
 
 
 def _sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], captions: Sequence[str]) -> np.ndarray:
@@ -207,8 +218,7 @@ def _sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], captions
     if largest < cell:  # whole pixels, where that is possible
         cell = largest * -(-_LEAST // largest)
     rows = [[_enlarged(img, cell) for img in row] for row in rows]
-    letters = cell // _LETTER
-    short = [t if len(t) <= letters else f'{t[: letters - 2]}..' for t in map(one_line, titles)]
+    short = [shortened(title, cell // _LETTER) for title in titles]
     return contact_sheet(rows, short, cell, [one_line(caption) for caption in captions])
 
 

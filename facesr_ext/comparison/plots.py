@@ -14,7 +14,7 @@ from matplotlib.colorbar import ColorbarBase
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from facesr_ext.comparison.figures import one_line
+from facesr_ext.comparison.figures import one_line, shortened
 from facesr_ext.comparison.layout import metric_head
 from facesr_ext.comparison.results import MetricFacts
 from facesr_ext.comparison.summary import Row, SetTable
@@ -28,6 +28,7 @@ _MARKERS = 'osD^vP*Xph'
 _DPI = 100
 _WEIGHTLESS = 1e4  # parameters up to which the axis is linear, so that it can show 0
 _PANELS = 6
+_LABEL = 32  # letters of a name in a legend
 _BASELINE, _LOSS = '_bicubic', 'l_'  # columns of a validation's table that are no metric of the result
 
 
@@ -131,7 +132,7 @@ def _mark(axes: Axes, row: Row, x: float, metric: MetricFacts, styles: Styles) -
     ends = [[figure.mean - figure.low], [figure.high - figure.mean]] if math.isfinite(figure.low) else None
     return axes.errorbar(
         [x], [figure.mean], yerr=ends, color=colour, marker=marker, markersize=6, capsize=2, linestyle='none',
-        linewidth=1, label=plot_text(row.method.label),
+        linewidth=1, label=plot_text(shortened(row.method.label, _LABEL)),
     )  # fmt: skip
 
 
@@ -155,7 +156,8 @@ def draw_run_curves(runs: Mapping[str, Path]) -> tuple[np.ndarray | None, list[s
         if not validations:
             notes.append(f'curves: {label}: {folder} holds no table of a validation')
         for set_name, means in validations.items():
-            name = plot_text(label if len(validations) == 1 else f'{label}, {set_name}')
+            own = shortened(label, _LABEL)
+            name = plot_text(own if len(validations) == 1 else f'{own}, {set_name}')
             for metric in dict.fromkeys(key for figures in means.values() for key in figures):
                 if not metric.endswith(_BASELINE) and not metric.startswith(_LOSS):
                     points = {i: figures[metric] for i, figures in means.items() if metric in figures}

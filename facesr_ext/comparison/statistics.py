@@ -18,7 +18,7 @@ from scipy import stats
 RESAMPLES = 2000
 FLIPS = 9999
 LEVEL = 0.95
-_TOGETHER = 40_000
+_TOGETHER = 500_000
 """Values of several rows that are tested in one go: more need memory, fewer time."""
 
 

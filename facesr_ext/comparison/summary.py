@@ -86,6 +86,7 @@ class SetTable:
         rows (tuple[Row, ...]): In the order of the option file.
         absent (tuple): Label of a method that could not be run here, and why.
         published (tuple[Published, ...]): Rows of others, to be shown below.
+        seeds (dict): Method that was trained several times -> metric -> the mean of each run.
         notes (tuple[str, ...]): What is missing.
     """
 
@@ -94,6 +95,7 @@ class SetTable:
     rows: tuple[Row, ...]
     absent: tuple[tuple[str, str], ...]
     published: tuple[Published, ...]
+    seeds: Mapping[str, Mapping[str, Sequence[float]]]
     notes: tuple[str, ...]
 
 
@@ -133,7 +135,7 @@ class Summary:
         reference (MethodFacts): With which others are compared.
         sets (tuple[SetTable, ...]): That could be used.
         gaps (tuple[GapTable, ...]): Of every pair of a training and a test set.
-        broken (tuple): What could not be used at all, a set or method, and why.
+        broken (tuple): What could not be used at all, a set, method or row of others, and why.
         tests (int): P-values that were corrected together.
         level (float): Of the intervals.
     """
@@ -182,6 +184,12 @@ def summarise(found: Comparison) -> Summary:
         (facts.name, facts.problem or 'no method could be run on it')
         for facts in found.sets
         if facts.problem or not found.values.get(facts.name)
+    ]
+    shown = ('', *(table.facts.name for table in sets))
+    broken += [
+        (f'{row.method} (published)', f'it belongs to the set {row.set}, which has no table')
+        for row in found.published
+        if row.set not in shown
     ]
     known = sum(not math.isnan(test.p) for test in tests.reference.values())
     gaps = tuple(_gap_tables(found, figures))
@@ -269,7 +277,8 @@ def _set_table(found: Comparison, facts: SetFacts, figures: Mapping[Key, Interva
         if method not in methods
     )
     published = tuple(row for row in found.published if row.set in ('', facts.name))
-    return SetTable(facts, metrics, tuple(rows), absent, published, tuple(_set_notes(facts, metrics, rows)))
+    seeds = found.seeds.get(facts.name, {})
+    return SetTable(facts, metrics, tuple(rows), absent, published, seeds, tuple(_set_notes(facts, metrics, rows)))
 
 
 def _cell(

@@ -20,7 +20,7 @@ _LATEX = {
     '\\': r'\textbackslash{}', '{': r'\{', '}': r'\}', '$': r'\$', '&': r'\&', '#': r'\#', '_': r'\_', '%': r'\%',
     '^': r'\textasciicircum{}', '~': r'\textasciitilde{}', '<': r'\textless{}', '>': r'\textgreater{}',
     '|': r'\textbar{}', '"': r'\textquotedbl{}', '↑': r'$\uparrow$', '↓': r'$\downarrow$', '−': r'$-$',
-    '∞': r'$\infty$', '–': '--', 'µ': r'$\mu$', TIED: r'$\approx$',
+    '∞': r'$\infty$', '–': '--', 'µ': r'$\mu$', '…': r'\ldots{}', TIED: r'$\approx$',
 }  # fmt: skip
 _FORMULA = ('=', '+', '-', '@', '\t', '\r')
 """How a cell begins that a spreadsheet would work out."""
@@ -35,7 +35,7 @@ def markdown_table(table: Table) -> list[str]:
     """A table as lines of Markdown, with how to read it below."""
     lines = [
         '| ' + ' | '.join(map(markdown_text, table.head)) + ' |',
-        '|---|' + '---:|' * (len(table.head) - 1),
+        '|---|' + ('---|' if table.of_words else '---:|') * (len(table.head) - 1),
         *('| ' + ' | '.join(map(_markdown_cell, row)) + ' |' for row in table.rows),
     ]
     return [*lines, *(['', f'{markdown_text("; ".join(table.below))}.'] if table.below else [])]
@@ -69,7 +69,7 @@ def latex_tables(summary: Summary) -> str:
 
 def _latex_table(table: Table, title: str, label: str) -> list[str]:
     caption = f'{title}. {"; ".join(table.below)}.' if table.below else f'{title}.'
-    aligned = 'l' + ('l' if table.name == 'published' else 'r') * (len(table.head) - 1)
+    aligned = 'l' + ('l' if table.of_words else 'r') * (len(table.head) - 1)
     return [
         '',
         r'\begin{table}',
@@ -99,7 +99,11 @@ def _latex_cell(cell: Text) -> str:
 
 
 def csv_text(text: str) -> str:
-    """A text of others for a cell of a CSV file: what a spreadsheet would take for a formula gets a ``'`` before it."""
+    """A text of others for a cell of a CSV file: what a spreadsheet would take for a formula gets a ``'`` before it.
+
+    Bytes of a file's name that are no text are question marks.
+    """
+    text = text.encode('utf-8', 'replace').decode('utf-8')
     return f"'{text}" if text.lstrip(' ').startswith(_FORMULA) else text
 
 

@@ -26,7 +26,7 @@ def train_missing(file: CompareFile, folder: ResultFolder, tell: Tell) -> list[s
         OptionError: if one of the option files cannot be used, before anything is trained.
         TrainingStopped: A signal has ended a training; the same call goes on.
     """
-    waiting = [one for one in dict.fromkeys(trainings(file)) if not RunFolder(one.run).checkpoint(LATEST).is_file()]
+    waiting = [one for one in trainings(file) if not RunFolder(one.run).checkpoint(LATEST).is_file()]
     _require_in_order(waiting)
     failed = []
     with locked(folder.root, tell) as lock:

@@ -42,6 +42,7 @@ class Method(Section):
     checkpoint: File | None = option('checkpoint, or folder of a run (its latest one)')
     opt: File | None = option('option file: the run that it trains, or the network that it tests')
     force_yml: list[str] = option('with opt: what is to differ from it, as KEY:KEY=VALUE', [])
+    after: list[str] = option('with opt: option files whose runs it starts from; --train trains them first', [])
     seeds: Whole = option('with opt: so many runs, manual_seed and the two after it ...; figures are their means', 1)
     network_g: Network | None = option('a network without weights, as {type: Bicubic, scale: 4}')
     arch: File | None = option('with checkpoint: option file that says what network it holds, for files that do not')
@@ -58,8 +59,8 @@ class Method(Section):
             raise ValueError(f'must have one of {", ".join(_SOURCES)}, not {" and ".join(given) or "none"}')
         if self.arch and not self.checkpoint:
             raise ValueError('has arch, which says what a checkpoint holds, but no checkpoint')
-        if (self.force_yml or self.seeds > 1) and not self.opt:
-            raise ValueError('has force_yml or seeds, which are for an option file, but no opt')
+        if (self.force_yml or self.after or self.seeds > 1) and not self.opt:
+            raise ValueError('has force_yml, after or seeds, which are for an option file, but no opt')
         return self
 
 
@@ -148,7 +149,7 @@ class CompareFile(Section):
     degradation: DegradationPart | None = option('how the LQ of all sets is made: a preset, or a type; 8 bit')
     datasets: dict[str, CompareSet] = stock('name -> images', ..., min_length=1)
     methods: dict[str, Method] = option('name -> method', ..., min_length=1)
-    force_yml: list[str] = option('what is to differ from every option file of methods, before their own force_yml', [])
+    force_yml: list[str] = option('what is to differ in every training, before what force_yml of the method says', [])
     reference: str | None = option('the method that others are compared with; default: the first')
     val: CompareVal = stock('what is measured', ...)
     published: list[PublishedRows] = option('rows of others', [])

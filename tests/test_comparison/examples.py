@@ -5,7 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from facesr_ext.comparison.results import Comparison, Cost, MethodFacts, MetricFacts, Published, SetFacts, WholeFigure
+import cv2
+
+from facesr_ext.comparison.results import (
+    Comparison,
+    Cost,
+    MethodFacts,
+    MetricFacts,
+    Published,
+    ResultFolder,
+    SetFacts,
+    WholeFigure,
+)
+from facesr_ext.data.image_io import write_image
+from facesr_ext.faces.drawn.face import render_face
 
 HOSTILE = '<script>alert(1)</script>|`a`*b*_c_[d](http://x.example)&$\\foo$%#{~^"\n=cmd()'
 """A name that every format would take for its own."""
@@ -62,3 +75,18 @@ def comparison(**changes: Any) -> Comparison:
         'notes': ['one image has no face'],
     }
     return Comparison(**{**given, **changes})
+
+
+def write_faces(
+    found: Comparison, folder: ResultFolder, set_name: str = 'test', size: int = 64, scale: int = 8
+) -> None:
+    """Writes drawn faces as the images of a set: GT, LQ, and for every method the LQ enlarged, each in its own way."""
+    ways = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_NEAREST)
+    facts = next(facts for facts in found.sets if facts.name == set_name)
+    for i, name in enumerate(facts.images):
+        gt = render_face(3, i, size).image
+        lq = cv2.resize(gt, (size // scale, size // scale), interpolation=cv2.INTER_AREA)
+        write_image(folder.image(set_name, folder.GT, name), gt)
+        write_image(folder.image(set_name, folder.LQ, name), lq)
+        for way, method in zip(ways, found.ran(set_name), strict=False):
+            write_image(folder.image(set_name, method.name, name), cv2.resize(lq, (size, size), interpolation=way))

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from facesr_ext.comparison.results import MethodFacts, MetricFacts, SetFacts
+from facesr_ext.comparison.results import MethodFacts, MetricFacts, Published, SetFacts
 from facesr_ext.comparison.statistics import paired, paired_all
 from facesr_ext.comparison.summary import SetTable, quartiles, summarise
 from tests.test_comparison.examples import PSNR, comparison
@@ -103,6 +103,8 @@ def test_published_rows_belong_to_their_set_and_are_in_no_row() -> None:
     assert not seen.published and [row.method for row in test.published] == ['FSRNet (paper)']
     assert [row.method.name for row in test.rows] == ['bicubic', 'net', 'twin']
     assert test.rows[1].cells['psnr_rgb'].mark == 'best'  # not the 99.5 dB of others
+    elsewhere = [Published('X', {'psnr_rgb': 1.0}, 'p', 's', 'lost')]
+    assert summarise(comparison(published=elsewhere)).broken[-1][0] == 'X (published)'
 
 
 def test_a_reference_that_did_not_run_leaves_the_figures() -> None:
@@ -119,7 +121,7 @@ def test_equal_images_have_an_infinite_mean_and_no_interval() -> None:
 
 def test_nothing_measured_is_an_empty_summary() -> None:
     summary = summarise(comparison(values={}, whole={}, methods=[MethodFacts('bicubic', 'B', problem='gone')]))
-    assert not summary.sets and not summary.gaps and len(summary.broken) == 4
+    assert not summary.sets and not summary.gaps and len(summary.broken) == 5
     assert summarise(comparison(metrics=[MetricFacts('x', 'x', True)])).sets[0].metrics == ()
 
 

@@ -84,8 +84,28 @@ def test_the_tables_say_what_the_cells_hold() -> None:
     assert found['differences'].rows[0][1].text == '+2.00'
     assert found['differences'].rows[0][1].more == ('[+2.00, +2.00]', 'p 0.031, Holm 0.19')
     assert [cell.text for cell in found['cost'].rows[0]] == ['Bicubic', '0', '10.0 k', '2.00 MB', '3.00 ms', '2.5', '1']
+    summary = summarise(comparison())
+    without = {table.name: table for table in set_tables(summary, summary.sets[0])}['cost']  # nothing was timed there
+    assert without.head == ('Method', 'Parameters', 'Quality rank') and not without.below
     assert [cell.text for cell in found['gap'].rows[2]] == ['psnr_rgb, dB ↑ gap', '+1.0', '+1.0', '+1.0']
     assert found['methods'].rows[3][4].text == 'no checkpoint'
+
+
+def test_runs_of_several_seeds_show_how_much_they_differ() -> None:
+    seeds = {
+        'test': {'net': {'psnr_rgb': [24.4, 24.5, 24.6], 'rmse': [2.0, math.nan, 2.1]}, 'twin': {'psnr_rgb': [24.0]}}
+    }
+    table = tables(comparison(seeds=seeds))['seeds']
+    assert table.head == ('Method', 'psnr_rgb, dB ↑', 'rmse, px ↓') and len(table.rows) == 1
+    label, psnr, error = table.rows[0]
+    assert (label.text, psnr.text, psnr.more) == ('FSRNet', '24.50', ('SD 0.10 of 3 runs', '[24.40, 24.60]'))
+    assert error.more == ('SD 0.071 of 2 runs', '[2.000, 2.100]')
+
+
+def test_weights_are_named_by_their_last_folders() -> None:
+    found = comparison()
+    found.methods[1] = replace(found.methods[1], files=('/home/x/experiments/net_x8/models/net_g_latest.pth',))
+    assert tables(found)['methods'].rows[1][2].text == '…/net_x8/models/net_g_latest.pth'
 
 
 def test_published_rows_stand_in_a_block_of_their_own_without_marks() -> None:

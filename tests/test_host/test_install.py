@@ -19,7 +19,12 @@ HOOKED = 'import sys; assert any(getattr(f, "facesr_ext_finder", False) for f in
 UNHOOKED = HOOKED.replace('assert any', 'assert not any')
 # What the hook leads to, without paying for torch: the plugin's own package, from where this installation put it.
 WHOLE = HOOKED + '; import facesr_ext.cli.main, facesr_ext.errors; print(facesr_ext.__file__)'
-SHIPPED = 'import facesr_ext.runs.recipes as shipped; print(shipped.shipped_options())'
+# The files of the comparison's page, and where the option files are.
+SHIPPED = (
+    'from importlib.resources import files; names = ("page.html.j2", "page.css", "page.js"); '
+    'assert all(files("facesr_ext.comparison").joinpath(name).is_file() for name in names); '
+    'import facesr_ext.runs.recipes as shipped; print(shipped.shipped_options())'
+)
 
 
 @pytest.fixture(scope='module')

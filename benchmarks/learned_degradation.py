@@ -34,6 +34,7 @@ from facesr_ext.degradations.base import Degradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
 from facesr_ext.imaging import to_tensor
+from facesr_ext.metrics.kid_metric import unbiased_kid
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 
 DRAWS, HALVES = 10, 200
@@ -81,15 +82,7 @@ def make_features(seed: int = 0) -> Callable[[torch.Tensor], torch.Tensor]:
 
 def kid(real: torch.Tensor, fake: torch.Tensor) -> float:
     """Unbiased squared maximum mean discrepancy under (x.y / d + 1)^3, of features (N, d) and (M, d)."""
-
-    def kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return (a @ b.t() / a.shape[1] + 1) ** 3
-
-    def within(a: torch.Tensor) -> torch.Tensor:
-        own = kernel(a, a)
-        return (own.sum() - own.diagonal().sum()) / (len(a) * (len(a) - 1))
-
-    return float(within(real) + within(fake) - 2 * kernel(real, fake).mean())
+    return unbiased_kid(fake.numpy(), real.numpy())
 
 
 def kid_interval(real: torch.Tensor, fake: torch.Tensor) -> tuple[float, float, float]:

@@ -125,7 +125,8 @@ def last_table(run: Path) -> Path:
 def below_bicubic(table: Path) -> list[Finding]:
     """A warning where a validation or test says that the network is worse than bicubic."""
     means = read_means(table) if table.is_file() else {}
-    key = next((k for k in ('psnr_rgb', 'psnr', *means) if f'{k}_bicubic' in means), '')
+    rising = [k for k in means if k.startswith(('psnr', 'ssim'))]  # of others a lower value may be the better one
+    key = next((k for k in ('psnr_rgb', 'psnr', *rising) if f'{k}_bicubic' in means), '')
     if not key or not means[key] < means[f'{key}_bicubic']:
         return []
     return [Finding('warning', f'{key} {means[key]:.2f} is below bicubic, {means[f"{key}_bicubic"]:.2f} ({table})')]

@@ -8,14 +8,14 @@ from typing import Literal
 import numpy as np
 import torch
 
-from facesr_ext.errors import CheckpointError, OptionError
+from facesr_ext.errors import CheckpointError
 from facesr_ext.host.packaged import in_folder, is_packaged, read_linear_layers
 from facesr_ext.host.vgg import build_features, published
 from facesr_ext.host.weights import find_weights, why_unreadable
 from facesr_ext.imaging import to_tensor
 from facesr_ext.metrics.kept import kept_by_image
 from facesr_ext.metrics.metric_info import register_metric
-from facesr_ext.metrics.needs import Need, built_once, weights
+from facesr_ext.metrics.needs import Need, built_once, require_in_folder, weights
 
 Backbone = Literal['alexnet', 'vgg16']
 
@@ -99,19 +99,12 @@ def _distance(img: np.ndarray, img2: np.ndarray, name: Backbone, crop_border: in
     return lpips.distance(lpips.features(result), _known_features(gt, name, folder) if small else lpips.features(gt))
 
 
-def _require_files(name: Backbone, folder: str | None) -> None:
-    for filename, _ in _files(name) if folder is not None else ():
-        path = in_folder(filename, Path(str(folder)).expanduser())
-        if not path.is_file():
-            raise OptionError(f'{path} does not exist; name the folder with it, or leave this out', ('weights',))
-
-
 def _refuse_alex(crop_border: int = 0, weights: str | None = None) -> None:
-    _require_files('alexnet', weights)
+    require_in_folder(weights, *(file for file, _ in _files('alexnet')))
 
 
 def _refuse_vgg(crop_border: int = 0, weights: str | None = None) -> None:
-    _require_files('vgg16', weights)
+    require_in_folder(weights, *(file for file, _ in _files('vgg16')))
 
 
 @register_metric(higher_is_better=False, least=31, needs=_needs('alexnet'), refuse=_refuse_alex)

@@ -92,7 +92,12 @@ def higher_is_better(type_name: str) -> bool | None:
 def needs_reference(type_name: str) -> bool:
     """Whether a metric compares with a GT; one of the result alone, as NIQE, does not."""
     target = dict(iter(METRIC_REGISTRY)).get(type_name)
-    return target is None or 'img2' in inspect.signature(target).parameters
+    return target is None or is_set_metric(type_name) or 'img2' in inspect.signature(target).parameters
+
+
+def is_set_metric(type_name: str) -> bool:
+    """Whether a metric has one value for a whole set, as KID has, and none for an image."""
+    return hasattr(dict(iter(METRIC_REGISTRY)).get(type_name), 'set_value')
 
 
 def size_problem(type_name: str, size: tuple[int, ...], crop_border: Any = None) -> str:
@@ -208,20 +213,42 @@ class Metrics:
 
     @property
     def set_metrics(self) -> list[str]:
-        return []
+        """Names of those that have one value for a whole set."""
+        return [name for name, section in self._sections.items() if is_set_metric(str(section.get('type')))]
 
     def features(self, name: str, img: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """What a metric of whole sets needs to know of one image.
+
+        Args:
+            name (str): One of :attr:`set_metrics`.
+            img (ndarray): (H, W, 3) RGB uint8.
+
+        Returns:
+            ndarray: (D,) float32; NaN, and a warning, where weights are missing or the image is too small.
+        """
+        section = self._sections[name]
+        arguments = {key: value for key, value in section.items() if key != 'type'}
+        found: np.ndarray = _target(section).features(np.ascontiguousarray(img[..., ::-1]), **arguments)
+        return found
 
     def set_value(self, name: str, result: np.ndarray, gt: np.ndarray) -> float:
-        raise NotImplementedError
+        """The value of a metric of whole sets.
+
+        Args:
+            name (str): One of :attr:`set_metrics`.
+            result, gt (ndarray): Features of results (N, D) and of GTs (M, D); rows of NaN do not count.
+
+        Returns:
+            float: NaN, and a warning, where fewer than two of either are known.
+        """
+        return float(_target(self._sections[name]).set_value(result, gt))
 
     def higher_is_better(self, name: str) -> bool:
         """Whether a larger value of this metric is a better one; of one that does not say so, as its section says."""
         return self._higher[name]
 
     def measure(self, img: np.ndarray, gt: np.ndarray) -> dict[str, float]:
-        """Each metric of a result; NaN, and a warning, where the images are too small for one.
+        """Each metric of a result but those of whole sets; NaN, and a warning, where it cannot be measured.
 
         Args:
             img, gt (ndarray): Result and ground truth, (H, W, 3) RGB uint8.
@@ -232,7 +259,10 @@ class Metrics:
         """
         images = {'img': np.ascontiguousarray(img[..., ::-1]), 'img2': np.ascontiguousarray(gt[..., ::-1])}
         found: dict[str, float] = {}
+        whole = self.set_metrics
         for name, section in self._sections.items():
+            if name in whole:
+                continue
             problem = size_problem(str(section.get('type')), gt.shape[:2], section.get('crop_border'))
             if problem and img.shape == gt.shape:
                 warn_once(problem)
@@ -243,6 +273,10 @@ class Metrics:
             except (KeyError, TypeError) as err:
                 raise OptionError(str(err), ('val', 'metrics', name)) from err
         return found
+
+
+def _target(section: Mapping[str, Any]) -> Any:
+    return dict(iter(METRIC_REGISTRY))[section['type']]
 
 
 def _higher(section: Mapping[str, Any]) -> bool:

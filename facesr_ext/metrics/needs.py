@@ -7,10 +7,11 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from facesr_ext.errors import CheckpointError, DependencyError, FaceSRError
-from facesr_ext.host.packaged import PACKAGED, find_packaged
+from facesr_ext.errors import CheckpointError, DependencyError, FaceSRError, OptionError
+from facesr_ext.host.packaged import PACKAGED, find_packaged, in_folder
 from facesr_ext.host.weights import how_to_install, installed_weights
 
 Built = TypeVar('Built')
@@ -63,6 +64,18 @@ def weights(file: str, url: str, only: tuple[str, Any] | None = None) -> Need:
         return f'the weights {file} are missing{where}{how_to_install(file)}'
 
     return Need(f'weights {file}', missing, only)
+
+
+def require_in_folder(folder: str | None, *files: str) -> None:
+    """Refuses a folder of weights, given by an argument ``weights``, that lacks one; None stands for no such folder.
+
+    Raises:
+        OptionError: It names the file.
+    """
+    for file in files if folder is not None else ():
+        path = in_folder(file, Path(str(folder)).expanduser())
+        if not path.is_file():
+            raise OptionError(f'{path} does not exist; name the folder with it, or leave this out', ('weights',))
 
 
 def built_once(build: Callable[..., Built]) -> Callable[..., Built]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from os import path as osp
 from typing import Any
 
+import numpy as np
 import torch
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
@@ -306,9 +307,20 @@ class FaceModel(BaseModel):
         figures: dict[str, float] = {}
         if batch.gt is not None and len(self.metrics):
             own, baseline = (self.metrics.measure(images[title], images['GT']) for title in ('SR', BASELINE))
-            for key in self.metrics:
+            for key in own:
                 figures |= {key: own[key], f'{key}_{BASELINE}': baseline[key]}
-        return Judged(images, images['SR'], figures, {})
+        features = {}
+        for key in self.metrics.set_metrics if batch.gt is not None else ():
+            features[key] = np.stack([self.metrics.features(key, images[title]) for title in ('SR', BASELINE, 'GT')])
+        return Judged(images, images['SR'], figures, {}, features)
+
+    def whole_figures(self, features: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Metrics of a whole set and bicubic's beside them, of features (N, 3, D): result, bicubic and GT."""
+        figures = {}
+        for key, array in features.items():
+            for column, title in enumerate((key, f'{key}_{BASELINE}')):
+                figures[title] = self.metrics.set_value(key, array[:, column], array[:, 2])
+        return figures
 
     def best_figures(self, set_name: str, means: Mapping[str, float]) -> Mapping[str, Mapping[str, Any]]:
         """The best of each figure so far, which a training keeps."""

@@ -35,12 +35,15 @@ class Judged(NamedTuple):
         result (ndarray): The one to save.
         figures (dict): What is measured of it, a column of the CSV each; a key with ``_bicubic`` is the baseline's.
         losses (dict): Its losses, by their names in the log.
+        features (dict): What metrics of whole sets need to know of it, by their names: (3, D) of result, baseline and
+            GT. Default: {}.
     """
 
     images: dict[str, np.ndarray]
     result: np.ndarray
     figures: dict[str, float]
     losses: dict[str, float]
+    features: Mapping[str, np.ndarray] = {}
 
 
 class Judge(Protocol):
@@ -54,6 +57,9 @@ class Judge(Protocol):
 
     def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
         """What there is to say of one image; ``whole`` where it was not cut into tiles."""
+
+    def whole_figures(self, features: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Figures of the whole set, of the features (N, 3, D) of its images."""
 
     def best_figures(self, set_name: str, means: Mapping[str, float]) -> Mapping[str, Mapping[str, Any]]:
         """Takes note of a set's means; the best of each figure so far."""
@@ -87,6 +93,7 @@ class Validation:
         self.tiling = Tiling(val.tile.size, val.tile.overlap) if val.tile else None
         self.rows: list[dict[str, Any]] = []
         self.losses: list[dict[str, float]] = []
+        self.features: dict[str, list[np.ndarray]] = {}
         self.sheet: list[list[np.ndarray]] = []
         self.titles: list[str] = []
         self.captions: list[str] = []
@@ -100,8 +107,8 @@ class Validation:
             save_img (bool): Save the results.
 
         Returns:
-            dict: The mean of each figure over the images that have it, as one without a face has no landmarks; empty
-            where there is nothing to measure.
+            dict: The mean of each figure over the images that have it, as one without a face has no landmarks, and the
+            figures of the whole set; empty where there is nothing to measure.
         """
         for group in self._groups():
             self.model.stop_if_asked()
@@ -116,6 +123,7 @@ class Validation:
             get_root_logger().info(f'{self.name}: nothing to measure; sheet: {sheet}')
             return {}
         means = {key: _mean(self._known(key)) for key in self.rows[0] if key != 'name'}
+        means |= self.model.whole_figures({key: np.stack(found) for key, found in self.features.items()})
         # of the images that have them, in the log; in the table where all have
         losses = {key: _mean([one[key] for one in self.losses if key in one]) for key in _keys(self.losses)}
         self._write_table(means, losses)
@@ -123,8 +131,8 @@ class Validation:
         return means
 
     def _known(self, key: str) -> list[float]:
-        """A figure of the images that have one."""
-        return [row[key] for row in self.rows if not math.isnan(row[key])]
+        """A figure of the images that have one; none of a figure of the whole set."""
+        return [row[key] for row in self.rows if not math.isnan(row.get(key, math.nan))]
 
     def _groups(self) -> Iterator[list[tuple[str, Batch]]]:
         """Path and batch of the images that go through the network together."""
@@ -151,9 +159,11 @@ class Validation:
         judged = self.model.judge(path, batch, out, whole)
         if save_img:
             write_image(self.folder.image(self.name, name, self.iteration, self.suffix), judged.result)
-        if judged.figures:
+        if judged.figures or judged.features:
             self.rows.append({'name': name, **judged.figures})
             self.losses.append(judged.losses)
+        for key, found in judged.features.items():
+            self.features.setdefault(key, []).append(found)
         if len(self.sheet) < SHEET_ROWS:
             self.titles = list(judged.images)
             self.sheet.append(list(judged.images.values()))
@@ -166,13 +176,16 @@ class Validation:
         return key if self._names.setdefault(key, path) == path else name
 
     def _write_table(self, means: Mapping[str, float], losses: Mapping[str, float]) -> None:
-        """A row for each image, with six digits, and their mean; losses where every image has them."""
+        """A row for each image, with six digits, and their mean; losses where every image has them.
+
+        Figures of the whole set stand in the row of the mean alone.
+        """
         told = [key for key in losses if all(key in one for one in self.losses)]
         rows = [{**row, **{key: one[key] for key in told}} for row, one in zip(self.rows, self.losses, strict=True)]
         path = self.folder.table(self.name, self.iteration)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, ['name', *means, *told])
             writer.writeheader()
             for row in (*rows, {'name': MEAN, **means, **{key: losses[key] for key in told}}):
                 writer.writerow({key: value if key == 'name' else f'{value:#.6g}' for key, value in row.items()})

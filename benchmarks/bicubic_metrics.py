@@ -1,10 +1,12 @@
 """What metrics say of bicubic at several scales: the calibration of docs/metrics.md.
 
     python -m benchmarks.bicubic_metrics FOLDER [--metrics NAME ...] [--scales 2 4 8] [--num 60] [--size PIXELS]
+    python -m benchmarks.bicubic_metrics FOLDER --results FOLDER [--metrics NAME ...] [--num 60]
 
 Each image of the folder is reduced and enlarged by MATLAB's bicubic, 8 bit in between, and measured against itself as
-it was. A metric is its name, with arguments if it has some: psnr_region:region=eyes. A row is a metric, with the images
-that have a value; figures are means over them, or the value of the whole set.
+it was; with --results, the image of that name there is. A metric is its name, with arguments if it has some:
+psnr_region:region=eyes. A row is a metric, with the images that have a value; figures are means over them, or the value
+of the whole set.
 """
 
 from __future__ import annotations
@@ -41,10 +43,11 @@ def bicubic(image: np.ndarray, scale: int) -> np.ndarray:
     return to_images(imresize(small, (height, width)))[0]
 
 
-def measure(gts: Sequence[np.ndarray], scale: int, sections: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
+def measure(
+    gts: Sequence[np.ndarray], results: Sequence[np.ndarray], sections: Mapping[str, Any]
+) -> dict[str, tuple[float, int]]:
     """Metric -> its value, and the number of images that have one."""
     metrics = Metrics(sections)
-    results = [bicubic(gt, scale) for gt in gts]
     rows = [metrics.measure(result, gt) for result, gt in zip(results, gts, strict=True)]
     found: dict[str, tuple[float, int]] = {}
     for name in sections:
@@ -65,18 +68,23 @@ def main() -> None:
     parser.add_argument('--scales', nargs='+', type=int, default=[2, 4, 8])
     parser.add_argument('--num', type=int, default=60, help='the first so many images')
     parser.add_argument('--size', type=int, help='height and width to which they are brought; default: as they are')
+    parser.add_argument('--results', type=Path, help='what is measured, in place of bicubic at each scale')
     args = parser.parse_args()
     register()
     names = list_images(args.folder, 'FOLDER')[: args.num]
     gts = [read_image(args.folder / name) for name in names]
     if args.size:
         gts = [frame(FaceSample(gt), args.size, (1.0, 1.0), None).image for gt in gts]
-    found = {scale: measure(gts, scale, {text: section(text) for text in args.metrics}) for scale in args.scales}
+    columns = {f'x{scale}': [bicubic(gt, scale) for gt in gts] for scale in args.scales}
+    if args.results:
+        columns = {args.results.name: [read_image(args.results / name) for name in names]}
+    sections = {text: section(text) for text in args.metrics}
+    found = {column: measure(gts, results, sections) for column, results in columns.items()}
     print(f'{len(gts)} images\n')
-    print(' '.join([f'{"":32s}', *(f'{f"x{scale}":>16s}' for scale in args.scales)]))
+    print(' '.join([f'{"":44s}', *(f'{column:>16s}' for column in found)]))
     for text in args.metrics:
-        cells = (f'{found[scale][text][0]:10.4f} ({found[scale][text][1]:3d})' for scale in args.scales)
-        print(' '.join([f'{text:32s}', *cells]))
+        cells = (f'{found[column][text][0]:10.4f} ({found[column][text][1]:3d})' for column in found)
+        print(' '.join([f'{text:44s}', *cells]))
 
 
 if __name__ == '__main__':

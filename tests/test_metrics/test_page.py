@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from basicsr.utils.registry import METRIC_REGISTRY
 
@@ -49,3 +50,18 @@ def test_metrics_of_bicubic(
     rows = {line.split()[0]: [float(cell) for cell in re.findall(r' +([\d.]+|nan) \(', line)] for line in lines[3:]}
     assert lines[0] == '2 images' and lines[2].split() == ['x2', 'x4'] and list(rows) == wanted
     assert all(rows[name][0] > rows[name][1] for name in wanted[:2]) and all(map(math.isnan, rows[wanted[2]]))
+
+
+def test_metrics_of_results_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(2):
+        gt = render_face(0, index, 64).image
+        write_image(tmp_path / 'gt' / f'{index}.png', gt)
+        write_image(tmp_path / 'mine' / f'{index}.png', np.clip(gt.astype(int) + 2, 0, 255).astype(np.uint8))
+    folders = [str(tmp_path / 'gt'), '--results', str(tmp_path / 'mine')]
+    monkeypatch.setattr(sys, 'argv', ['x', *folders, '--metrics', 'psnr_rgb', 'calculate_psnr:crop_border=0'])
+    bicubic_metrics.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ['mine'] and lines[3].split()[1:] == lines[4].split()[1:]
+    assert float(lines[3].split()[1]) == pytest.approx(20 * math.log10(255 / 2), abs=0.5)

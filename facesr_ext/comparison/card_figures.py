@@ -1,4 +1,7 @@
-"""The figures of a model card: means with their 95 % interval over images, from tests, trainings and comparisons."""
+"""The figures of a model card: means with their 95 % interval over images, from tests, trainings and comparisons.
+
+Metrics of whole sets have no interval over images.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from facesr_ext.comparison.statistics import mean_interval
 from facesr_ext.errors import OptionError
 from facesr_ext.reports.model_facts import Figure, ModelFacts
 from facesr_ext.runs.folder import RunFolder
-from facesr_ext.runs.tables import read_columns
+from facesr_ext.runs.tables import read_columns, read_means
 
 _BASELINE, _LOSS, _BICUBIC = '_bicubic', 'l_', 'bicubic'
 
@@ -48,12 +51,17 @@ def _read(facts: ModelFacts, source: Path) -> Iterable[Figure]:
 
 
 def _of_table(name: str, path: Path, source: str) -> list[Figure]:
-    columns = read_columns(path)
-    return [
-        _figure(name, metric, values, columns.get(metric + _BASELINE, ()), source)
-        for metric, values in columns.items()
-        if not metric.endswith(_BASELINE) and not metric.startswith(_LOSS)
-    ]
+    columns, means = read_columns(path), read_means(path)
+    figures = []
+    for metric, values in columns.items():
+        if metric.endswith(_BASELINE) or metric.startswith(_LOSS):
+            continue
+        if all(map(math.isnan, values)):  # of the whole set: the row of the mean alone has it
+            base = means.get(metric + _BASELINE, math.nan)
+            figures.append(Figure(name, metric, means[metric], math.nan, math.nan, len(values), base, source))
+        else:
+            figures.append(_figure(name, metric, values, columns.get(metric + _BASELINE, ()), source))
+    return figures
 
 
 def _of_comparison(facts: ModelFacts, path: Path) -> list[Figure]:
@@ -70,6 +78,11 @@ def _of_comparison(facts: ModelFacts, path: Path) -> list[Figure]:
         base: Mapping[str, list[float]] = methods.get(_BICUBIC, {})
         for metric, values in methods.get(method.name, {}).items():
             figures.append(_figure(name, metric, values, base.get(metric, ()), source))
+        whole, num = found.whole.get(name, {}), len(next(iter(methods.get(method.name, {}).values()), ()))
+        for metric, figure in whole.get(method.name, {}).items():
+            plain = whole.get(_BICUBIC, {}).get(metric)
+            baseline = math.nan if plain is None else plain.value
+            figures.append(Figure(name, metric, figure.value, math.nan, math.nan, num, baseline, source))
     return figures
 
 

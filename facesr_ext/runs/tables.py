@@ -11,7 +11,7 @@ from facesr_ext.runs.folder import MEAN
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
-    """The figures of each image, by column; empty where the table has none.
+    """The figures of each image, by column: NaN for one of the whole set. Empty where the table has none.
 
     Raises:
         DatasetError: if the file is no such table.
@@ -24,7 +24,7 @@ def read_columns(path: Path) -> dict[str, list[float]]:
         keys = [key for key in (rows[0] if rows else ()) if key != 'name']
         if rows and 'name' not in rows[0]:
             raise ValueError('it has no column "name"')
-        return {key: [float(row[key]) for row in rows] for key in keys}
+        return {key: [float(row[key] or math.nan) for row in rows] for key in keys}
     except (OSError, ValueError, TypeError, csv.Error) as err:
         raise DatasetError(f'{path} is no table of a validation or test: {err}') from err
 

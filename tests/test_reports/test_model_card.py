@@ -18,7 +18,7 @@ import yaml
 from facesr_ext.archs.srresnet_arch import SRResNet
 from facesr_ext.cli.main import main
 from facesr_ext.comparison.card_figures import card_figures
-from facesr_ext.comparison.results import Comparison, MethodFacts, MetricFacts, SetFacts
+from facesr_ext.comparison.results import Comparison, MethodFacts, MetricFacts, SetFacts, WholeFigure
 from facesr_ext.comparison.statistics import mean_interval
 from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.reports.model_card import card_text, write_card
@@ -150,8 +150,9 @@ def test_paths_of_a_machine_stay_out(tmp_path: Path) -> None:
 def _table(path: Path) -> list[float]:
     path.parent.mkdir(parents=True, exist_ok=True)
     values = [20.0, 22.0, 27.0]
-    lines = [f'{i},{value},{value - 1},0.1' for i, value in enumerate(values)]
-    path.write_text('\n'.join(['name,psnr_y,psnr_y_bicubic,l_g_pix', *lines, 'mean,23,22,0.1']) + '\n')
+    lines = [f'{i},{value},{value - 1},0.1,,' for i, value in enumerate(values)]
+    head = 'name,psnr_y,psnr_y_bicubic,l_g_pix,kid_vgg16,kid_vgg16_bicubic'
+    path.write_text('\n'.join([head, *lines, 'mean,23,22,0.1,0.5,0.75']) + '\n')
     return values
 
 
@@ -160,8 +161,10 @@ def test_figures_of_tests(run: Path, tmp_path: Path) -> None:
     path = tmp_path / 'results' / 'x' / 'visualization' / 'celeba.csv'
     values = _table(path)
     for source in (path, tmp_path / 'results' / 'x'):
-        (figure,) = card_figures(facts, [source])
+        figure, whole = card_figures(facts, [source])
         assert (figure.set, figure.metric, figure.num) == ('celeba', 'psnr_y', 3) and figure.baseline == 22
+        assert (whole.metric, whole.mean, whole.num, whole.baseline) == ('kid_vgg16', 0.5, 3, 0.75)
+        assert math.isnan(whole.low)
         assert (figure.mean, figure.low, figure.high) == tuple(mean_interval(values))[:3]
     with pytest.raises(OptionError, match='holds no figures; name results/NAME'):
         card_figures(facts, [tmp_path])
@@ -178,12 +181,14 @@ def test_figures_of_comparisons(run: Path, tmp_path: Path) -> None:
         methods=[MethodFacts('bicubic', 'bicubic'), ours],
         sets=[SetFacts('celeba', 'bicubic', 4, ('a', 'b'))],
         metrics=[MetricFacts('psnr_y', 'psnr_y', True)],
+        whole={'celeba': {'bicubic': {'kid': WholeFigure(3.0)}, 'ours': {'kid': WholeFigure(2.0, 1.0, 3.0)}}},
         values={'celeba': {'bicubic': {'psnr_y': [20.0, 21.0]}, 'ours': {'psnr_y': [22.0, math.nan]}}},
     )  # fmt: skip
     found.write(tmp_path)
     for source in (tmp_path, tmp_path / 'comparison.json'):
-        (figure,) = card_figures(facts, [source])
+        figure, whole = card_figures(facts, [source])
         assert (figure.mean, figure.num, figure.baseline, figure.source) == (22, 1, 20.5, 'comparison six')
+        assert (whole.metric, whole.mean, whole.num, whole.baseline) == ('kid', 2, 2, 3) and math.isnan(whole.low)
         assert math.isnan(figure.low)  # one image has no interval
     assert '| celeba | 1 | psnr_y | 22.00 | unknown | 20.50 | comparison six |' in card_text(facts, [figure])
     other = tmp_path / 'other.pth'

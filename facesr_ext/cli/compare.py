@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +66,7 @@ def main(
     failed = _train(file, folder) if train else []
     found, runs = run_comparison(file, folder)
     found.notes[:0] = failed
+    found.machine['Command'] = shlex.join(['facesr', *sys.argv[1:]])
     found.write(folder.root)
     written = write_all(found, folder, Shown.of(file.pictures), runs)
     for note in found.notes:

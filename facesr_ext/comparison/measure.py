@@ -47,7 +47,7 @@ class Measuring:
             name: metric_key({**section, 'missing': missing_needs(section)})
             for name, section in file.val.metrics.items()
         }
-        self.machine = f'{describe_device(device)}, {torch.get_num_threads()} threads, {file.precision}'
+        self.machine = f'{describe_device(device)}, {file.precision}'
         self._caches: dict[str, Cache] = {}
         self._warm: set[tuple[str, tuple[int, ...]]] = set()
 

@@ -164,7 +164,7 @@ class Comparison:
         """Writes ``comparison.json`` into a folder and returns its path."""
         content = {'version': VERSION, **_plain(asdict(self))}
         path = folder / FILE
-        write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+        write_text(path, json.dumps(content, indent=1) + '\n')
         return path
 
     @classmethod

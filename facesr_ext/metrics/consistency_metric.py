@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,19 @@ def lr_consistency(
     """PSNR (dB) over all RGB values, 8 bit, of the degraded result against the degraded GT, which is the LQ.
 
     ``degradation`` is a section as that of option files, MATLAB's bicubic without one; it must be a function of the
-    image, or get a ``seed``, so that both are degraded by the same draws. ``crop_border`` is in pixels of the LQ. Of
-    SRFlow (Lugmayr et al., ECCV 2020), which asks for 45 dB and more.
+    image, or get a ``seed``, so that both are degraded by the same draws. ``crop_border`` is in pixels of the LQ. Equal
+    LQ count as an error of one level in one value, so that a mean stays finite. Of SRFlow (Lugmayr et al., ECCV 2020),
+    which asks for 45 dB and more.
     """
     text = _text(degradation)
     if img2.shape[0] % scale or img2.shape[1] % scale:
         raise NoValue(f'images of {img2.shape[1]}x{img2.shape[0]} px cannot be reduced by {scale}')
     small = [_degraded(img, text, scale, seed), _lq(img2, text, scale, seed)]
-    return float(calculate_psnr(*small, crop_border=crop_border))
+    height, width = (side - 2 * crop_border for side in small[0].shape[:2])
+    if min(height, width) < 1:
+        raise NoValue(f'a crop_border of {crop_border} px leaves nothing of a LQ')
+    most = 10 * math.log10(255**2 * height * width * 3)
+    return min(most, float(calculate_psnr(*small, crop_border=crop_border)))
 
 
 def _text(section: dict[str, Any] | None) -> str:

@@ -145,16 +145,16 @@ def _model(log: RunLog) -> list[str]:
 def _degradation(log: RunLog) -> str:
     """Its settings, with what a preset stands for and what its class has where nothing else is said."""
     given = {key.removeprefix('degradation:'): v for key, v in log.options.items() if key.startswith('degradation:')}
-    return _told_degradation(given)
+    return degradation_text(given)
 
 
-def _told_degradation(section: Mapping[str, Any]) -> str:
-    """A section, and in it those of the parts of a mixture."""
+def degradation_text(section: Mapping[str, Any]) -> str:
+    """A section in words, with what its preset and its class have, and in it those of the parts of a mixture."""
     parts = section.get('parts')
     parts = logged_value(parts) if isinstance(parts, str) else parts
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
         return _told(_expanded(section))
-    return _told({**section, 'parts': '; '.join(_told_degradation(part) for part in parts)})
+    return _told({**section, 'parts': '; '.join(degradation_text(part) for part in parts)})
 
 
 def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ What other trainers write is read too: their keys around the weights, the prefix
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -111,6 +112,15 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     except json.JSONDecodeError:
         metadata = {}  # another program's entry of the same name: the weights are as good without it
     return {'params': state, META_KEY: _mapping(metadata)}
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    found = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for part in iter(lambda: file.read(1 << 20), b''):
+            found.update(part)
+    return found.hexdigest()
 
 
 def _mapping(metadata: Any) -> dict[str, Any]:

@@ -133,6 +133,15 @@ class RunFolder:
         return self.visualization / f'{name}{suffix}'
 
 
+def run_of(checkpoint: PathLike) -> RunFolder | None:
+    """The folder of the training that a checkpoint lies in, None where it lies in none."""
+    for path in (Path(checkpoint).absolute().parents[1], Path(checkpoint).absolute().parent):
+        folder = RunFolder(path)
+        if folder.logs() and Path(checkpoint).absolute().parent == folder.models:
+            return folder
+    return None
+
+
 def is_run(path: PathLike) -> bool:
     """Whether a folder is that of a run, or holds its checkpoints."""
     return RunFolder(path).models.is_dir()

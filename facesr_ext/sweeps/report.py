@@ -164,7 +164,10 @@ def _effects(plan: Plan, effects: Effects) -> list[str]:
     if math.isnan(effects.spread):
         text += ' How far two seeds of one point lie apart, one run each cannot tell (`--seeds 3` does).'
     else:
-        text += f' Runs of one point differ by {_number(effects.spread)} (standard deviation between seeds).'
+        fewest = min(num for effect in effects.factors for num in effect.counts if num)
+        chance = effects.spread * math.sqrt(2 / fewest)
+        text += f' Runs of one point differ by {_number(effects.spread)} (standard deviation between seeds), so means '
+        text += f'of {fewest} runs by {_number(chance)} for chance alone (standard error of their difference).'
     lines += ['', text]
     if not effects.balanced:
         lines += ['', 'Levels do not have as many runs each, so these means hold effects of the other options, too.']
@@ -172,32 +175,29 @@ def _effects(plan: Plan, effects: Effects) -> list[str]:
 
 
 def _optimum(plan: Plan, effects: Effects, results: Results) -> list[str]:
-    done = [result for result in _of_point(plan, results, effects.optimum) if result.status == 'done']
-    measured = math.nan
-    runs = [run for run in plan.runs() if math.isfinite(_response(plan, results, run))]
-    best = (max if plan.higher else min)(runs, key=lambda run: _response(plan, results, run))
+    values = _values(plan, results, effects.optimum)
     lines = ['', '## Predicted optimum', '']
     lines.append(f'{plan.label(effects.optimum)}: {plan.metric} {_number(effects.predicted)} if the effects add up.')
-    if done:
-        values = [result.response(plan) for result in done]
-        measured = float(np.mean(values))
+    if values:
         where = 'a point of the design' if effects.optimum in plan.points else 'its confirmation run'
-        lines.append(
-            f'Measured ({where}): {_mean_text(values)}, {measured - effects.predicted:+.4g} against the prediction.'
-        )
-    elif _of_point(plan, results, effects.optimum):
+        difference = float(np.mean(values)) - effects.predicted
+        lines.append(f'Measured ({where}): {_mean_text(values)}, {difference:+.4g} against the prediction.')
+    elif any(run.name in results for run in plan.runs([effects.optimum])):
         lines.append('Its run has failed, see below.')
     else:
         lines.append('It has not been trained.')
-    reached = _response(plan, results, best)
-    lines.append(f'Best run of the design: {plan.label(best.point)}, {_number(reached)}.')
-    if done and (reached - measured) * (1 if plan.higher else -1) > 0:
-        lines[-1] += ' It is better than the predicted optimum: the effects do not add up.'
+    means = {point: float(np.mean(row)) for point in plan.points if (row := _values(plan, results, point))}
+    best = (max if plan.higher else min)(means, key=lambda point: means[point])
+    lines.append(f'Best point of the design: {plan.label(best)}, {_number(means[best])}.')
+    if values and (means[best] - float(np.mean(values))) * (1 if plan.higher else -1) > 0:
+        lines[-1] += ' It is better than the predicted optimum: effects do not add up, or are no larger than chance.'
     return lines
 
 
-def _of_point(plan: Plan, results: Results, point: Levels) -> list[Result]:
-    return [results[run.name] for run in plan.runs([point]) if run.name in results]
+def _values(plan: Plan, results: Results, point: Levels) -> list[float]:
+    """What is compared of the runs of a point, as far as they have not failed."""
+    values = [_response(plan, results, run) for run in plan.runs([point])]
+    return [value for value in values if math.isfinite(value)]
 
 
 def _response(plan: Plan, results: Results, run: Run) -> float:

@@ -55,7 +55,7 @@ def run_sweep(
                     write_report(plan, state.results, folder)
             found = effects_of(plan, state.results) if confirm and waiting is runs else None
             waiting = [run for run in plan.runs([found.optimum]) if run not in runs] if found is not None else []
-            if waiting:
+            if any(run.name not in state.results for run in waiting):
                 tell('confirmation of the predicted optimum')
         return write_report(plan, state.results, folder)
 

@@ -120,7 +120,10 @@ def train(run: Run, plan: Plan, log: Path, lock: IO[str]) -> Result:
 
 def figures_of(run: Run, plan: Plan) -> Result:
     """What the folder of a finished run says; failed where the metric is missing or NaN."""
-    log = read_run(Path('experiments') / run.name)
+    try:
+        log = read_run(Path('experiments') / run.name)
+    except DatasetError as err:  # somebody has removed it
+        return Result('failed', err.message)
     means = log.validations.get(plan.set, {})
     parameters = next(iter(log.networks.values()), None)
     if not means:

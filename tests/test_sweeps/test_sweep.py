@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -14,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from facesr_ext.check.examine import check_file
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.runs.child import _tail, locked
 from facesr_ext.sweeps.plan import Plan, make_plan
 from facesr_ext.sweeps.report import write_report
-from facesr_ext.sweeps.trainings import Result, State
-from tests.support import OPTIONS, child_environment, small_options, write_options
+from facesr_ext.sweeps.trainings import Result, State, figures_of
+from tests.support import OPTIONS, ROOT, child_environment, small_options, write_options
 
 AXES = ['network_g:num_feat=4,8', 'train:optim_g:lr=1e-3,1e-4']
 
@@ -84,6 +86,22 @@ def test_every_point_is_checked_before_the_first_is_trained(
     assert ended.value.code == 2 and not list(tmp_path.glob('*/'))
     told = capsys.readouterr().err
     assert 'train:optim_g:lrr' in told and 'did you mean lr?' in told
+
+
+def test_the_command_of_report_s1_is_accepted() -> None:
+    pytest.importorskip('pyDOE3', reason='the extra sweep is missing')
+    page = (ROOT / 'docs' / 'sweep.md').read_text()
+    words = shlex.split(page.split('```')[1].replace('\\\n', ' '))
+    assert words[:4] == ['facesr', 'sweep', '-opt', 'options/srnet.yml']
+    axes = [words[i + 1] for i, word in enumerate(words) if word == '--axis']
+    assert words[words.index('--design') + 1] == 'L9' and len(axes) == 4
+    plan = make_plan(str(OPTIONS / 'srnet.yml'), axes, 'L9')
+    assert len(plan.runs()) == 9
+    assert not [
+        fault for run in plan.runs() for fault in check_file(plan.opt, 'train', run.forced) if 'error' in fault.level
+    ]
+    noted = (OPTIONS / 'srnet.yml').read_text().replace('\n#  ', '')
+    assert all(f'--axis {axis}' in noted for axis in axes)
 
 
 # ---- trainings ----------------------------------------------------------------------------------------------------
@@ -180,6 +198,13 @@ def test_state(tmp_path: Path) -> None:
         State(tmp_path, 'small')
 
 
+def test_a_run_whose_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(_file(tmp_path), AXES, 'full')
+    result = figures_of(plan.runs()[0], plan)
+    assert result.status == 'failed' and 'is not the folder of a training' in result.reason
+
+
 def test_files_of_others_are_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'out').mkdir()
@@ -207,11 +232,11 @@ def test_report_of_a_confirmation(tmp_path: Path) -> None:
     assert 'network_g:num_feat=8, optim_g:lr=1e-3, train:batch_size_per_gpu=2: psnr_rgb 31 if' in report
     assert 'Measured (a point of the design): 31 ± 1.4, +0 against the prediction.' in report
     assert '| 1 | 4 | 1e-3 | 1 | 21 ± 1.4 | 0.5 ± 0 | 21 ± 1.4 (1, 1) | 1,234 | 5 s |' in report
-    assert 'differ by 1.4142 (standard deviation between seeds)' in report
+    assert 'differ by 1.4142 (standard deviation between seeds), so means of 4 runs by 1 for chance alone' in report
     values = {(0, 0, 0): [20.0, 20.0], **dict.fromkeys(plan.points[1:], [25.0, 25.0])}
     results = _known(plan, values)
     report = write_report(plan, results, tmp_path).read_text()
-    assert 'It has not been trained.' in report and 'Best run of the design' in report
+    assert 'It has not been trained.' in report and 'Best point of the design' in report
     optimum = (1, 1, 1)
     results |= _known(plan, {optimum: [27.0, 27.0]})
     report = write_report(plan, results, tmp_path).read_text()

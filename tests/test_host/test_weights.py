@@ -121,7 +121,9 @@ def test_vgg16_of_an_installed_package(places: list[Path]) -> None:
 
 def _vgg16_losses() -> dict[str, dict[str, Any]]:
     """What recipes say of a perceptual loss by VGG-16, whatever its weight, and BasicSR's own loss."""
-    found = {'stock': {'type': 'PerceptualLoss', 'layer_weights': {'conv5_3': 1}, 'vgg_type': 'vgg16'}}
+    found: dict[str, dict[str, Any]] = {
+        'stock': {'type': 'PerceptualLoss', 'layer_weights': {'conv5_3': 1}, 'vgg_type': 'vgg16'}
+    }
     for path in sorted(OPTIONS.rglob('*.yml')):
         loss = (yaml.safe_load(path.read_text(encoding='utf-8')).get('train') or {}).get('perceptual_opt') or {}
         if loss.get('vgg_type') == 'vgg16' and {**loss, 'loss_weight': 1.0} not in found.values():

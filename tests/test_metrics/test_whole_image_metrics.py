@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -54,3 +55,12 @@ def test_niqe_is_basicsrs_and_nan_on_small_images(told: list[str]) -> None:
     small = image[:191]
     assert math.isnan(Metrics({'n': {'type': 'niqe'}}).measure(small, small)['n'])
     assert told == ['niqe needs 192 px a side, and an image has 200x191 px: nan']
+
+
+def test_niqe_of_a_flat_image_is_nan(told: list[str]) -> None:
+    metric_info._told.clear()
+    image = np.full((200, 200, 3), 77, np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # numpy's mean of nothing
+        assert math.isnan(Metrics({'n': {'type': 'niqe'}}).measure(image, image)['n'])
+    assert 'niqe: an image is too flat: nan' in told

@@ -18,7 +18,7 @@ from facesr_ext.host.source import OptionFile
 from facesr_ext.inference.elsewhere import open_foreign
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
+from facesr_ext.runs.checkpoints import META_KEY, file_sha256, load_checkpoint
 from facesr_ext.runs.folder import is_run
 from facesr_ext.runs.recipes import shipped_options
 from facesr_ext.settings.comparison import CompareFile, Method
@@ -119,7 +119,7 @@ def _open(name: str, method: Method, seed: int, file: CompareFile, device: torch
     except FaceSRError as err:
         return OpenMethod(MethodFacts(name, label, problem=str(err)), seed=seed)
     net = restorer.net
-    sums = [_sha256(path) for path in restorer.files or ([source.checkpoint] if source.checkpoint else [])]
+    sums = [file_sha256(path) for path in restorer.files or ([source.checkpoint] if source.checkpoint else [])]
     return OpenMethod(
         MethodFacts(
             name,
@@ -235,7 +235,7 @@ def _key(sums: list[str], source: _Source, method: Method, file: CompareFile) ->
     what = {
         'files': sums,
         'arch': source.arch if isinstance(source.arch, dict) else None,
-        'arch_file': _sha256(source.arch) if isinstance(source.arch, str) else None,
+        'arch_file': file_sha256(source.arch) if isinstance(source.arch, str) else None,
         'scale': source.scale,
         'method': {key: getattr(method, key) for key in ('param_key', 'average_last', 'self_ensemble')},
         'tile': file.val.tile.model_dump() if file.val.tile else None,
@@ -244,11 +244,3 @@ def _key(sums: list[str], source: _Source, method: Method, file: CompareFile) ->
         'version': __version__,
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _sha256(path: str | Path) -> str:
-    found = hashlib.sha256()
-    with Path(path).open('rb') as file:
-        for part in iter(lambda: file.read(1 << 20), b''):
-            found.update(part)
-    return found.hexdigest()

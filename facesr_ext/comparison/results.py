@@ -25,7 +25,7 @@ class MethodFacts:
         label (str): What tables call it.
         network (str): Class name; '' where it could not be built.
         files (tuple[str, ...]): Its checkpoints; empty for one without weights.
-        sha256 (str): Of the first of them; '' without.
+        sha256 (str): Of the last of them; '' without.
         parameters (int | None): None where it could not be built, 0 for one without weights.
         problem (str): Why it has no figures at all; '' where it has.
     """

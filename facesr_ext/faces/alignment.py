@@ -48,6 +48,21 @@ class Frame(NamedTuple):
         frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
         return 1 - min(1.0, cv2.intersectConvexConvex(corners, frame)[0] / self.side**2)
 
+    def to_pixels(self, size: int) -> np.ndarray:
+        """(2, 3): as OpenCV warps, pixels of the photograph -> those of the square at ``size`` px."""
+        return _in_pixels(self.matrix, size)
+
+    def enlarged(self, scale: np.ndarray) -> Frame:
+        """The same square of a copy of the photograph whose width and height are ``scale`` (x, y) times as large."""
+        return Frame(_scaled(self.matrix, 1 / scale), self.side * float(np.sqrt(scale.prod())))
+
+    def extent(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of a photograph of this size that the square touches; empty where it lies beside it."""
+        corners = self._back(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64))
+        left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int).tolist()
+        return slice(top, max(top, bottom)), slice(left, max(left, right))
+
     def _back(self, shares: np.ndarray) -> np.ndarray:
         """Shares of the sides (N, 2) -> pixels of the photograph."""
         return (shares - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T

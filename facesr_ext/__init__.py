@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facesr_ext.inference.photo import PhotoRestorer as PhotoRestorer
     from facesr_ext.inference.restorer import Restorer as Restorer
 
 __version__ = '0.1.0'
@@ -103,4 +104,6 @@ def register() -> None:
 def __getattr__(name: str) -> Any:
     if name == 'Restorer':  # lazily: it needs torch and BasicSR
         return importlib.import_module('facesr_ext.inference.restorer').Restorer
+    if name == 'PhotoRestorer':
+        return importlib.import_module('facesr_ext.inference.photo').PhotoRestorer
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -49,8 +49,8 @@ def parsing_mask(classes: np.ndarray) -> np.ndarray:
         ndarray: The ellipse where there is next to no face in the labels.
     """
     beyond = [CELEBAMASK19.value(cls) for cls in _BEYOND]
-    shape = (~np.isin(classes, beyond) & (classes < len(CELEBAMASK19.classes))).astype(np.uint8)
-    shape = cv2.resize(shape, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
+    known = (~np.isin(classes, beyond) & (classes < len(CELEBAMASK19.classes))).astype(np.uint8)
+    shape = cv2.resize(known, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
     return _feathered(shape) if shape.mean() > _LEAST else ellipse_mask()
 
 

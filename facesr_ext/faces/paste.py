@@ -75,6 +75,12 @@ def paste(
     return out
 
 
+def stored_square(photo: np.ndarray, frame: Frame, size: int) -> np.ndarray:
+    """A square of a photograph, uint8 or uint16, as it is stored: (size, size, 3) uint8 RGB, of which changes count."""
+    rows, columns, frame = _surroundings(photo, frame)
+    return cut(_to_8_bits(photo[rows, columns]), frame, [size])[size]
+
+
 def seam(photo: np.ndarray, pasted: np.ndarray, patch: Patch) -> float:
     """How visible the border of a pasted face is.
 
@@ -99,9 +105,7 @@ def _change(photo: np.ndarray, patch: Patch, keep_gray: bool) -> np.ndarray:
     A square that is much larger than its place is reduced first, with antialiasing.
     """
     place, size = math.ceil(patch.frame.side), patch.image.shape[0]
-    rows, columns, frame = _surroundings(photo, patch.frame)
-    stored = cut(_to_8_bits(photo[rows, columns]), frame, [size])[size]
-    change = patch.image.astype(np.float32) - stored
+    change = patch.image.astype(np.float32) - stored_square(photo, patch.frame, size)
     if size > _NEAR * place:
         planes = torch.from_numpy(change).permute(2, 0, 1)
         change = imresize(planes, (place, place)).permute(1, 2, 0).contiguous().numpy()
@@ -122,7 +126,7 @@ def _surroundings(photo: np.ndarray, frame: Frame) -> tuple[slice, slice, Frame]
 
 
 def _border_colour(change: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The colour step along the mask's border, carried on smoothly over the whole square; of the shape of ``change``."""
+    """The colour step along the mask's border, carried on smoothly over the square; of the shape of ``change``."""
     small = cv2.resize(change, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
     weight = cv2.resize(mask, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
     border = weight * (1 - weight)

@@ -1,0 +1,362 @@
+"""Whole photographs: every face found, restored at its own size in batches over the photographs, and put back."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from facesr_ext.errors import DatasetError, DependencyError, OptionError
+from facesr_ext.faces.alignment import Frame, frame_of, whole
+from facesr_ext.faces.detection import Detector, Face, build_detector
+from facesr_ext.faces.identity import DlibIdentity
+from facesr_ext.faces.landmarks import DlibLandmarks
+from facesr_ext.faces.masks import ellipse_mask, landmark_mask, parsing_mask
+from facesr_ext.faces.parsing import FaceParser
+from facesr_ext.faces.paste import Patch, paste, stored_square
+from facesr_ext.imaging import to_images
+from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
+from facesr_ext.inference.opening import open_model
+from facesr_ext.inference.restorer import Restorer
+from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_faces, read_choice
+
+_LOOK = 256  # px at which landmarks, identity and labels of an aligned face are taken
+_LEAST_FED, _USUAL = 16, 512  # px of a face: the least that a network is fed; trained on, where no checkpoint says so
+_TOLD_APART = 0.4  # identity distance from which it may be another person; bicubic of a 4x smaller face is as far
+_WAITING, _PIXELS = 16, 60_000_000  # photographs and their pixels that wait for a full batch, at most
+_TILE = 512
+
+
+@dataclass
+class _Job:
+    """A face that goes through the network."""
+
+    record: FaceRecord
+    face: Face
+    frame: Frame
+
+
+@dataclass
+class _Waiting:
+    """A photograph whose faces wait."""
+
+    photo: np.ndarray
+    records: list[FaceRecord]
+    jobs: list[_Job]
+
+
+class PhotoRestorer:
+    """Restores the faces of photographs.
+
+    Example:
+        >>> image, faces = PhotoRestorer('experiments/nafsr_x4').restore(photo)
+
+    Args:
+        model (str | PathLike | Restorer): A checkpoint, a run, or what is opened already. A file that does not say
+            what it holds is recognised by spandrel (extra ``export``).
+        faces (str | Sequence[int]): 'all', 'largest', 'center', or numbers, of which 1 is the largest face.
+        min_face (int): Faces with a smaller aligned square, in pixels of the photograph, are left alone. Default: 16.
+        max_face (int | None): So are larger ones. Default: the size that the network was trained on, beyond which
+            it takes detail away.
+        strength (float): Which share of the change is made, in [0, 1].
+        keep_gray (bool | None): Change luma alone. Default: for grey photographs.
+        upscale (float | None): The result is so many times larger. Default: 1; of aligned faces, the network's own.
+        background (str | PathLike | Restorer): What enlarges all but the faces: 'lanczos', 'none' (nothing: the size
+            stays), or a network, which also restores it.
+        detector (str | Detector): 'centerface' or 'retinaface'.
+        threshold (float): The least score of a face.
+        angles (Sequence[int]): By how many degrees the photograph is turned for further looks. Default: (0,).
+        parser (str | None): 'bisenet' or 'parsenet': faces are cut out by their labels. Default: by 68 landmarks where
+            dlib is installed, else an ellipse.
+        weights (Path | None): Folder of the weights of detector, landmarks and parser.
+        device (str | device | None): Where the network runs. Default: a GPU where there is one.
+        batch_size (int): Faces that go through the network together.
+        precision (str): fp32, bf16, or on CUDA fp16.
+
+    Raises:
+        OptionError: for a value out of bounds, or a network that makes no larger or equally large face.
+        CheckpointError, DependencyError: for a model, or a detector's weights, that cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Restorer,
+        *,
+        faces: str | Sequence[int] = 'all',
+        min_face: int = 16,
+        max_face: int | None = None,
+        strength: float = 1.0,
+        keep_gray: bool | None = None,
+        upscale: float | None = None,
+        background: str | os.PathLike[str] | Restorer = 'lanczos',
+        detector: str | Detector = 'centerface',
+        threshold: float = 0.5,
+        angles: Sequence[int] = (0,),
+        parser: str | None = None,
+        weights: Path | None = None,
+        device: str | torch.device | None = None,
+        batch_size: int = 8,
+        precision: str = 'fp32',
+    ) -> None:
+        _require_bounds(min_face, max_face, strength, upscale, angles, batch_size)
+        self.choice, self.angles = read_choice(faces), tuple(angles)
+        self.restorer = open_model(model, device=device, precision=precision)
+        if self.restorer.info.input == 'hr':
+            raise OptionError('makes faces smaller; name a network that restores them', ('model',))
+        self.trained_size = self._trained_size()
+        self.min_face, self.max_face = min_face, max_face or self.trained_size
+        if self.max_face < min_face:
+            raise OptionError(f'{self.max_face} px is below the least, {min_face}', ('max_face',))
+        self.strength, self.keep_gray, self.upscale, self.batch_size = strength, keep_gray, upscale, batch_size
+        self.background = self._background(background, device, precision)
+        self.detector = build_detector(detector, threshold, weights) if isinstance(detector, str) else detector
+        self.parser = FaceParser(parser, weights, self.restorer.device) if parser else None
+        self.landmarks, self.identity = _dlib(weights)
+
+    def restore(self, image: np.ndarray) -> RestoredPhoto:
+        """Restores one photograph, (H, W, 3) RGB, uint8 or uint16."""
+        return next(self.restore_many([image]))
+
+    def restore_many(self, images: Iterable[np.ndarray]) -> Iterator[RestoredPhoto]:
+        """Restores photographs, in their order; faces of several go through the network together.
+
+        Args:
+            images (Iterable[ndarray]): (H, W, 3), uint8 or uint16, RGB. A few are read ahead.
+
+        Yields:
+            RestoredPhoto: As soon as its faces are done.
+
+        Raises:
+            DatasetError: for something that is no such image, and where there is too little memory for a face.
+        """
+        waiting: list[_Waiting] = []
+        for image in images:
+            waiting.append(self._looked_at(image))
+            faces = sum(len(item.jobs) for item in waiting)
+            pixels = sum(item.photo.size // 3 for item in waiting)
+            if faces >= 4 * self.batch_size or len(waiting) >= _WAITING or pixels > _PIXELS:
+                yield from self._finished(waiting)
+                waiting = []
+        yield from self._finished(waiting)
+
+    def restore_aligned(self, image: np.ndarray) -> RestoredPhoto:
+        """Restores a picture that is one aligned face, and square; by default it becomes ``scale`` times larger.
+
+        Raises:
+            DatasetError: for a picture that is no square.
+        """
+        _require_photo(image)
+        height, width = image.shape[:2]
+        if height != width:
+            raise DatasetError(f'{width}x{height} px is no square, as an aligned face is; leave --aligned out')
+        enlarged, scale = self.restorer.info.input == 'enlarged', self.restorer.scale
+        record = FaceRecord(1, (0.0, 0.0, float(width), float(height)), 1.0, float(width), 0.0)
+        frame = whole(height, width)
+        job = _Job(record, Face(np.array(record.box, np.float32), 1.0, np.empty((0, 2), np.float32)), frame)
+        self._restore_faces([_Waiting(image, [record], [job])])
+        own = max(width, self.trained_size) if enlarged else width * scale
+        size = own if self.upscale is None else max(1, round(width * self.upscale))
+        ground = _resized(image, (size, size))
+        after = record.after
+        if after is None:
+            return RestoredPhoto(ground, [record])
+        patch = Patch(whole(size, size), after, np.ones((size, size), np.float32))
+        pasted = paste(ground, [patch], self.strength, self._keeps_gray(image))
+        return RestoredPhoto(pasted, [record])
+
+    def _trained_size(self) -> int:
+        """The side of a face that the network was trained on, pixels."""
+        info, trained = self.restorer.info, self.restorer.metadata.get('trained_on')
+        if info.sizes.fixed:
+            return info.sizes.fixed * (1 if info.input == 'enlarged' else self.restorer.scale)
+        size = trained.get('image_size') if isinstance(trained, dict) else None
+        return size if isinstance(size, int) and size > 0 else _USUAL
+
+    def _background(
+        self, given: str | os.PathLike[str] | Restorer, device: str | torch.device | None, precision: str
+    ) -> Restorer | None:
+        if given == 'none' and self.upscale not in (None, 1):
+            raise OptionError(
+                'none enlarges nothing, and --upscale asks for it; say lanczos or a model', ('background',)
+            )
+        if isinstance(given, str) and given in ('none', 'lanczos'):
+            return None
+        return open_model(given, device=device, precision=precision, tile=_TILE, key='background')
+
+    def _looked_at(self, photo: np.ndarray) -> _Waiting:
+        """The faces of a photograph, and which of them wait for the network."""
+        _require_photo(photo)
+        image = _to_8_bits(photo)
+        faces = find_faces(image, self.detector, self.angles)
+        inside, wanted = inner_faces(faces), chosen(self.choice, faces, photo.shape)
+        item = _Waiting(photo, [], [])
+        for index, face in enumerate(faces):
+            frame = frame_of('ffhq', face)
+            box = tuple(round(float(value), 1) for value in face.box)
+            side = round(float(frame.side), 1)
+            record = FaceRecord(index + 1, box, round(face.score, 3), side, round(face.angle, 1))
+            item.records.append(record)
+            record.reason = self._reason(frame, INSIDE if index in inside else None, index in wanted)
+            if record.reason is None:
+                item.jobs.append(_Job(record, face, frame))
+        return item
+
+    def _reason(self, frame: Frame, reason: str | None, wanted: bool) -> str | None:
+        """Why a face is left alone, None where it is restored."""
+        if reason or not wanted:
+            return reason or 'not asked for'
+        if frame.side < self.min_face:
+            return f'smaller than {self.min_face} px'
+        if frame.side > self.max_face:
+            return f'larger than {self.max_face} px, up to which the network gains; --max-face allows it'
+        return None
+
+    def _finished(self, waiting: Sequence[_Waiting]) -> Iterator[RestoredPhoto]:
+        self._restore_faces(waiting)
+        for item in waiting:
+            yield self._put_together(item)
+
+    def _restore_faces(self, waiting: Sequence[_Waiting]) -> None:
+        """Fills in ``before`` and ``after`` of all that wait, faces of one size together."""
+        groups: dict[int, list[FaceRecord]] = defaultdict(list)
+        for item in waiting:
+            for job in item.jobs:
+                size = self._fed_size(job.frame.side)
+                job.record.before = stored_square(item.photo, job.frame, size)
+                groups[size].append(job.record)
+        for records in groups.values():
+            for start in range(0, len(records), self.batch_size):
+                batch = records[start : start + self.batch_size]
+                for record, after in zip(batch, self._through([r.before for r in batch]), strict=True):
+                    record.after, record.done = after, True
+
+    def _fed_size(self, side: float) -> int:
+        """Pixels of the square that the network is given for a face of this side: never fewer than it has."""
+        info = self.restorer.info
+        if info.sizes.fixed:
+            return info.sizes.fixed
+        size = float(max(side, self.trained_size)) if info.input == 'enlarged' else max(side, float(_LEAST_FED))
+        step = max(4, 2 ** (math.floor(math.log2(size)) - 3))  # eight sizes from one power of 2 to the next
+        step = math.lcm(step, info.sizes.multiple_of)
+        return math.ceil(size / step) * step
+
+    def _through(self, images: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        """Faces of one size through the network: one transfer to the device and one back, as 8 bits."""
+        batch = torch.from_numpy(np.stack([image for image in images if image is not None]))
+        try:
+            with torch.no_grad():
+                lq = batch.to(self.restorer.device).permute(0, 3, 1, 2).float().div_(255)
+                return to_images(self.restorer.restore_batch(lq, self.restorer.info.input == 'enlarged'))
+        except torch.OutOfMemoryError as err:
+            if len(images) == 1:
+                raise DatasetError(f'a face of {batch.shape[1]} px needs too much memory; lower --max-face') from err
+        half = len(images) // 2
+        return self._through(images[:half]) + self._through(images[half:])
+
+    def _put_together(self, item: _Waiting) -> RestoredPhoto:
+        ground, image = self._ground(item.photo), item.photo
+        scale = np.array(ground.shape[1::-1]) / image.shape[1::-1]
+        patches = [self._patch(job, scale) for job in item.jobs]
+        pasted = paste(ground, patches, self.strength, self._keeps_gray(image))
+        return RestoredPhoto(pasted, item.records)
+
+    def _ground(self, photo: np.ndarray) -> np.ndarray:
+        """The photograph at the result's size, its faces not yet restored."""
+        height, width = photo.shape[:2]
+        factor = self.upscale or 1
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        if self.background is None:
+            return _resized(photo, size)
+        made = self.background.restore(_to_8_bits(photo))
+        return _resized(made if photo.dtype == np.uint8 else made.astype(np.uint16) * 257, size)
+
+    def _keeps_gray(self, photo: np.ndarray) -> bool:
+        return is_gray(photo) if self.keep_gray is None else self.keep_gray
+
+    def _patch(self, job: _Job, scale: np.ndarray) -> Patch:
+        """What is pasted of a restored face; its identity before and after is noted."""
+        record = job.record
+        if record.before is None or record.after is None:
+            raise RuntimeError('the face has not been through the network')
+        before, after = _resized(record.before, (_LOOK, _LOOK)), _resized(record.after, (_LOOK, _LOOK))
+        points = self._points(before, job)
+        if self.identity is not None and points is not None:
+            distance = np.linalg.norm(self.identity(before, points) - self.identity(after, points))
+            record.identity_distance = round(float(distance), 3)
+            if distance > _TOLD_APART:
+                record.warning = f'may be another person: identity distance {distance:.2f}, above {_TOLD_APART}'
+        if self.parser is not None:
+            mask = parsing_mask(self.parser(before))
+        elif points is not None:
+            mask = landmark_mask((points + 0.5) / _LOOK)
+        else:
+            mask = ellipse_mask()
+        return Patch(job.frame.enlarged(scale), record.after, mask)
+
+    def _points(self, aligned: np.ndarray, job: _Job) -> np.ndarray | None:
+        """(68, 2) landmarks of an aligned face at _LOOK px; None without dlib."""
+        if self.landmarks is None:
+            return None
+        five = job.frame.points(job.face.points, _LOOK).astype(np.float32)
+        return self.landmarks(aligned, job.face._replace(points=five))
+
+
+def is_gray(photo: np.ndarray) -> bool:
+    """Whether a photograph (H, W, 3) is grey, but for a JPEG's rounding."""
+    small = cv2.resize(_to_8_bits(photo), (256, 256), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return float(np.ptp(small, axis=2).mean()) < 2
+
+
+def _require_photo(image: np.ndarray) -> None:
+    kind = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+    if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16) or image.ndim != 3:
+        raise DatasetError(f'the photograph is {kind}; give (H, W, 3) RGB, uint8 or uint16')
+    if image.shape[2] != 3 or not image.size:
+        raise DatasetError(f'the photograph is {kind}; give (H, W, 3) RGB, uint8 or uint16')
+
+
+def _require_bounds(
+    min_face: int,
+    max_face: int | None,
+    strength: float,
+    upscale: float | None,
+    angles: Sequence[int],
+    batch_size: int,
+) -> None:
+    least = {'min_face': min_face, 'max_face': max_face, 'batch_size': batch_size}
+    for name, value in least.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise OptionError(f'must be a whole number from 1 on, not {value!r}', (name,))
+    if not 0 <= strength <= 1:
+        raise OptionError(f'must be from 0 to 1, not {strength!r}', ('strength',))
+    if upscale is not None and not 0.1 <= upscale <= 16:
+        raise OptionError(f'must be from 0.1 to 16, not {upscale!r}', ('upscale',))
+    if not angles or set(angles) - {0, 90, 180, 270}:
+        raise OptionError(f'must be of 0, 90, 180 and 270, not {list(angles)}', ('angles',))
+
+
+def _dlib(weights: Path | None) -> tuple[DlibLandmarks | None, DlibIdentity | None]:
+    """Landmarks and identity, where the extra ``faces`` is installed."""
+    try:
+        return DlibLandmarks(weights), DlibIdentity(weights)
+    except (DependencyError, OptionError):
+        return None, None
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) at a width and height: by Lanczos where it grows, by areas where it shrinks."""
+    if size == image.shape[1::-1]:
+        return image
+    grows = size[0] >= image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_LANCZOS4 if grows else cv2.INTER_AREA)
+
+
+def _to_8_bits(photo: np.ndarray) -> np.ndarray:
+    return photo if photo.dtype == np.uint8 else (photo // 257).astype(np.uint8)

@@ -24,6 +24,7 @@ COMMANDS = (
     'list',
     'init',
     'prepare',
+    'restore',
     'sample',
     'degrade',
     'interpolate',

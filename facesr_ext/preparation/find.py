@@ -36,12 +36,13 @@ class Photo(NamedTuple):
     sha256: str
 
 
-def find_photos(sources: Sequence[Path], target: Path) -> list[Found]:
+def find_photos(sources: Sequence[Path], target: Path, keys: tuple[str, str] = ('SRC', 'DST')) -> list[Found]:
     """Every file below the sources, sorted by name; links to folders are followed, loops and hidden files are not.
 
     Args:
         sources (Sequence[Path]): Folders and single files.
         target (Path): The data set; where it lies in a source it is not read.
+        keys (tuple[str, str]): The arguments that name sources and target, for messages.
 
     Raises:
         OptionError: if a source is not there, or is the target or lies in it.
@@ -51,10 +52,10 @@ def find_photos(sources: Sequence[Path], target: Path) -> list[Found]:
     for source in sources:
         root = source.expanduser()
         if not root.exists():
-            raise OptionError(f'there is no {root}; name a folder of photographs, or a photograph', ('SRC',))
+            raise OptionError(f'there is no {root}; name a folder of photographs, or a photograph', (keys[0],))
         whole = root.resolve()
         if whole == away or away in whole.parents:
-            raise OptionError(f'{root} is the data set itself, or lies in it; name another folder', ('DST',))
+            raise OptionError(f'{root} is the result itself, or lies in it; name another folder', (keys[1],))
         roots[whole] = root
     found: list[Found] = []
     for (whole, root), label in zip(roots.items(), _labels(list(roots)), strict=True):

@@ -352,7 +352,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         prepare([tmp_path / 'photos'], tmp_path / 'mine', DRAWN)
     with pytest.raises(OptionError, match='SRC: there is no .*nowhere'):
         prepare([tmp_path / 'nowhere'], tmp_path / 'set', DRAWN)
-    with pytest.raises(OptionError, match='DST: .*photos is the data set itself'):
+    with pytest.raises(OptionError, match='DST: .*photos is the result itself'):
         prepare([tmp_path / 'photos'], tmp_path / 'photos', DRAWN)
     with pytest.raises(DatasetError, match='no image in'):
         prepare([tmp_path / 'mine'], tmp_path / 'set', DRAWN)

@@ -1,0 +1,161 @@
+"""``facesr restore``: whole photographs with their faces restored; a file, a folder, or a pipe."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from facesr_ext.errors import OptionError
+
+if TYPE_CHECKING:
+    from facesr_ext.inference.photo import PhotoRestorer
+    from facesr_ext.inference.photo_files import Written
+
+_MOST = 125
+"""The largest exit status that no shell uses for itself."""
+
+
+def main(
+    inputs: list[str] = typer.Argument(
+        ..., metavar='INPUT...', help='Photographs, folders of them, globs; - for a pipe.'
+    ),
+    output: str | None = typer.Option(
+        None, '-o', '--output', help='A folder; a file for one photograph; - for a pipe.'
+    ),
+    model: str | None = typer.Option(None, help='A run, or a file of weights (ours, BasicSR, or what spandrel knows).'),
+    faces: str = typer.Option('all', help='all, largest, center, or numbers as 1,3; 1 is the largest.'),
+    min_face: int = typer.Option(16, min=1, help="The least side of a face's square, pixels."),
+    max_face: int | None = typer.Option(None, min=1, help='The largest. Default: what the network was trained on.'),
+    strength: float = typer.Option(1.0, help='Which share of the change is made, 0 to 1.'),
+    aligned: bool = typer.Option(False, '--aligned', help='Each picture is one aligned, square face.'),
+    only_faces: bool = typer.Option(False, '--only-faces', help='Write the restored squares, not the photographs.'),
+    save_crops: bool = typer.Option(False, '--save-crops', help='Also write the squares before and after: OUT/faces.'),
+    compare: bool = typer.Option(False, '--compare', help='Also write NAME_compare.png: before | after.'),
+    keep_gray: bool | None = typer.Option(None, help='Change luma alone. Default: for grey photographs.'),
+    upscale: float | None = typer.Option(None, help='Enlarge the photograph so many times. Default: 1.'),
+    background: str = typer.Option('lanczos', help='What enlarges all but the faces: lanczos, none, or a model.'),
+    rotated: bool = typer.Option(False, '--rotated', help='Also look for faces turned by 90, 180 and 270 degrees.'),
+    detector: str = typer.Option('centerface', help='centerface or retinaface.'),
+    threshold: float = typer.Option(0.5, help='The least score of a face; 0.35 finds everything, and more.'),
+    parse: str = typer.Option('none', help="Cut faces out by facexlib's bisenet or parsenet."),
+    json: bool = typer.Option(False, '--json', help='Also write NAME.json: what became of each face.'),
+    format: str | None = typer.Option(None, help="png, jpg, webp or tif. Default: the photograph's own."),
+    quality: int = typer.Option(95, min=1, max=100, help='Of JPEG and WebP.'),
+    weights: Path | None = typer.Option(None, help="Folder with the detector's and parser's files."),
+    batch_size: int = typer.Option(8, min=1, help='Faces that go through the network together.'),
+    device: str | None = typer.Option(None, help='cpu, cuda, cuda:1 or mps. Default: a GPU where there is one.'),
+    precision: str = typer.Option('fp32', help='fp32, bf16, or on CUDA fp16.'),
+    force: bool = typer.Option(False, '--force', help='Replace the one file that -o names.'),
+) -> None:
+    """Restore the faces of photographs. Run it again to go on; the exit status says how many files failed."""
+    from facesr_ext.data.photo_io import written_suffix
+    from facesr_ext.inference.photo import PhotoRestorer
+    from facesr_ext.inference.photo_files import Written
+
+    if model is None:
+        raise OptionError('names the network, a run or a file of weights; the package comes without one', ('--model',))
+    suffix = written_suffix(f'.{format.lstrip(".")}') if format else None
+    if format and suffix is None:
+        raise OptionError(f'{format!r} cannot be written; say png, jpg, webp or tif', ('--format',))
+    how = Written(suffix, quality, aligned, only_faces, save_crops, compare, json)
+    settings = {
+        'model': _stamp(model), 'faces': faces, 'min_face': min_face, 'max_face': max_face, 'strength': strength,
+        'keep_gray': keep_gray, 'upscale': upscale, 'background': _stamp(background), 'rotated': rotated,
+        'detector': detector, 'threshold': threshold, 'parse': parse, 'precision': precision, **vars(how),
+    }  # fmt: skip
+    restorer = PhotoRestorer(
+        model, faces=faces, min_face=min_face, max_face=max_face, strength=strength, keep_gray=keep_gray,
+        upscale=upscale, background=background, detector=detector, threshold=threshold,
+        angles=(0, 90, 180, 270) if rotated else (0,), parser=None if parse == 'none' else parse, weights=weights,
+        device=device, batch_size=batch_size, precision=precision,
+    )  # fmt: skip
+    if '-' in inputs:
+        _pipe(restorer, inputs, output, how)
+        return
+    if output is None or output == '-':
+        raise OptionError('names a folder, or a file for one photograph', ('--output',))
+    _files(restorer, inputs, Path(output), how, settings, force)
+
+
+def _pipe(restorer: PhotoRestorer, inputs: list[str], output: str | None, how: Written) -> None:
+    """One photograph from standard input to standard output."""
+    from facesr_ext.errors import DatasetError
+    from facesr_ext.inference.photo_files import restore_bytes
+
+    if len(inputs) > 1 or output not in (None, '-') or how.only_faces or how.save_crops or how.compare or how.json:
+        raise OptionError('is one photograph, which goes to standard output alone', ('-',))
+    try:
+        data, _ = restore_bytes(restorer, sys.stdin.buffer.read(), how)
+    except DatasetError as err:
+        raise DatasetError(f'standard input: {err}') from err
+    sys.stdout.buffer.write(data)
+
+
+def _files(
+    restorer: PhotoRestorer, inputs: list[str], out: Path, how: Written, settings: dict[str, object], force: bool
+) -> None:
+    from facesr_ext.data.photo_io import written_suffix
+    from facesr_ext.inference.photo_files import restore_files
+    from facesr_ext.preparation.find import find_photos
+
+    sources = _expanded(inputs)
+    if written_suffix(out.suffix) and not out.is_dir() and len(sources) == 1 and sources[0].expanduser().is_file():
+        _one_file(restorer, sources[0].expanduser(), out.expanduser(), how, force)
+        return
+    items = find_photos(sources, out, ('INPUT', '--output'))
+    tally = restore_files(restorer, items, out, how, dict(settings))
+    for failure in tally.failures:
+        typer.echo(f'facesr: {failure}', err=True)
+    before = f', {tally.before} done before' if tally.before else ''
+    typer.echo(f'{tally.photos} photographs, {tally.faces} faces restored{before}; {len(tally.failures)} failed')
+    if tally.failures:
+        raise typer.Exit(min(len(tally.failures), _MOST))
+
+
+def _one_file(restorer: PhotoRestorer, source: Path, out: Path, how: Written, force: bool) -> None:
+    """A photograph into a file of a name of its own."""
+    from dataclasses import replace
+
+    from facesr_ext.data.photo_io import written_suffix
+    from facesr_ext.errors import DatasetError
+    from facesr_ext.inference.photo_files import restore_bytes
+    from facesr_ext.runs.atomic import replaced_when_whole, require_free
+
+    if how.only_faces or how.save_crops or how.compare or how.json:
+        raise OptionError('is one file, and more are asked for; name a folder', ('--output',))
+    require_free([out], [source], force)
+    try:
+        data, record = restore_bytes(restorer, source.read_bytes(), replace(how, suffix=written_suffix(out.suffix)))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_when_whole(out) as temporary:
+            temporary.write_bytes(data)
+    except (DatasetError, OSError) as err:
+        typer.echo(f'facesr: {source}: {getattr(err, "strerror", None) or err}', err=True)
+        raise typer.Exit(1) from None
+    for note in record['notes']:
+        typer.echo(note)
+    for face in record['faces']:
+        what = face['warning'] or ('restored' if face['done'] else face['reason'])
+        typer.echo(f'face {face["number"]}, {face["size"]:.0f} px: {what}')
+
+
+def _expanded(inputs: list[str]) -> list[Path]:
+    """Globs that no shell has expanded, as the files that they name."""
+    paths: list[Path] = []
+    for text in inputs:
+        found = [] if Path(text).expanduser().exists() else sorted(glob.glob(text, recursive=True))
+        paths += [Path(name) for name in found] or [Path(text)]
+    return paths
+
+
+def _stamp(model: str) -> str:
+    """What tells a model from another of its name."""
+    path = Path(model).expanduser()
+    if not path.is_file():
+        return model
+    stat = path.stat()
+    return f'{model}|{stat.st_size}|{stat.st_mtime_ns}'

@@ -42,7 +42,7 @@ def _needs(target: Any) -> str:
     found = []
     for need in getattr(target, 'needs', ()):
         argument, value = need.only or (None, None)
-        when = f' with {argument}: {value}' if value is not None else f' without {argument}' if argument else ''
+        when = f' with {argument}: {value}' if value is not None else f' unless {argument} is given' if argument else ''
         found.append(f'{need.what}{when}{": missing" if need.missing() else ""}')
     return f' [needs {", ".join(found)}]' if found else ''
 

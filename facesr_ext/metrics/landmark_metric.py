@@ -27,8 +27,8 @@ def landmark_rmse_px(img: np.ndarray, img2: np.ndarray) -> float:
 def landmark_nrmse(img: np.ndarray, img2: np.ndarray) -> float:
     """Landmark NRMSE: mean distance of dlib's 68 points, result to GT, in % of the GT's outer eye corners' distance.
 
-    FSRNet's definition (Chen et al., CVPR 2018), whose landmarks are another network's. In spite of its name it is a mean
-    of distances; the root of their mean square, as in `landmark_rmse_px` and DIC's figures, is larger. From 0 on.
+    FSRNet's definition (Chen et al., CVPR 2018), whose landmarks are another network's. In spite of its name it is a
+    mean of distances; the root of their mean square, as in `landmark_rmse_px` and DIC's figures, is larger. From 0 on.
     """
     truth = landmarks(img2, img2)
     return _percent(landmarks(img, img2), truth, *_OUTER_EYES)

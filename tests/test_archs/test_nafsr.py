@@ -113,7 +113,7 @@ def test_a_face_at_its_final_size_is_what_the_result_is_added_to(fold: Literal[1
     torch.manual_seed(0)
     net = NAFSR(1, **SMALL, fold=fold)
     assert net.info == ArchInfo(1, 'enlarged', Sizes(fold * 4))
-    assert net.head.weight.shape[1] == net.tail[-1].weight.shape[0] == 3 * fold**2
+    assert (net.head.in_channels, net.tail[-1].out_channels) == (3 * fold**2,) * 2
     face = torch.rand(2, 3, 33, 50)
     out = net(face)
     assert out.shape == face.shape and not torch.allclose(out, face)

@@ -68,3 +68,9 @@ def test_every_room_has_its_place() -> None:
         path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name not in ('__pycache__', 'option_files')
     }
     assert rooms <= set(HEIGHT)
+
+
+def test_every_room_begins_with_registering() -> None:
+    """Registering imports most rooms: whatever module is imported first, that must come before its own imports."""
+    for path in sorted(PACKAGE.glob('*/__init__.py')):
+        assert path.parent.name == 'cli' or path.read_text(encoding='utf-8').rstrip().endswith('\nregister()'), path

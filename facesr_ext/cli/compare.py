@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ _METRICS = ('psnr_rgb', 'psnr_y', 'ssim_y', 'lpips_alex')
 
 
 def main(
+    ctx: typer.Context,
     words: list[str] = typer.Argument(
         None, metavar='MODEL...', help='Checkpoints, runs or option files, in place of a file.', show_default=False
     ),
@@ -66,7 +66,7 @@ def main(
     failed = _train(file, folder) if train else []
     found, runs = run_comparison(file, folder)
     found.notes[:0] = failed
-    found.machine['Command'] = shlex.join(['facesr', *sys.argv[1:]])
+    found.machine['Command'] = shlex.join(['facesr', *ctx.obj])
     found.write(folder.root)
     written = write_all(found, folder, Shown.of(file.pictures), runs)
     for note in found.notes:

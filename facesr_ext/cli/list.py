@@ -41,7 +41,8 @@ def _needs(target: Any) -> str:
     """What a metric needs beside this package, and whether it is there."""
     found = []
     for need in getattr(target, 'needs', ()):
-        when = f' with {": ".join(need.only)}' if need.only else ''
+        argument, value = need.only or (None, None)
+        when = f' with {argument}: {value}' if value is not None else f' unless {argument} is given' if argument else ''
         found.append(f'{need.what}{when}{": missing" if need.missing() else ""}')
     return f' [needs {", ".join(found)}]' if found else ''
 

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if '' in words:  # the current folder, were it a path
             raise OptionError(f'argument {words.index("") + 1} is empty; is a variable of the shell not set?')
-        build_app()(args=words, prog_name='facesr')
+        build_app()(args=words, prog_name='facesr', obj=words)  # for a command that says how it was called
     except FaceSRError as err:
         typer.echo(f'facesr: {err}', err=True)
         raise SystemExit(2) from None

@@ -27,7 +27,8 @@ class MixtureDegradation(Degradation):
 
     Raises:
         OptionError: for no parts, a weight that is not above 0, whatever a part refuses (with a key as
-            'degradation:parts:0:blur_sigma'), or parts of which some enlarge the LQ and some do not.
+            'degradation:parts:0:blur_sigma'), or parts of which some enlarge the LQ and some do not; with ``scale`` 1
+            every LQ is at HR size.
     """
 
     def __init__(self, scale: int, parts: Sequence[dict[str, Any]]) -> None:
@@ -44,8 +45,8 @@ class MixtureDegradation(Degradation):
                 raise OptionError(err.message, ('degradation', 'parts', str(number), *err.key[1:])) from err
             self.weights.append(weight)
             self.parts.append(part)
-        super().__init__(scale, enlarged=self.parts[0].enlarged)
-        if any(part.enlarged != self.enlarged for part in self.parts):
+        super().__init__(scale, enlarged=any(part.enlarged for part in self.parts))
+        if self.scale > 1 and any(part.enlarged != self.enlarged for part in self.parts):
             raise OptionError('all enlarge the LQ, or none does; set enlarge alike', ('degradation', 'parts'))
 
     @torch.no_grad()

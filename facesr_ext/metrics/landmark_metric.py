@@ -25,29 +25,35 @@ def landmark_rmse_px(img: np.ndarray, img2: np.ndarray) -> float:
 
 @register_metric(higher_is_better=False, least=_LEAST, needs=(POINTS_68,))
 def landmark_nrmse(img: np.ndarray, img2: np.ndarray) -> float:
-    """Landmark RMSE in % of the distance of the GT's outer eye corners: `landmark_rmse_px` / |p36 - p45| * 100.
+    """Landmark NRMSE: mean distance of dlib's 68 points, result to GT, in % of the GT's outer eye corners' distance.
 
-    FSRNet and DIC report this kind of figure, with landmarks of other networks. From 0 on.
+    FSRNet's definition (Chen et al., CVPR 2018), whose landmarks are another network's. In spite of its name it is a
+    mean of distances; the root of their mean square, as in `landmark_rmse_px` and DIC's figures, is larger. From 0 on.
     """
     truth = landmarks(img2, img2)
-    return _percent(_rmse(landmarks(img, img2), truth), truth, *_OUTER_EYES)
+    return _percent(landmarks(img, img2), truth, *_OUTER_EYES)
 
 
 @register_metric(higher_is_better=False, least=_LEAST)
 def landmark5_nrmse(img: np.ndarray, img2: np.ndarray) -> float:
-    """Landmark RMSE in % of the distance of the GT's eyes, of CenterFace's five points: eyes, nose, mouth corners.
+    """Landmark NRMSE of CenterFace's five points: their mean distance, result to GT, in % of that of the GT's eyes.
 
     Coarser than `landmark_nrmse` (Xu et al., 2019), and it needs no extra. From 0 on.
     """
     truth = five_points(img2, img2)
-    return _percent(_rmse(five_points(img, img2), truth), truth, 0, 1)
+    return _percent(five_points(img, img2), truth, 0, 1)
 
 
 def _rmse(points: np.ndarray, truth: np.ndarray) -> float:
-    """Of (N, 2) points."""
-    return float(np.sqrt(((points.astype(np.float64) - truth) ** 2).sum(1).mean()))
+    """Root of the mean squared distance of (N, 2) points."""
+    return float(np.sqrt((_distances(points, truth) ** 2).mean()))
 
 
-def _percent(rmse: float, truth: np.ndarray, left: int, right: int) -> float:
-    """``rmse`` in % of the distance of two points; at least a pixel, lest a profile divides by 0."""
-    return 100 * rmse / max(1.0, float(np.linalg.norm(truth[left].astype(np.float64) - truth[right])))
+def _percent(points: np.ndarray, truth: np.ndarray, left: int, right: int) -> float:
+    """Mean distance in % of that of two points, which counts as a pixel at least, lest a profile divides by 0."""
+    across = float(np.linalg.norm(truth[left].astype(np.float64) - truth[right]))
+    return float(100 * _distances(points, truth).mean() / max(1.0, across))
+
+
+def _distances(points: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(points.astype(np.float64) - truth, axis=1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from facesr_ext.archs.arch_info import ArchInfo, Sizes
 from facesr_ext.archs.nafsr_arch import NAFSR, LayerNorm2d, NAFBlock
 from facesr_ext.imaging import imresize, mirror, with_coordinates
 from tests.support import SMALL_NETS
@@ -74,7 +75,7 @@ def test_layer_norm_is_over_the_channels_of_each_place() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match='NAFSR: scale is one of 2, 4, 8, not 3'):
+    with pytest.raises(ValueError, match='NAFSR: scale is one of 1, 2, 4, 8, not 3'):
         NAFSR(3)
     with pytest.raises(ValueError, match="NAFSR: skip is one of bicubic, bilinear, none, not 'nearest'"):
         NAFSR(skip='nearest')
@@ -105,3 +106,42 @@ def test_a_network_with_coordinates_takes_a_picture_for_a_whole_face() -> None:
     assert torch.equal(net(lq), net(with_coordinates(lq)))
     left = with_coordinates(lq, torch.tensor([[0.0, 0.0, 0.5, 0.5]]))
     assert not torch.allclose(net(lq), net(left))
+
+
+@pytest.mark.parametrize('fold', [1, 2, 4])
+def test_a_face_at_its_final_size_is_what_the_result_is_added_to(fold: Literal[1, 2, 4]) -> None:
+    torch.manual_seed(0)
+    net = NAFSR(1, **SMALL, fold=fold)
+    assert net.info == ArchInfo(1, 'enlarged', Sizes(fold * 4))
+    assert (net.head.in_channels, net.tail[-1].out_channels) == (3 * fold**2,) * 2
+    face = torch.rand(2, 3, 33, 50)
+    out = net(face)
+    assert out.shape == face.shape and not torch.allclose(out, face)
+    out.square().mean().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    with torch.no_grad():
+        for parameter in net.tail[-1].parameters():
+            parameter.zero_()
+    assert torch.equal(net(face), face)
+
+
+def test_the_fold_keeps_pixels_in_their_place() -> None:
+    torch.manual_seed(0)
+    net = NAFSR(1, **SMALL, fold=4, skip='none')
+    face = torch.rand(1, 3, 64, 64)
+    other = face.clone()
+    other[..., 32, 32] = 1 - other[..., 32, 32]
+    with torch.no_grad():  # no attention, which sees everything: only then a change stays near its pixel
+        for block in (m for m in net.modules() if isinstance(m, NAFBlock)):
+            block.mix[4].weigh.weight.zero_()
+        changed = (net(other) - net(face)).abs().amax(1)[0] > 1e-7
+    rows, cols = changed.nonzero().T
+    assert changed[32, 32] and rows.min() > 8 and rows.max() < 56 and cols.min() > 8 and cols.max() < 56
+
+
+def test_a_fold_is_for_faces_at_their_final_size() -> None:
+    assert sum(p.numel() for p in NAFSR(1, fold=4).parameters()) == 2_060_448
+    with pytest.raises(ValueError, match='NAFSR: fold 4 is for scale 1, not 4'):
+        NAFSR(fold=4)
+    with pytest.raises(ValueError, match='NAFSR: fold is one of 1, 2, 4, not 8'):
+        NAFSR(1, fold=8)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def test_missing_runs_are_trained_once_and_the_rest_is_told(tmp_path: Path, monk
     found = Comparison.read(Path('results/trained/comparison.json'))
     assert [method.name for method in found.ran('faces')] == ['bicubic', 'espcn']
     assert any('srcnn_x4 has failed' in note for note in found.notes) and 'srcnn_x4' in found.problems['faces']['srcnn']
-    assert found.machine['Command'].startswith('facesr ')
+    assert found.machine['Command'] == 'facesr compare -opt mine.yml --train'
     state = Path('experiments/espcn_x4/training_states/2.state')
     before = state.stat().st_mtime_ns
     told: list[str] = []

@@ -110,8 +110,9 @@ def _files(
     tally = restore_files(restorer, items, out, how, dict(settings))
     for failure in tally.failures:
         typer.echo(f'facesr: {failure}', err=True)
+    left = f', {tally.left} left alone (--json says why)' if tally.left else ''
     before = f', {tally.before} done before' if tally.before else ''
-    typer.echo(f'{tally.photos} photographs, {tally.faces} faces restored{before}; {len(tally.failures)} failed')
+    typer.echo(f'{tally.photos} photographs, {tally.faces} faces restored{left}{before}; {len(tally.failures)} failed')
     if tally.failures:
         raise typer.Exit(min(len(tally.failures), _MOST))
 

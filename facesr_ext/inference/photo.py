@@ -26,10 +26,12 @@ from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
 from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_faces, read_choice
+from facesr_ext.models.tiles import Tiling
 
 _LOOK = 256  # px at which landmarks, identity and labels of an aligned face are taken
 _LEAST_FED, _USUAL = 16, 512  # px of a face: the least that a network is fed; trained on, where no checkpoint says so
 _TOLD_APART = 0.4  # identity distance from which it may be another person; bicubic of a 4x smaller face is as far
+_LEAST_TILE = 64
 _WAITING, _PIXELS = 16, 60_000_000  # photographs and their pixels that wait for a full batch, at most
 _TILE = 512
 
@@ -274,7 +276,7 @@ class PhotoRestorer:
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         if self.background is None:
             return _resized(photo, size)
-        made = self.background.restore(_to_8_bits(photo))
+        made = _in_tiles(self.background, _to_8_bits(photo))
         return _resized(made if photo.dtype == np.uint8 else made.astype(np.uint16) * 257, size)
 
     def _keeps_gray(self, photo: np.ndarray) -> bool:
@@ -306,6 +308,19 @@ class PhotoRestorer:
             return None
         five = job.frame.points(job.face.points, _LOOK).astype(np.float32)
         return self.landmarks(aligned, job.face._replace(points=five))
+
+
+def _in_tiles(background: Restorer, image: np.ndarray) -> np.ndarray:
+    """The photograph through a network, in tiles that are halved where they need too much memory."""
+    while True:
+        try:
+            return background.restore(image)
+        except torch.OutOfMemoryError as err:
+            size = (background.tiling.size if background.tiling else max(image.shape[:2])) // 2
+            size -= size % (4 * background.info.sizes.multiple_of)
+            if size < _LEAST_TILE:
+                raise DatasetError('its background needs too much memory even in small tiles; say lanczos') from err
+            background.tiling = Tiling(size, size // 8)
 
 
 def is_gray(photo: np.ndarray) -> bool:

@@ -59,10 +59,11 @@ class Written:
 
 
 class Tally(NamedTuple):
-    """How many photographs and faces were restored, how many photographs were done before, and the failures."""
+    """Photographs and faces that were restored, faces left alone, photographs that were done before, and failures."""
 
     photos: int
     faces: int
+    left: int
     before: int
     failures: list[str]
 
@@ -98,21 +99,22 @@ def restore_files(
     mine = tasks[rank::ranks]
     waiting = [task for task in mine if task.stamp not in known or not (how.only_faces or task.target.is_file())]
     failures = failures if rank == 0 else []
-    photos = faces = 0
+    photos = faces = left = 0
     with tqdm(total=len(waiting), unit='photo', disable=rank > 0 or not waiting) as progress:
         for task, done in _restored(restorer, waiting, how.aligned):
             try:
                 if isinstance(done, DatasetError):
                     raise done
-                faces += _write(task, *done, out, how)
+                _write(task, *done, out, how)
                 _note(out / WORK / f'{rank}.jsonl', task.stamp)
-                photos += 1
+                restored = sum(face.done for face in done[1].faces)
+                photos, faces, left = photos + 1, faces + restored, left + len(done[1].faces) - restored
             except (DatasetError, OSError) as err:
                 failures.append(f'{task.path}: {getattr(err, "strerror", None) or err}')
             progress.update()
             elapsed = progress.format_dict['elapsed']
             progress.set_postfix_str(f'{faces / max(elapsed, 1e-3):.1f} faces/s')
-    return Tally(photos, faces, len(mine) - len(waiting), failures)
+    return Tally(photos, faces, left, len(mine) - len(waiting), failures)
 
 
 def restore_bytes(restorer: PhotoRestorer, data: bytes, how: Written) -> tuple[bytes, dict[str, Any]]:
@@ -262,8 +264,8 @@ def _record(source: str, photo: PhotoFile, result: RestoredPhoto, lost: Sequence
     }
 
 
-def _write(task: _Task, photo: PhotoFile, result: RestoredPhoto, out: Path, how: Written) -> int:
-    """Writes what is asked for of one photograph; how many faces were restored."""
+def _write(task: _Task, photo: PhotoFile, result: RestoredPhoto, out: Path, how: Written) -> None:
+    """Writes what is asked for of one photograph; the result last, which tells that it is done."""
     suffix = written_suffix(task.target.suffix) or photo.suffix
     data, lost = encode_photo_file(_with_result(photo, result, suffix), how.quality)
     if how.save_crops or how.only_faces:
@@ -282,7 +284,6 @@ def _write(task: _Task, photo: PhotoFile, result: RestoredPhoto, out: Path, how:
         write_text(task.target.with_name(f'{task.target.name}.json'), text)
     if not how.only_faces:
         _put(task.target, data)
-    return sum(face.done for face in result.faces)
 
 
 def _write_crops(task: _Task, result: RestoredPhoto, out: Path, how: Written) -> None:

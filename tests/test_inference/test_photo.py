@@ -159,6 +159,24 @@ def test_upscale_and_a_background_model() -> None:
         _photo_restorer(upscale=2.0, background='none')
 
 
+def test_where_memory_is_short_batches_and_tiles_are_halved() -> None:
+    class Short(Bright):
+        """Has memory for two small squares at a time."""
+
+        def forward(self, lq: torch.Tensor) -> torch.Tensor:
+            if lq.shape[0] > 2 or lq.shape[-1] > 512:
+                raise torch.OutOfMemoryError('no more')
+            return super().forward(lq)
+
+    scene = np.concatenate([_scene(), _scene()], axis=1)
+    short = _photo_restorer(_restorer(Short()), background=_restorer(Short())).restore(scene)
+    ample = _photo_restorer(_restorer(Bright())).restore(scene)
+    assert [face.done for face in short.faces] == [True] * 3
+    assert all(np.array_equal(a.after, b.after) for a, b in zip(short.faces, ample.faces, strict=True))
+    with pytest.raises(DatasetError, match='lower --max-face'):
+        _photo_restorer(_restorer(Short()), max_face=4000).restore_aligned(np.zeros((600, 600, 3), np.uint8))
+
+
 def test_gray_photographs_stay_gray() -> None:
     scene = np.repeat(_scene()[..., 1:2], 3, axis=2)
 

@@ -30,6 +30,7 @@ from facesr_ext.models.tiles import Tiling
 
 _LOOK = 256  # px at which landmarks, identity and labels of an aligned face are taken
 _LEAST_FED, _USUAL = 16, 512  # px of a face: the least that a network is fed; trained on, where no checkpoint says so
+_SHARPER = 1.5  # times the pixels that enlarged faces of the training had: sharper ones are overdone
 _TOLD_APART = 0.4  # identity distance from which it may be another person; bicubic of a 4x smaller face is as far
 _LEAST_TILE = 64
 _WAITING, _PIXELS = 16, 60_000_000  # photographs and their pixels that wait for a full batch, at most
@@ -66,7 +67,8 @@ class PhotoRestorer:
         faces (str | Sequence[int]): 'all', 'largest', 'center', or numbers, of which 1 is the largest face.
         min_face (int): Faces with a smaller aligned square, in pixels of the photograph, are left alone. Default: 16.
         max_face (int | None): So are larger ones. Default: the size that the network was trained on, beyond which
-            it takes detail away.
+            it takes detail away; for one that was trained on faces enlarged so many times, half more than those had,
+            for it overdoes the sharper ones.
         strength (float): Which share of the change is made, in [0, 1].
         keep_gray (bool | None): Change luma alone. Default: for grey photographs.
         upscale (float | None): The result is so many times larger. Default: 1; of aligned faces, the network's own.
@@ -113,7 +115,7 @@ class PhotoRestorer:
         if self.restorer.info.input == 'hr':
             raise OptionError('makes faces smaller; name a network that restores them', ('model',))
         self.trained_size = self._trained_size()
-        self.min_face, self.max_face = min_face, max_face or self.trained_size
+        self.min_face, self.max_face = min_face, max_face or self._largest_gain()
         if self.max_face < min_face:
             raise OptionError(f'{self.max_face} px is below the least, {min_face}', ('max_face',))
         self.strength, self.keep_gray, self.upscale, self.batch_size = strength, keep_gray, upscale, batch_size
@@ -180,6 +182,12 @@ class PhotoRestorer:
             return info.sizes.fixed * (1 if info.input == 'enlarged' else self.restorer.scale)
         size = trained.get('image_size') if isinstance(trained, dict) else None
         return size if isinstance(size, int) and size > 0 else _USUAL
+
+    def _largest_gain(self) -> int:
+        """The side of the largest face that the network makes better, pixels."""
+        if self.restorer.info.input == 'small' or self.restorer.scale == 1:
+            return self.trained_size
+        return max(_LEAST_FED, round(_SHARPER * self.trained_size / self.restorer.scale))
 
     def _background(
         self, given: str | os.PathLike[str] | Restorer, device: str | torch.device | None, precision: str

@@ -119,6 +119,8 @@ def test_which_faces() -> None:
     records = _photo_restorer(min_face=between[0], max_face=between[1]).restore(scene).faces
     assert [face.done for face in records] == [False, True, False]
     assert records[0].reason and 'larger than' in records[0].reason and 'smaller than' in str(records[2].reason)
+    eightfold = Restorer(None, arch=Keep(), scale=8, device='cpu')  # trained on faces of 64 px, enlarged
+    assert _photo_restorer(eightfold).max_face == 96 and _photo_restorer(_bicubic()).max_face == 512
     for bad in ('biggest', '0', (), '1,x'):
         with pytest.raises(OptionError):
             read_choice(bad)

@@ -98,12 +98,13 @@ def _count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def count_macs(net: nn.Module, size: Sequence[int]) -> int | None:
+def count_macs(net: nn.Module, size: Sequence[int], channels: int = 3) -> int | None:
     """Multiply-accumulates of one forward pass, counted without computing anything.
 
     Args:
         net (Module): A network on the meta device.
         size (Sequence[int]): Height and width of its input.
+        channels (int): Of its input. Default: 3.
 
     Returns:
         int | None: None where the network has operations that have no meta version.
@@ -111,7 +112,7 @@ def count_macs(net: nn.Module, size: Sequence[int]) -> int | None:
     counter = FlopCounterMode(display=False)
     try:
         with torch.no_grad(), counter:
-            net.eval()(torch.zeros(1, 3, *size, device='meta'))
+            net.eval()(torch.zeros(1, channels, *size, device='meta'))
     except (RuntimeError, NotImplementedError, TypeError):
         return None
     return counter.get_total_flops() // 2

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
+from facesr_ext.check.cost import count_macs
 from facesr_ext.inference.restorer import Restorer
 
 
@@ -31,19 +29,17 @@ def count_cost(restorer: Restorer, lq_size: tuple[int, int], enlarged: bool) -> 
     factor = restorer.scale if info.input == 'enlarged' and not enlarged else 1
     height, width = (side * factor for side in lq_size)
     down, right = info.sizes.padding((height, width))
-    shape = (1, 5 if info.coords else 3, height + down, width + right)
+    size, channels = (height + down, width + right), 5 if info.coords else 3
     try:
         net = deepcopy(restorer.net).to('meta')
-        counter = FlopCounterMode(display=False)
-        with torch.no_grad(), counter:
-            net(torch.zeros(shape, device='meta'))
-        with torch.no_grad(), _alive() as memory:
-            net(torch.zeros(shape, device='meta'))
+        macs = count_macs(net, size, channels)
+        with torch.no_grad(), _Alive() as memory:
+            net(torch.zeros(1, channels, *size, device='meta'))
     except (RuntimeError, NotImplementedError, TypeError, AttributeError):
         return None, None
     weights = sum(t.nbytes for t in (*restorer.net.parameters(), *restorer.net.buffers()))
     passes = 2 if restorer.self_ensemble else 1
-    return passes * counter.get_total_flops() // 2, weights + memory.most
+    return None if macs is None else passes * macs, weights + memory.most
 
 
 class _Alive(TorchDispatchMode):
@@ -73,9 +69,3 @@ class _Alive(TorchDispatchMode):
     def _release(self, key: int, size: int) -> None:
         self._known.discard(key)
         self._now -= size
-
-
-@contextmanager
-def _alive() -> Iterator[_Alive]:
-    with _Alive() as mode:
-        yield mode

@@ -139,8 +139,8 @@ class Measuring:
 
     def _measure(self, entry: Entry, missing: Sequence[str], result: np.ndarray, pair: Pair) -> None:
         """What is missing of an entry; metrics that need no GT are given the result twice."""
-        sections = {name: self.file.val.metrics[name] for name in missing if name not in self.metrics.set_metrics}
-        for name, value in Metrics(sections).measure(result, result if pair.gt is None else pair.gt).items():
+        gt = result if pair.gt is None else pair.gt
+        for name, value in self.metrics.measure(result, gt, missing).items():
             entry.figures[self.keys[name]] = value
         for name in missing:
             if name in self.metrics.set_metrics:

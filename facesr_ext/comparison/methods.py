@@ -15,10 +15,10 @@ from facesr_ext import __version__
 from facesr_ext.comparison.results import MethodFacts
 from facesr_ext.errors import CheckpointError, FaceSRError, KeyPath, OptionError
 from facesr_ext.host.source import OptionFile
-from facesr_ext.inference.elsewhere import open_foreign
+from facesr_ext.inference.elsewhere import open_foreign, says_nothing
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.runs.checkpoints import META_KEY, file_sha256, load_checkpoint
+from facesr_ext.runs.checkpoints import file_sha256
 from facesr_ext.runs.folder import is_run
 from facesr_ext.runs.recipes import shipped_options
 from facesr_ext.settings.comparison import CompareFile, Method
@@ -201,7 +201,7 @@ def _restorer(source: _Source, method: Method, file: CompareFile, device: torch.
     }
     if source.checkpoint is None:
         return Restorer(None, arch=source.arch, **how)
-    if source.arch is None and _says_nothing(source.checkpoint):
+    if source.arch is None and not Path(source.checkpoint).is_dir() and says_nothing(Path(source.checkpoint)):
         return Restorer(None, arch=open_foreign(source.checkpoint), **how)
     return Restorer(
         source.checkpoint,
@@ -210,16 +210,6 @@ def _restorer(source: _Source, method: Method, file: CompareFile, device: torch.
         average_last=method.average_last,
         **how,
     )
-
-
-def _says_nothing(checkpoint: str) -> bool:
-    """Whether a single file does not say what network it holds."""
-    path = Path(checkpoint)
-    if path.is_dir():
-        return False
-    if path.suffix not in ('.pth', '.safetensors'):
-        return True  # .pt, .ckpt and others of other programs
-    return not (load_checkpoint(path).get(META_KEY) or {}).get('arch')
 
 
 def _run_of(source: _Source) -> Path | None:

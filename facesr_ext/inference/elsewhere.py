@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from facesr_ext.archs.arch_info import ArchInfo, Sizes
 from facesr_ext.errors import CheckpointError, DependencyError
+from facesr_ext.runs.checkpoints import META_KEY, SAFETENSORS, load_checkpoint
 
 
 class ForeignNetwork(nn.Module):
@@ -35,6 +37,13 @@ class ForeignNetwork(nn.Module):
         """(N, 3, h, w) RGB [0, 1] -> (N, 3, h * scale, w * scale)."""
         out: torch.Tensor = self.call(lq)
         return out
+
+
+def says_nothing(path: Path) -> bool:
+    """Whether a file does not say what network it holds, as those of other programs."""
+    if path.suffix not in ('.pth', SAFETENSORS):
+        return True  # .pt, .ckpt and others
+    return not (load_checkpoint(path).get(META_KEY) or {}).get('arch')
 
 
 def open_foreign(path: str | os.PathLike[str]) -> ForeignNetwork:

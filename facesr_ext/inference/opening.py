@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 
 from facesr_ext.errors import OptionError
-from facesr_ext.inference.elsewhere import open_foreign
+from facesr_ext.inference.elsewhere import open_foreign, says_nothing
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.tiles import Tiling
-from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 
 
 def open_model(
@@ -33,17 +32,10 @@ def open_model(
     path = Path(model).expanduser()
     if not path.exists():
         raise OptionError(f'there is no {path}; name a run or a file of weights', (key,))
-    if path.is_file() and _says_nothing(path):
+    if path.is_file() and says_nothing(path):
         net = open_foreign(path)
         return Restorer(None, arch=net, scale=net.info.scale, device=device, precision=precision, tile=tile)
     restorer = Restorer(path, device=device, precision=precision)
     if tile is not None and not restorer.info.sizes.fixed:
         restorer.tiling = Tiling(tile, tile // 8)
     return restorer
-
-
-def _says_nothing(path: Path) -> bool:
-    """Whether a file does not say what network it holds."""
-    if path.suffix not in ('.pth', '.safetensors'):
-        return True
-    return not (load_checkpoint(path).get(META_KEY) or {}).get('arch')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -247,11 +247,12 @@ class Metrics:
         """Whether a larger value of this metric is a better one; of one that does not say so, as its section says."""
         return self._higher[name]
 
-    def measure(self, img: np.ndarray, gt: np.ndarray) -> dict[str, float]:
+    def measure(self, img: np.ndarray, gt: np.ndarray, names: Collection[str] | None = None) -> dict[str, float]:
         """Each metric of a result but those of whole sets; NaN, and a warning, where it cannot be measured.
 
         Args:
             img, gt (ndarray): Result and ground truth, (H, W, 3) RGB uint8.
+            names (Collection[str] | None): These alone. Default: all.
 
         Raises:
             DatasetError: if the two differ in size.
@@ -261,7 +262,7 @@ class Metrics:
         found: dict[str, float] = {}
         whole = self.set_metrics
         for name, section in self._sections.items():
-            if name in whole:
+            if name in whole or names is not None and name not in names:
                 continue
             problem = size_problem(str(section.get('type')), gt.shape[:2], section.get('crop_border'))
             if problem and img.shape == gt.shape:

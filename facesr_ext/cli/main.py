@@ -28,6 +28,7 @@ COMMANDS = (
     'sample',
     'degrade',
     'interpolate',
+    'publish',
     'sweep',
     'report',
     'compare',

@@ -25,7 +25,8 @@ class LearnedDegradation(Degradation):
     """Degrades by a trained :class:`~facesr_ext.archs.degradation_arch.DegradationNet`, a new random z for each image.
 
     Args:
-        scale (int): HR-to-LR factor; the network's.
+        scale (int): HR-to-LR factor; the network's. With 1 the LR of any network comes back at HR size, as restoration
+            takes it.
         checkpoint (str): What ``options/degradation_net.yml`` has trained; it holds what rebuilds the network.
         enlarge (bool): Bring the LR back to HR size by MATLAB's bicubic, and round again: FSRNet's input. Default:
             False.
@@ -36,9 +37,9 @@ class LearnedDegradation(Degradation):
     """
 
     def __init__(self, scale: int, checkpoint: str, enlarge: bool = False) -> None:
-        super().__init__(scale, enlarged=enlarge)
+        super().__init__(scale, enlarged=enlarge or scale == 1)
         self.path, self.net = read_degradation_net(checkpoint)
-        if self.net.scale != scale:
+        if self.net.scale != scale != 1:
             raise OptionError(
                 f'{self.path} reduces by {self.net.scale}, but scale is {scale}; take one that was '
                 f'trained with scale: {scale}',
@@ -47,7 +48,7 @@ class LearnedDegradation(Degradation):
         self.info: ArchInfo = self.net.info
 
     def degrade(self, gt: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), or (N, 3, H, W) where ``enlarge`` is set."""
+        """(N, 3, H, W) RGB [0, 1] -> (N, 3, H / scale, W / scale), or (N, 3, H, W) where it comes back at HR size."""
         height, width = gt.shape[-2:]
         self._require_size(height, width)
         net = self.net.to(gt.device)

@@ -41,6 +41,18 @@ def test_rebuilds_the_network_and_draws_z_from_the_generator(tmp_path: Path) -> 
     assert enlarged.enlarged and torch.equal(enlarged(gt, _generator()), quantize(imresize(lq, (64, 96))))
 
 
+def test_in_a_mixture_for_restoration_its_lr_comes_back_at_hr_size(tmp_path: Path) -> None:
+    write_degradation_net(tmp_path / 'net.pth', 8, residual=True, fold=2)
+    gt = torch.rand(3, 3, 64, 96, generator=_generator())
+    section = _section(tmp_path / 'net.pth')
+    enlarged = build_degradation({**section, 'enlarge': True}, 8)(gt, _generator())
+    assert torch.equal(build_degradation(section, 1)(gt, _generator()), enlarged)
+    parts = [{**section, 'probability': 3}, {'type': 'BicubicDegradation'}]
+    lq = build_degradation({'type': 'MixtureDegradation', 'parts': parts}, 1)(gt.repeat(8, 1, 1, 1), _generator())
+    kept = (lq - quantize(gt.repeat(8, 1, 1, 1))).abs().flatten(1).amax(1) == 0
+    assert lq.shape == (24, 3, 64, 96) and 0 < int(kept.sum()) < 15
+
+
 def test_averaged_weights_are_taken_and_batch_norm_rests(tmp_path: Path) -> None:
     net = write_degradation_net(tmp_path / 'net.pth', 4, noise='plane', norm='bn')
     content = torch.load(tmp_path / 'net.pth', weights_only=True)

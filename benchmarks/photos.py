@@ -42,8 +42,8 @@ START = {
 }  # fmt: skip
 """What a part of a start is called, and the function of the package that does it."""
 BATCHES = {
-    'find': 'which_faces.find_faces', 'network': 'restorer.restore_batch', 'identity': 'photo._patch',
-    'paste': 'paste.paste',
+    'find': 'which_faces.find_faces', 'network': 'restorer.restore_batch',
+    'mask, identity': 'photo._patch', 'paste': 'paste.paste',
 }  # fmt: skip
 """The same of the restoring alone; what is left of the peer's is its paste."""
 _LOOK = 256  # px at which landmarks of an aligned face are taken
@@ -92,6 +92,10 @@ def print_start(photos: Sequence[Path], model: str, clock: Clock) -> None:
 def print_batches(images: Sequence[np.ndarray], restorer: PhotoRestorer, rounds: int, clock: Clock) -> None:
     """Seconds of each way, and how many times those of batches."""
     peer, batch = GfpganStyle(restorer), restorer.batch_size
+    num = sum(len(faces_restored(restorer, image)) for image in images)
+    print(f'\n{num} faces of {len(images)} photographs: seconds')
+    if not num:
+        return
 
     def ours(size: int) -> None:
         restorer.batch_size = size
@@ -109,13 +113,12 @@ def print_batches(images: Sequence[np.ndarray], restorer: PhotoRestorer, rounds:
             spent: dict[str, float] = {}
             whole = timed(lambda: spent.update(time_of_parts(way, BATCHES, clock)), 'cpu', clock)  # noqa: B023
             rows[name].append([whole, *spent.values()])
-    num = max(1, sum(len(faces_restored(restorer, image)) for image in images))
-    print(f'\n{num} faces of {len(images)} photographs: seconds')
-    print(f'{"":20}{"whole":>10}{"a face":>10}{"x batches":>10}' + ''.join(f'{title:>10}' for title in BATCHES))
+    restorer.batch_size = batch
+    print(f'{"":20}{"whole":>10}{"a face":>10}{"x batches":>10}' + ''.join(f'{title:>16}' for title in BATCHES))
     first = np.mean(rows[f'batches of {batch}'], axis=0)[0]
     for name, values in rows.items():
         whole, *parts = np.mean(values, axis=0)
-        cells = ''.join(f'{part:10.2f}' for part in parts)
+        cells = ''.join(f'{part:16.2f}' for part in parts)
         print(f'{name:20}{whole:10.2f}{whole / num:10.3f}{whole / first:10.2f}{cells}', flush=True)
 
 
@@ -163,7 +166,9 @@ def main() -> None:
     parser = argument_parser(__doc__)
     parser.add_argument('photos', type=Path, nargs='+', metavar='PHOTO')
     parser.add_argument('--model', required=True, help='a run, or a file of weights')
-    parser.add_argument('--parts', nargs='+', default=['start', 'batches', 'seam'], metavar='PART')
+    parser.add_argument(
+        '--parts', nargs='+', default=['start', 'batches', 'seam'], choices=['start', 'batches', 'seam']
+    )
     parser.add_argument('--rounds', type=int, default=1)
     add_clock(parser)
     args = parser.parse_args()

@@ -1,10 +1,11 @@
 """``facesr restore`` on whole photographs: seconds from a cold start, batches of faces, and the seam.
 
-    python -m benchmarks.photos PHOTO... --model MODEL [--parts start batches seam] [--rounds 1]
+    python -m benchmarks.photos PHOTO... [--model default] [--parts start batches seam] [--rounds 1] [--identity]
 
 start: each photograph alone, in a process of its own: faces found and restored, and what the seconds go to.
-batches: all photographs, by batches of eight faces, one face at a time, and as GFPGAN-style code does
-(`benchmarks.gfpgan_style`) with the same network and detector; they take turns. Means of the rounds.
+batches: all photographs, by batches as they come, of eight faces, one face at a time, and as GFPGAN-style code does
+(`benchmarks.gfpgan_style`) with the same network, in fp32, and the same detector; they take turns. Means of the rounds.
+Identity distances are measured with --identity alone, as they are for --json.
 seam: the colour gradient of the change along the border of what is pasted (`faces.paste.seam`), in levels of 255 a
 pixel and as a share of the photograph's own there; ours, and facexlib's paste of the same restored faces.
 """
@@ -89,21 +90,23 @@ def print_start(photos: Sequence[Path], model: str, clock: Clock) -> None:
         print(f'{photo.name[:31]:32}{size:>12}{sums["found"]:7d}{sums["restored"]:10d}{cells}', flush=True)
 
 
-def print_batches(images: Sequence[np.ndarray], restorer: PhotoRestorer, rounds: int, clock: Clock) -> None:
-    """Seconds of each way, and how many times those of batches."""
-    peer, batch = GfpganStyle(restorer), restorer.batch_size
+def print_batches(
+    images: Sequence[np.ndarray], restorer: PhotoRestorer, peer: GfpganStyle, rounds: int, clock: Clock
+) -> None:
+    """Seconds of each way, and how many times those of batches as they come."""
     num = sum(len(faces_restored(restorer, image)) for image in images)
     print(f'\n{num} faces of {len(images)} photographs: seconds')
     if not num:
         return
 
-    def ours(size: int) -> None:
+    def ours(size: int | None) -> None:
         restorer.batch_size = size
         for _ in restorer.restore_many(images):
             pass
 
     ways: dict[str, Callable[[], Any]] = {
-        f'batches of {batch}': lambda: ours(batch),
+        'as they come': lambda: ours(None),
+        'batches of 8': lambda: ours(8),
         'one at a time': lambda: ours(1),
         'GFPGAN-style': lambda: [peer.restore(image) for image in images],
     }
@@ -113,9 +116,9 @@ def print_batches(images: Sequence[np.ndarray], restorer: PhotoRestorer, rounds:
             spent: dict[str, float] = {}
             whole = timed(lambda: spent.update(time_of_parts(way, BATCHES, clock)), 'cpu', clock)  # noqa: B023
             rows[name].append([whole, *spent.values()])
-    restorer.batch_size = batch
-    print(f'{"":20}{"whole":>10}{"a face":>10}{"x batches":>10}' + ''.join(f'{title:>16}' for title in BATCHES))
-    first = np.mean(rows[f'batches of {batch}'], axis=0)[0]
+    restorer.batch_size = None
+    print(f'{"":20}{"whole":>10}{"a face":>10}{"times":>10}' + ''.join(f'{title:>16}' for title in BATCHES))
+    first = np.mean(rows['as they come'], axis=0)[0]
     for name, values in rows.items():
         whole, *parts = np.mean(values, axis=0)
         cells = ''.join(f'{part:16.2f}' for part in parts)
@@ -165,20 +168,23 @@ def main() -> None:
     """Prints what the head of this file says."""
     parser = argument_parser(__doc__)
     parser.add_argument('photos', type=Path, nargs='+', metavar='PHOTO')
-    parser.add_argument('--model', required=True, help='a run, or a file of weights')
+    parser.add_argument('--model', default='default', help='default, sharp, a run, or a file of weights')
     parser.add_argument(
         '--parts', nargs='+', default=['start', 'batches', 'seam'], choices=['start', 'batches', 'seam']
     )
     parser.add_argument('--rounds', type=int, default=1)
+    parser.add_argument('--identity', action='store_true', help='measure identity distances, too')
     add_clock(parser)
     args = parser.parse_args()
     with told(parser):
-        restorer, images = PhotoRestorer(args.model, device='cpu'), [read_image(path) for path in args.photos]
+        images = [read_image(path) for path in args.photos]
+        restorer = PhotoRestorer(args.model, device='cpu', identity=args.identity)
         print(f'{Path(args.model).name}, {torch.get_num_threads()} threads\n')
         if 'start' in args.parts:
             print_start(args.photos, args.model, args.clock)
         if 'batches' in args.parts:
-            print_batches(images, restorer, args.rounds, args.clock)
+            peer = GfpganStyle(PhotoRestorer(args.model, device='cpu', precision='fp32', identity=False))
+            print_batches(images, restorer, peer, args.rounds, args.clock)
         if 'seam' in args.parts:
             print_seam(args.photos, images, restorer)
 

@@ -168,9 +168,19 @@ def test_one_file_and_names_that_collide(model: Path, tmp_path: Path, capsys: py
     assert set(_files(tmp_path / 'out')) == {'a.png'}
     assert _run(tmp_path / 'a.png', '-o', tmp_path, '--model', model) == 2
     assert _run(tmp_path / 'nowhere', '-o', tmp_path / 'new', '--model', model) == 2
-    assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new') == 2
-    assert 'the package comes without one' in capsys.readouterr().err
+    assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new', '--model', 'blunt') == 2
+    assert 'there is no blunt; say default, sharp, or name a run' in capsys.readouterr().err
     assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new', '--model', model, '--format', 'gif') == 2
+
+
+def test_without_an_output_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(_astronaut()).save(tmp_path / 'a.png')
+    monkeypatch.chdir(tmp_path)
+    assert _run('a.png') == 0
+    assert capsys.readouterr().out.strip().endswith('0 failed; results in restored')
+    assert set(_files(tmp_path / 'restored')) == {'a.png'}
 
 
 def test_only_faces_and_aligned_ones(model: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import typer
 
 import facesr_ext
+from facesr_ext.cli.screen import COLOURS
 
 Status = Literal['ok', 'note', 'broken']
 _ROOM = 2 * 1024**3
@@ -46,6 +47,7 @@ _OPTIONAL = (
     ('spandrel', 'networks of other programs', "'facesr_ext[export]'"),
 )
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
+_COLOURS: dict[Status, str | None] = {'ok': None, 'note': COLOURS['warning'], 'broken': COLOURS['error']}
 _PROBE = """
 import json, sys
 said = {'hook': any(getattr(finder, 'facesr_ext_finder', False) for finder in sys.meta_path), 'error': ''}
@@ -78,7 +80,7 @@ def main() -> None:
     broken = False
     for line in report():
         broken |= line.status == 'broken'
-        typer.echo(f'{_MARKS[line.status]} {line.what:16} {line.text}')
+        typer.secho(f'{_MARKS[line.status]} {line.what:16} {line.text}', fg=_COLOURS[line.status])
     typer.echo('\nLines with ! have to be mended.' if broken else '\nNothing is broken.')
     raise typer.Exit(int(broken))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facesr_ext.cli.screen import tell_error
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _files(
     items = find_photos(sources, out, ('INPUT', '--output'))
     tally = restore_files(restorer, items, out, how, dict(settings))
     for failure in tally.failures:
-        typer.echo(f'facesr: {failure}', err=True)
+        tell_error(str(failure))
     left = f', {tally.left} left alone (--json says why)' if tally.left else ''
     before = f', {tally.before} done before' if tally.before else ''
     typer.echo(f'{tally.photos} photographs, {tally.faces} faces restored{left}{before}; {len(tally.failures)} failed')
@@ -135,7 +136,7 @@ def _one_file(restorer: PhotoRestorer, source: Path, out: Path, how: Written, fo
         with replaced_when_whole(out) as temporary:
             temporary.write_bytes(data)
     except (DatasetError, OSError) as err:
-        typer.echo(f'facesr: {source}: {getattr(err, "strerror", None) or err}', err=True)
+        tell_error(f'{source}: {getattr(err, "strerror", None) or err}')
         raise typer.Exit(1) from None
     for note in record['notes']:
         typer.echo(note)

@@ -58,8 +58,7 @@ class _Waiting:
 class PhotoRestorer:
     """Restores the faces of photographs.
 
-    Example:
-        >>> image, faces = PhotoRestorer('experiments/nafsr_x4').restore(photo)
+    ``image, faces = PhotoRestorer('experiments/nafsr_x4').restore(photo)``
 
     Args:
         model (str | PathLike | Restorer): A checkpoint, a run, or what is opened already. A file that does not say

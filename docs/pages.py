@@ -108,4 +108,5 @@ def _commands() -> str:
     command = typer.main.get_command(build_app())
     context = typer.Context(command, info_name='facesr')  # type: ignore[arg-type]
     text = typer.cli.get_docs_for_click(obj=command, ctx=context, name='facesr', title='Commands')
-    return re.sub(r'^(#+) `(.*)`$', r'\1 \2', text, flags=re.MULTILINE)
+    text = re.sub(r'^(#+) `(.*)`$', r'\1 \2', text, flags=re.MULTILINE)
+    return re.sub(r'^\*\*Commands\*\*:\n\n(?:\* .*\n)+\n', '', text, flags=re.MULTILINE)  # cut off; headings follow

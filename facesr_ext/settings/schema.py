@@ -235,7 +235,8 @@ def _rows(model: type[Section], place: KeyPath, told: set[tuple[KeyPath, str]]) 
         shown = f'**`{key}`**' if extra.get('origin') == 'facesr_ext' else f'`{key}`'
         default = 'required' if field.is_required() else _shown(field.default)
         kind = _kind(properties['properties'][name], properties.get('$defs', {}))
-        yield f'| {shown} | {kind} | {default} | {field.description} |'
+        what = (field.description or '').replace('<', '&lt;')  # `experiments/<name>` would be a tag of HTML
+        yield f'| {shown} | {kind} | {default} | {what} |'
 
 
 def _shown(value: Any) -> str:

@@ -58,9 +58,10 @@ def regions_of_landmarks(landmarks: torch.Tensor, regions: Sequence[str], size: 
     which = [index for region in regions for index in POINTS[count][region]]
     left, right = (landmarks[:, list(eye)].mean(1) for eye in _EYES[count])
     reach = (right - left).norm(dim=1)[:, None, None] * _REACH  # NaN for unknown eyes, to which nothing is near
-    x, y = landmarks[:, which].unbind(2)
     columns = torch.arange(width, device=landmarks.device, dtype=landmarks.dtype)
     rows = torch.arange(height, device=landmarks.device, dtype=landmarks.dtype)
-    aside = (x[..., None] - columns).square()[:, :, None, :]
-    above = (y[..., None] - rows).square()[:, :, :, None]
-    return ((aside + above) <= reach[..., None].square()).any(1, keepdim=True).float()
+    inside = torch.zeros(len(landmarks), height, width, dtype=torch.bool, device=landmarks.device)
+    for point in landmarks[:, which].unbind(1):  # one after the other: all at once would take much memory
+        aside, above = point[:, :1] - columns, point[:, 1:] - rows
+        inside |= aside.square()[:, None] + above.square()[:, :, None] <= reach.square()
+    return inside[:, None].float()

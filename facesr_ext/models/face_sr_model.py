@@ -249,18 +249,18 @@ class FaceSRModel(FaceModel):
     def _generator_pass(self, batch: Batch) -> Pass:
         with self.precision.autocast():
             out = self._forward(self.net_g, batch)
-        out = self._complete(self.net_g, batch, out.float())
+        out = self._complete(self.net_g, batch, out.float(), self._seeds()[1])
         made = out.sr.detach()
         return Pass(self.generator_losses(batch, out), {'psnr': batch_psnr(made, batch.gt)}, made)
 
-    def _complete(self, net: nn.Module, batch: Batch, out: Output) -> Output:
+    def _complete(self, net: nn.Module, batch: Batch, out: Output, seed: int = 0) -> Output:
         """The result with what losses read that look at it once more."""
 
         def again(other: Batch) -> torch.Tensor:
             with self.precision.autocast():
                 return self._forward(net, other).sr.float()
 
-        return self.recycler.complete(out, batch, again, self._seeds()[1])
+        return self.recycler.complete(out, batch, again, seed)
 
     def generator_losses(self, batch: Batch, out: Output) -> Losses:
         """What is to fall for a micro-batch and its result, by its name in the log."""

@@ -219,7 +219,11 @@ def build_losses(train_opt: Mapping[str, Any], device: torch.device) -> nn.Modul
     """
     built = nn.ModuleDict()
     for stated in stated_losses(train_opt):
-        loss = build_part(stated.key, LOSS_REGISTRY, dict(stated.section))
+        try:
+            loss = build_part(stated.key, LOSS_REGISTRY, dict(stated.section))
+        except OptionError as err:  # of a file that the loss reads, it knows the argument alone
+            inside = err.key[: len(stated.key)] == stated.key
+            raise OptionError(err.message, err.key if inside else (*stated.key, *err.key)) from err
         style = 'style' if stated.key[-1] in LOSS_TABLE else f'{stated.log}_style'
         built[key_text(stated.key[1:])] = ReadLoss(loss, stated.log, stated.reads, style)
     return built.to(device)

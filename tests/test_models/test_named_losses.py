@@ -14,6 +14,7 @@ from facesr_ext.check.examine import check_file
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
 from facesr_ext.faces.regions import regions_of_landmarks, regions_of_masks
+from facesr_ext.host import weights
 from facesr_ext.imaging import imresize, quantize
 from facesr_ext.models.recycling import Recycler
 from tests.support import OPTIONS, small_options, write_options
@@ -182,3 +183,21 @@ def test_losses_that_look_again_resume_exactly(tmp_path: Path) -> None:
     opt['logger']['save_checkpoint_freq'] = 4
     opt['val']['val_freq'] = 30
     assert_same_after_kill(opt, tmp_path, 4, ('net_g_latest', 'net_g_28'))
+
+
+def test_weights_and_networks_that_losses_load_are_told_before_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('FACESR_HOME', 'TORCH_HOME'):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv('FACESR_OFFLINE', '1')
+    monkeypatch.setattr(weights, 'find_packaged', lambda filename: None)
+    monkeypatch.chdir(tmp_path)
+    losses = {'look': {'type': 'LPIPSLoss', 'net': 'alexnet'}, 'person': {'type': 'IdentityLoss', 'path': 'no.pt2'}}
+    found = check_file(str(write_options(_options(losses=losses), tmp_path / 'opt.yml')), 'train')
+    told = {f.key: f.message for f in found if f.level == 'error'}
+    assert set(told) == {('train', 'losses', 'look', 'type'), ('train', 'losses', 'person', 'path')}
+    assert 'The weight file alexnet-owt-7be5be79.pth is missing' in told['train', 'losses', 'look', 'type']
+    assert 'there is no file no.pt2' in told['train', 'losses', 'person', 'path']
+    with pytest.raises(OptionError, match=r'train:losses:person.*there is no file no.pt2'):
+        _model(_options(losses={'person': losses['person']}), tmp_path, monkeypatch)

@@ -179,6 +179,7 @@ TABLES: tuple[tuple[str, KeyPath, tuple[type[Section], ...]], ...] = (
     ('`PairedFaceDataset`', ('datasets', 'train'), (datasets.PairedFaceSet,)),
     ('`UnpairedFaceDataset`', ('datasets', 'train'), (datasets.UnpairedFaceSet,)),
     ('`train:` of every model', ('train',), (train.Train,)),
+    ('`train: augment:`', ('train', 'augment'), (train.Augment,)),
     ('`train: prior_targets:`', ('train', 'prior_targets'), (train.PriorTargets,)),
     ('`train:` of FaceGANModel, DegradationModel and SRPGGANModel', ('train',), (train.GANTrain,)),
     ('`train:` of DegradationModel', ('train',), (train.DegradationTrain,)),

@@ -126,8 +126,9 @@ def _vgg16_losses() -> dict[str, dict[str, Any]]:
     }
     for path in sorted(OPTIONS.rglob('*.yml')):
         loss = (yaml.safe_load(path.read_text(encoding='utf-8')).get('train') or {}).get('perceptual_opt') or {}
-        if loss.get('vgg_type') == 'vgg16' and {**loss, 'loss_weight': 1.0} not in found.values():
-            found[path.stem] = {**loss, 'loss_weight': 1.0}
+        weight = 'perceptual_weight' if loss.get('type') == 'PerceptualLoss' else 'loss_weight'
+        if loss.get('vgg_type') == 'vgg16' and {**loss, weight: 1.0} not in found.values():
+            found[path.stem] = {**loss, weight: 1.0}
     return found
 
 

@@ -91,7 +91,7 @@ def test_every_point_is_checked_before_the_first_is_trained(
 def test_the_command_of_report_s1_is_accepted() -> None:
     pytest.importorskip('pyDOE3', reason='the extra sweep is missing')
     page = (ROOT / 'docs' / 'sweep.md').read_text()
-    words = shlex.split(page.split('```')[1].replace('\\\n', ' '))
+    words = shlex.split(page.split('```bash')[1].split('```')[0].replace('\\\n', ' '))
     assert words[:4] == ['facesr', 'sweep', '-opt', 'options/srnet.yml']
     axes = [words[i + 1] for i, word in enumerate(words) if word == '--axis']
     assert words[words.index('--design') + 1] == 'L9' and len(axes) == 4

@@ -3,12 +3,8 @@ from __future__ import annotations
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
-from torch.nn import functional as F
 
-
-def _low_pass(img: torch.Tensor, size: int) -> torch.Tensor:
-    """Means over a sliding window, (N, C, h, w) -> the same; reflected at the borders."""
-    return F.avg_pool2d(F.pad(img, [size // 2] * 4, mode='reflect'), size, stride=1)
+from facesr_ext.imaging import low_pass
 
 
 @LOSS_REGISTRY.register()
@@ -52,7 +48,7 @@ class DiversityLoss(nn.Module):
         Returns:
             Tensor: A scalar, [0, loss_weight * tau].
         """
-        apart = _low_pass(first - second, self.kernel_size).abs().flatten(1).mean(1)
+        apart = low_pass(first - second, self.kernel_size).abs().flatten(1).mean(1)
         ratio = apart / (z_first - z_second).abs().flatten(1).mean(1).clamp(min=1e-5)
         return self.loss_weight * (self.tau - ratio).clamp(min=0).mean()
 
@@ -79,4 +75,4 @@ class LowPassLoss(nn.Module):
 
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both (N, 3, h, w), RGB, [0, 1], larger than half a window -> a scalar."""
-        return self.loss_weight * _low_pass(pred - target, self.kernel_size).abs().mean()
+        return self.loss_weight * low_pass(pred - target, self.kernel_size).abs().mean()

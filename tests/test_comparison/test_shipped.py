@@ -14,7 +14,7 @@ from facesr_ext.comparison.sets import open_sets
 from facesr_ext.host.source import OptionFile
 from tests.support import OPTIONS, option_files
 
-FILES = option_files('compare')
+FILES = [path for path in option_files('compare') if path.stem != 'degradations']
 REPORTS = ('s0', 's1', 's2', 's3', 's4', 'priors')
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from facesr_ext.cli.main import main
 from facesr_ext.comparison.examine import findings, is_comparison, of_degradations, read_degradations
-from facesr_ext.comparison.open_degradations import network_trainings, open_hr_sets, open_pool
+from facesr_ext.comparison.open_degradations import open_hr_sets, open_pool
 from facesr_ext.comparison.results import Comparison, ResultFolder
 from facesr_ext.comparison.run_degradations import run_degradations
 from facesr_ext.data.image_io import read_image, write_image
@@ -207,14 +207,17 @@ def test_faults_are_named_with_their_key(tmp_path: Path) -> None:
         ({'methods_': {}}, 'methods_'),
     ):
         assert [f.key[0] for f in findings(source(**changes)) if f.level == 'error'] == [key]
-    warnings = findings(source(real={'pool': {'dataroot_lq': str(tmp_path)}}))
-    assert all(finding.level == 'warning' for finding in warnings)
 
 
-def test_the_shipped_file_is_in_order_and_says_what_trains_its_networks() -> None:
-    file = read_degradations(OptionFile.read(str(OPTIONS / 'compare' / 'degradations.yml')))
-    assert [one.run.name for one in network_trainings(file)] == ['degradation_net_paper_x8', 'degradation_net_x8']
-    assert all(not one.facts.problem and len(one) == 200 for one in open_hr_sets(file))
+def test_what_is_missing_is_told_before_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = {'kid_vgg16': ['vgg16.pth is missing'], 'identity_distance': ['dlib is not installed']}
+    monkeypatch.setattr('facesr_ext.comparison.examine.missing_needs', lambda section: lost.get(section['type'], []))
+    told = findings(source(real={'pool': {'dataroot_lq': str(tmp_path)}}))
+    assert {finding.level for finding in told} == {'warning'}
+    assert sorted(finding.message for finding in told) == [
+        'identity: dlib is not installed; its column stays empty',
+        'kid pool: vgg16.pth is missing; its column stays empty',
+    ]
 
 
 def test_the_held_out_mixture_is_in_no_recipe_and_varies() -> None:

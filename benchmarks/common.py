@@ -1,16 +1,22 @@
-"""What the benchmarks share: arguments, the clock, and where the option files are."""
+"""What the benchmarks share: arguments, errors, the clock, and where the option files are."""
 
 from __future__ import annotations
 
 import argparse
+import cProfile
+import pstats
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from facesr_ext.errors import FaceSRError
+
 OPTIONS = Path(__file__).resolve().parents[1] / 'options'
+Clock = Callable[[], float]
 
 
 def argument_parser(doc: str | None) -> argparse.ArgumentParser:
@@ -23,13 +29,45 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
 
 
-def timed(step: Callable[[], Any], device: str | torch.device) -> float:
+def add_clock(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cpu-seconds``; ``args.clock`` is the clock that is meant."""
+    parser.add_argument(
+        '--cpu-seconds', dest='clock', action='store_const', const=time.process_time, default=time.perf_counter,
+        help='count the seconds that the processor spends on it, where it is not idle otherwise',
+    )  # fmt: skip
+
+
+@contextmanager
+def told(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Errors that a user can mend are said without a traceback."""
+    try:
+        yield
+    except FaceSRError as err:
+        parser.error(str(err))
+
+
+def timed(step: Callable[[], Any], device: str | torch.device, clock: Clock = time.perf_counter) -> float:
     """Seconds of one call, the work that it leaves to a GPU included."""
     _wait(device)
-    start = time.perf_counter()
+    start = clock()
     step()
     _wait(device)
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def time_of_parts(step: Callable[[], Any], parts: Mapping[str, str], clock: Clock) -> dict[str, float]:
+    """Seconds that one call spends in functions of the package, with all that they call.
+
+    Args:
+        step (Callable): The call.
+        parts (Mapping): What a part is called -> its function: 'file.function', without suffix.
+        clock (Callable): Seconds of whatever kind.
+    """
+    profile = cProfile.Profile(clock)
+    profile.runcall(step)
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    spent = {f'{Path(file).stem}.{name}': row[3] for (file, _, name), row in stats.items() if 'facesr_ext' in file}
+    return {part: spent.get(function, 0.0) for part, function in parts.items()}
 
 
 def _wait(device: str | torch.device) -> None:

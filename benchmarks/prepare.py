@@ -12,8 +12,6 @@ be linear, 100 quadratic.
 
 from __future__ import annotations
 
-import cProfile
-import pstats
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.common import argument_parser, timed
+from benchmarks.common import argument_parser, time_of_parts, timed
 from facesr_ext.data.image_io import list_images
 from facesr_ext.preparation.find import Found
 from facesr_ext.preparation.fingerprints import BITS, SIDE, candidates
@@ -50,17 +48,16 @@ def print_parts(files: list[Path], plan: Plan) -> None:
     """Where the time of one image goes, without start, search for copies and manifest."""
     with tempfile.TemporaryDirectory() as folder:
         processor = Processor(plan, Path(folder))
-        profile = cProfile.Profile(time.process_time)
-        profile.enable()
-        for path in files:
-            processor(Found(path, path.name))
-        profile.disable()
-    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
-    spent = {f'{Path(file).stem}.{name}': row[3] for (file, _, name), row in stats.items() if 'facesr_ext' in file}
-    whole = spent['process.__call__']
+
+        def process() -> None:
+            for path in files:
+                processor(Found(path, path.name))
+
+        spent = time_of_parts(process, {**PARTS, 'whole': 'process.__call__'}, time.process_time)
+    whole = spent.pop('whole')
     print(f'CPU of an image: {1000 * whole / len(files):.1f} ms')
-    for part, function in PARTS.items():
-        print(f'  {part:12} {spent.get(function, 0.0) / whole:6.1%}')
+    for part, seconds in spent.items():
+        print(f'  {part:12} {seconds / whole:6.1%}')
 
 
 def drawn_prints(num: int, rng: np.random.Generator) -> np.ndarray:

@@ -231,9 +231,10 @@ def _devices() -> Iterator[Line]:
 def _processor() -> Iterator[Line]:
     import torch
 
+    from facesr_ext.models.precision import cpu_computes_in_bf16
+
     capability = torch.backends.cpu.get_cpu_capability()
-    supported: Callable[[], bool] | None = getattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', None)
-    bf16 = 'precision: bf16 is fast here' if supported is not None and supported() else 'no fast bf16'
+    bf16 = 'precision: bf16 is fast here' if cpu_computes_in_bf16() else 'no fast bf16'
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} threads (OMP_NUM_THREADS)'
     yield Line('ok', 'CPU', f'{capability}, {threads}, {bf16}')
 

@@ -24,9 +24,11 @@ def main(
         ..., metavar='INPUT...', help='Photographs, folders of them, globs; - for a pipe.'
     ),
     output: str | None = typer.Option(
-        None, '-o', '--output', help='A folder; a file for one photograph; - for a pipe.'
+        None, '-o', '--output', help='A folder, by default restored; a file for one photograph; - for a pipe.'
     ),
-    model: str | None = typer.Option(None, help='A run, or a file of weights (ours, BasicSR, or what spandrel knows).'),
+    model: str = typer.Option(
+        'default', help='default (faithful), sharp, a run, or a file of weights, also of what spandrel knows.'
+    ),
     faces: str = typer.Option('all', help='all, largest, center, or numbers as 1,3; 1 is the largest.'),
     min_face: int = typer.Option(16, min=1, help="The least side of a face's square, pixels."),
     max_face: int | None = typer.Option(None, min=1, help='The largest. Default: what the network was trained on.'),
@@ -46,18 +48,17 @@ def main(
     format: str | None = typer.Option(None, help="png, jpg, webp or tif. Default: the photograph's own."),
     quality: int = typer.Option(95, min=1, max=100, help='Of JPEG and WebP.'),
     weights: Path | None = typer.Option(None, help="Folder with the detector's and parser's files."),
-    batch_size: int = typer.Option(8, min=1, help='Faces that go through the network together.'),
+    batch_size: int | None = typer.Option(None, min=1, help='Faces that go through the network together.'),
     device: str | None = typer.Option(None, help='cpu, cuda, cuda:1 or mps. Default: a GPU where there is one.'),
-    precision: str = typer.Option('fp32', help='fp32, bf16, or on CUDA fp16.'),
+    precision: str = typer.Option('auto', help='auto, fp32, bf16, or on CUDA fp16.'),
     force: bool = typer.Option(False, '--force', help='Replace the one file that -o names.'),
 ) -> None:
     """Restore the faces of photographs. Run it again to go on; the exit status says how many files failed."""
     from facesr_ext.data.photo_io import written_suffix
+    from facesr_ext.inference.elsewhere import ForeignNetwork
     from facesr_ext.inference.photo import PhotoRestorer
     from facesr_ext.inference.photo_files import Written
 
-    if model is None:
-        raise OptionError('names the network, a run or a file of weights; the package comes without one', ('--model',))
     suffix = written_suffix(f'.{format.lstrip(".")}') if format else None
     if format and suffix is None:
         raise OptionError(f'{format!r} cannot be written; say png, jpg, webp or tif', ('--format',))
@@ -72,13 +73,17 @@ def main(
         upscale=upscale, background=background, detector=detector, threshold=threshold,
         angles=(0, 90, 180, 270) if rotated else (0,), parser=None if parse == 'none' else parse, weights=weights,
         device=device, batch_size=batch_size, precision=precision,
+        identity=json or written_suffix(Path(output or '').suffix) is not None,  # where it is told
     )  # fmt: skip
+    for used in (restorer.restorer, restorer.background):
+        if used is not None and isinstance(used.net, ForeignNetwork) and used.net.licence:
+            typer.echo(f'facesr: {used.net.name}: {used.net.licence}', err=True)
     if '-' in inputs:
         _pipe(restorer, inputs, output, how)
         return
-    if output is None or output == '-':
-        raise OptionError('names a folder, or a file for one photograph', ('--output',))
-    _files(restorer, inputs, Path(output), how, settings, force)
+    if output == '-':
+        raise OptionError('names a folder, or a file for one photograph; a pipe has - for INPUT, too', ('--output',))
+    _files(restorer, inputs, Path(output or 'restored'), how, settings, force)
 
 
 def _pipe(restorer: PhotoRestorer, inputs: list[str], output: str | None, how: Written) -> None:
@@ -112,7 +117,8 @@ def _files(
         typer.echo(f'facesr: {failure}', err=True)
     left = f', {tally.left} left alone (--json says why)' if tally.left else ''
     before = f', {tally.before} done before' if tally.before else ''
-    typer.echo(f'{tally.photos} photographs, {tally.faces} faces restored{left}{before}; {len(tally.failures)} failed')
+    done = f'{tally.photos} photographs, {tally.faces} faces restored{left}{before}'
+    typer.echo(f'{done}; {len(tally.failures)} failed; results in {out}')
     if tally.failures:
         raise typer.Exit(min(len(tally.failures), _MOST))
 
@@ -155,6 +161,10 @@ def _expanded(inputs: list[str]) -> list[Path]:
 
 def _stamp(model: str) -> str:
     """What tells a model from another of its name."""
+    from facesr_ext.inference.shipped import SHIPPED
+
+    if model in SHIPPED:
+        return f'{model}|{SHIPPED[model].sha256}'
     path = Path(model).expanduser()
     if not path.is_file():
         return model

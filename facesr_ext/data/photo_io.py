@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffTags import TAGS_V2_GROUPS
 
 from facesr_ext.data.image_io import decode_image
 from facesr_ext.errors import DatasetError
@@ -23,6 +25,9 @@ _SUFFIXES = {'PNG': '.png', 'JPEG': '.jpg', 'MPO': '.jpg', 'WEBP': '.webp', 'TIF
 _ORIENTATION = 0x0112
 _TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True),
           8: (1, False)}  # fmt: skip
+_STRIP = 1 << 20  # bytes of a TIFF file that are deflated together
+_DESCRIBING = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 34665, 34853}
+"""Of EXIF in TIFF: what says something of the photograph, and not how the file is laid out."""
 _DAMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, IndexError)
 
 
@@ -179,22 +184,54 @@ def _encoded_deep(photo: PhotoFile) -> tuple[bytes, list[str]]:
     pixels = np.concatenate(layers, axis=2)
     if photo.gray and photo.alpha is None and (photo.image == photo.image[..., :1]).all():
         pixels = photo.image[..., 0]
+    icc = photo.icc if (pixels.ndim == 2) == photo.gray else None
+    if photo.suffix == '.tif':
+        try:
+            return _tiff(pixels, photo.exif, icc), []
+        except (TypeError, ValueError, KeyError, struct.error):
+            return _tiff(pixels, None, icc), ['EXIF: it has values of a kind that TIFF has not']
     try:
         ok, data = cv2.imencode(photo.suffix, np.ascontiguousarray(pixels))
     except cv2.error:
         ok = False
     if not ok:
         raise DatasetError(f'cannot be written as {photo.suffix} of 16 bits; take another --format')
-    if photo.suffix == '.tif':
-        lost = [name for name, value in (('EXIF', photo.exif), ('the colour profile', photo.icc)) if value]
-        return bytes(data), [f'{name}: .tif of 16 bits is written without; --format png keeps it' for name in lost]
     chunks = b''
-    if photo.icc and (pixels.ndim == 2) == photo.gray:
-        chunks += _chunk(b'iCCP', b'ICC\0\0' + zlib.compress(photo.icc))
+    if icc:
+        chunks += _chunk(b'iCCP', b'ICC\0\0' + zlib.compress(icc))
     if photo.exif:
         chunks += _chunk(b'eXIf', photo.exif.removeprefix(b'Exif\0\0'))
     head = 8 + 25  # the signature and IHDR
     return bytes(data[:head]) + chunks + bytes(data[head:]), []
+
+
+def _tiff(pixels: np.ndarray, exif: bytes | None, icc: bytes | None) -> bytes:
+    """A TIFF file of 16 bits, (H, W) or (H, W, 3 or 4) BGR, of Pillow's tags: deflated strips of differences."""
+    pixels = np.atleast_3d(pixels)
+    pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]] if pixels.shape[2] > 1 else pixels
+    height, width, channels = pixels.shape
+    steps = np.diff(pixels, axis=1, prepend=np.zeros_like(pixels[:, :1])).astype('<u2')
+    rows = max(1, _STRIP // (2 * width * channels))
+    strips = [zlib.compress(steps[top : top + rows].tobytes()) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
+    tags = ImageFileDirectory_v2()
+    if exif:
+        given = Image.Exif()
+        given.load(exif)
+        for tag in _DESCRIBING.intersection(given):
+            tags[tag] = given.get_ifd(tag) if tag in TAGS_V2_GROUPS else given[tag]
+    if icc:
+        tags[34675] = icc
+    tags[256], tags[257], tags[258], tags[277] = width, height, (16,) * channels, channels
+    tags[259], tags[317] = 8, 2  # deflated; each pixel less its left neighbour
+    tags[262], tags[284] = 2 if channels > 1 else 1, 1  # RGB or grey; the channels of a pixel together
+    if channels == 4:
+        tags[338] = 2  # alpha, by which the colours are not multiplied
+    tags[278], tags[279] = rows, tuple(sizes)
+    tags[273] = tuple(np.cumsum([0, *sizes[:-1]]).tolist())  # counted from the end of the tags
+    out = io.BytesIO()
+    tags.save(out)
+    return out.getvalue() + b''.join(strips)
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

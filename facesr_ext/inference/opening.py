@@ -1,4 +1,4 @@
-"""A model by its place alone: a run, a checkpoint of ours, or a file of another program."""
+"""A model by its name or place: one of the package, a run, a checkpoint of ours, or a file of another program."""
 
 from __future__ import annotations
 
@@ -10,28 +10,38 @@ import torch
 from facesr_ext.errors import OptionError
 from facesr_ext.inference.elsewhere import open_foreign, says_nothing
 from facesr_ext.inference.restorer import Restorer
+from facesr_ext.inference.shipped import SHIPPED, shipped_model
+from facesr_ext.models.device import default_device
+from facesr_ext.models.precision import cpu_computes_in_bf16
 from facesr_ext.models.tiles import Tiling
+
+AUTO = 'auto'
+"""The precision that suits the model and the processor."""
 
 
 def open_model(
     model: str | os.PathLike[str] | Restorer,
     *,
     device: str | torch.device | None = None,
-    precision: str = 'fp32',
+    precision: str = AUTO,
     tile: int | None = None,
     key: str = 'model',
 ) -> Restorer:
-    """Opens a run or a checkpoint; one that does not say what it holds is recognised by spandrel.
+    """Opens a model of the package, a run or a checkpoint; one that does not say what it holds is spandrel's to know.
 
     Raises:
         OptionError: for a place that is not there; ``key`` is the option that names it.
-        CheckpointError, DependencyError: as `Restorer` and `open_foreign`.
+        CheckpointError, DependencyError: as `shipped_model`, `Restorer` and `open_foreign`.
     """
     if isinstance(model, Restorer):
         return model
-    path = Path(model).expanduser()
+    shipped = isinstance(model, str) and model in SHIPPED
+    path = shipped_model(str(model)) if shipped else Path(model).expanduser()
     if not path.exists():
-        raise OptionError(f'there is no {path}; name a run or a file of weights', (key,))
+        raise OptionError(f'there is no {path}; say {", ".join(SHIPPED)}, or name a run or a file of weights', (key,))
+    if precision == AUTO:  # other networks may end in a layer whose bf16 would be seen
+        on_cpu = str(device or default_device()) == 'cpu'
+        precision = 'bf16' if shipped and on_cpu and cpu_computes_in_bf16() else 'fp32'
     if path.is_file() and says_nothing(path):
         net = open_foreign(path)
         return Restorer(None, arch=net, scale=net.info.scale, device=device, precision=precision, tile=tile)

@@ -23,8 +23,9 @@ from facesr_ext.faces.parsing import FaceParser
 from facesr_ext.faces.paste import Patch, paste, stored_square
 from facesr_ext.imaging import to_images
 from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
-from facesr_ext.inference.opening import open_model
+from facesr_ext.inference.opening import AUTO, open_model
 from facesr_ext.inference.restorer import Restorer
+from facesr_ext.inference.shipped import DEFAULT
 from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_faces, read_choice
 from facesr_ext.models.tiles import Tiling
 
@@ -33,17 +34,19 @@ _LEAST_FED, _USUAL = 16, 512  # px of a face: the least that a network is fed; t
 _SHARPER = 1.5  # times the pixels that enlarged faces of the training had: sharper ones are overdone
 _TOLD_APART = 0.4  # identity distance from which it may be another person; bicubic of a 4x smaller face is as far
 _LEAST_TILE = 64
+_TOGETHER = 8  # faces in a batch
 _WAITING, _PIXELS = 16, 60_000_000  # photographs and their pixels that wait for a full batch, at most
 _TILE = 512
 
 
 @dataclass
 class _Job:
-    """A face that goes through the network."""
+    """A face that goes through the network, and the side of its square in the result, pixels."""
 
     record: FaceRecord
     face: Face
     frame: Frame
+    place: float
 
 
 @dataclass
@@ -59,11 +62,11 @@ class PhotoRestorer:
     """Restores the faces of photographs.
 
     Example:
-        >>> image, faces = PhotoRestorer('experiments/nafsr_x4').restore(photo)
+        >>> image, faces = PhotoRestorer().restore(photo)
 
     Args:
-        model (str | PathLike | Restorer): A checkpoint, a run, or what is opened already. A file that does not say
-            what it holds is recognised by spandrel (extra ``export``).
+        model (str | PathLike | Restorer): 'default' or 'sharp', which come with the package; a checkpoint, a run, or
+            what is opened already. A file that does not say what it holds is recognised by spandrel (extra ``export``).
         faces (str | Sequence[int]): 'all', 'largest', 'center', or numbers, of which 1 is the largest face.
         min_face (int): Faces with a smaller aligned square, in pixels of the photograph, are left alone. Default: 16.
         max_face (int | None): So are larger ones. Default: the size that the network was trained on, beyond which
@@ -81,8 +84,11 @@ class PhotoRestorer:
             dlib is installed, else an ellipse.
         weights (Path | None): Folder of the weights of detector, landmarks and parser.
         device (str | device | None): Where the network runs. Default: a GPU where there is one.
-        batch_size (int): Faces that go through the network together.
-        precision (str): fp32, bf16, or on CUDA fp16.
+        batch_size (int | None): Faces that go through the network together. Default: 8; on a CPU, whose caches larger
+            batches leave, as many as have the pixels of one of 512 px.
+        precision (str): fp32, bf16, or on CUDA fp16. Default: bf16 for the models of the package on a CPU that
+            computes in it, which is twice as fast and changes no level; else fp32.
+        identity (bool): Measure how far each face comes from its person (extra ``faces``), a tenth of a second each.
 
     Raises:
         OptionError: for a value out of bounds, or a network that makes no larger or equally large face.
@@ -91,7 +97,7 @@ class PhotoRestorer:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Restorer,
+        model: str | os.PathLike[str] | Restorer = DEFAULT,
         *,
         faces: str | Sequence[int] = 'all',
         min_face: int = 16,
@@ -106,15 +112,16 @@ class PhotoRestorer:
         parser: str | None = None,
         weights: Path | None = None,
         device: str | torch.device | None = None,
-        batch_size: int = 8,
-        precision: str = 'fp32',
+        batch_size: int | None = None,
+        precision: str = AUTO,
+        identity: bool = True,
     ) -> None:
         _require_bounds(min_face, max_face, strength, upscale, angles, batch_size)
         self.choice, self.angles = read_choice(faces), tuple(angles)
         self.restorer = open_model(model, device=device, precision=precision)
         if self.restorer.info.input == 'hr':
             raise OptionError('makes faces smaller; name a network that restores them', ('model',))
-        self.trained_size = self._trained_size()
+        self.least_size, self.trained_size = self._trained_sizes()
         self.min_face, self.max_face = min_face, max_face or self._largest_gain()
         if self.max_face < min_face:
             raise OptionError(f'{self.max_face} px is below the least, {min_face}', ('max_face',))
@@ -122,7 +129,8 @@ class PhotoRestorer:
         self.background = self._background(background, device, precision)
         self.detector = build_detector(detector, threshold, weights) if isinstance(detector, str) else detector
         self.parser = FaceParser(parser, weights, self.restorer.device) if parser else None
-        self.landmarks, self.identity = _dlib(weights)
+        self.landmarks, distances = _dlib(weights)
+        self.identity = distances if identity else None
 
     def restore(self, image: np.ndarray) -> RestoredPhoto:
         """Restores one photograph, (H, W, 3) RGB, uint8 or uint16."""
@@ -145,7 +153,7 @@ class PhotoRestorer:
             waiting.append(self._looked_at(image))
             faces = sum(len(item.jobs) for item in waiting)
             pixels = sum(item.photo.size // 3 for item in waiting)
-            if faces >= 4 * self.batch_size or len(waiting) >= _WAITING or pixels > _PIXELS:
+            if faces >= 4 * (self.batch_size or _TOGETHER) or len(waiting) >= _WAITING or pixels > _PIXELS:
                 yield from self._finished(waiting)
                 waiting = []
         yield from self._finished(waiting)
@@ -161,12 +169,11 @@ class PhotoRestorer:
         if height != width:
             raise DatasetError(f'{width}x{height} px is no square, as an aligned face is; leave --aligned out')
         enlarged, scale = self.restorer.info.input == 'enlarged', self.restorer.scale
-        record = FaceRecord(1, (0.0, 0.0, float(width), float(height)), 1.0, float(width), 0.0)
-        frame = whole(height, width)
-        job = _Job(record, Face(np.array(record.box, np.float32), 1.0, np.empty((0, 2), np.float32)), frame)
-        self._restore_faces([_Waiting(image, [record], [job])])
         own = max(width, self.trained_size) if enlarged else width * scale
         size = own if self.upscale is None else max(1, round(width * self.upscale))
+        record = FaceRecord(1, (0.0, 0.0, float(width), float(height)), 1.0, float(width), 0.0)
+        face = Face(np.array(record.box, np.float32), 1.0, np.empty((0, 2), np.float32))
+        self._restore_faces([_Waiting(image, [record], [_Job(record, face, whole(height, width), size)])])
         ground = _resized(image, (size, size))
         after = record.after
         if after is None:
@@ -175,13 +182,18 @@ class PhotoRestorer:
         pasted = paste(ground, [patch], self.strength, self._keeps_gray(image))
         return RestoredPhoto(pasted, [record])
 
-    def _trained_size(self) -> int:
-        """The side of a face that the network was trained on, pixels."""
+    def _trained_sizes(self) -> tuple[int, int]:
+        """The least and the largest side of a whole face as the network was trained on, also by its parts, pixels."""
         info, trained = self.restorer.info, self.restorer.metadata.get('trained_on')
         if info.sizes.fixed:
-            return info.sizes.fixed * (1 if info.input == 'enlarged' else self.restorer.scale)
-        size = trained.get('image_size') if isinstance(trained, dict) else None
-        return size if isinstance(size, int) and size > 0 else _USUAL
+            side = info.sizes.fixed * (1 if info.input == 'enlarged' else self.restorer.scale)
+            return side, side
+        trained = trained if isinstance(trained, dict) else {}
+        size, shares = trained.get('image_size'), trained.get('crop_scale') or 1.0
+        low, high = shares if isinstance(shares, (list, tuple)) else (shares, shares)
+        if not isinstance(size, int) or size < 1 or not 0 < low <= high <= 1:
+            return _USUAL, _USUAL
+        return round(size / high), round(size / low)
 
     def _largest_gain(self) -> int:
         """The side of the largest face that the network makes better, pixels."""
@@ -215,7 +227,7 @@ class PhotoRestorer:
             item.records.append(record)
             record.reason = self._reason(frame, INSIDE if index in inside else None, index in wanted)
             if record.reason is None:
-                item.jobs.append(_Job(record, face, frame))
+                item.jobs.append(_Job(record, face, frame, frame.side * (self.upscale or 1)))
         return item
 
     def _reason(self, frame: Frame, reason: str | None, wanted: bool) -> str | None:
@@ -238,21 +250,31 @@ class PhotoRestorer:
         groups: dict[int, list[FaceRecord]] = defaultdict(list)
         for item in waiting:
             for job in item.jobs:
-                size = self._fed_size(job.frame.side)
+                size = self._fed_size(job.frame.side, job.place)
                 job.record.before = stored_square(item.photo, job.frame, size)
                 groups[size].append(job.record)
-        for records in groups.values():
-            for start in range(0, len(records), self.batch_size):
-                batch = records[start : start + self.batch_size]
+        for size, records in groups.items():
+            step = self.batch_size or self._at_once(size)
+            for start in range(0, len(records), step):
+                batch = records[start : start + step]
                 for record, after in zip(batch, self._through([r.before for r in batch]), strict=True):
                     record.after, record.done = after, True
 
-    def _fed_size(self, side: float) -> int:
-        """Pixels of the square that the network is given for a face of this side: never fewer than it has."""
+    def _at_once(self, size: int) -> int:
+        """How many faces of so many pixels a side go through the network together."""
+        on_cpu = self.restorer.device.type == 'cpu'
+        return min(_TOGETHER, max(1, _USUAL**2 // size**2)) if on_cpu else _TOGETHER
+
+    def _fed_size(self, side: float, place: float) -> int:
+        """Pixels of the square that the network is given for a face of this side: never fewer than it has.
+
+        One that takes the enlarged face is given no more than the result has room for, within what it was trained on.
+        """
         info = self.restorer.info
         if info.sizes.fixed:
             return info.sizes.fixed
-        size = float(max(side, self.trained_size)) if info.input == 'enlarged' else max(side, float(_LEAST_FED))
+        fitting = min(max(place, self.least_size), self.trained_size)
+        size = float(max(side, fitting if info.input == 'enlarged' else _LEAST_FED))
         step = max(4, 2 ** (math.floor(math.log2(size)) - 3))  # eight sizes from one power of 2 to the next
         step = math.lcm(step, info.sizes.multiple_of)
         return math.ceil(size / step) * step
@@ -351,7 +373,7 @@ def _require_bounds(
     strength: float,
     upscale: float | None,
     angles: Sequence[int],
-    batch_size: int,
+    batch_size: int | None,
 ) -> None:
     least = {'min_face': min_face, 'max_face': max_face, 'batch_size': batch_size}
     for name, value in least.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,13 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import known_name
 
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+def cpu_computes_in_bf16() -> bool:
+    """Whether the CPU has instructions for bf16; without them it is slower than fp32."""
+    names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+    checks: list[Callable[[], bool] | None] = [getattr(torch.cpu, name, None) for name in names]
+    return any(check is not None and check() for check in checks)
 
 
 class Precision:

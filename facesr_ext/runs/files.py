@@ -23,6 +23,10 @@ Networks = Mapping[str, Mapping[str, nn.Module]]
 """What checkpoints hold: the file's label ('net_g') -> key in the file ('params') -> bare network."""
 
 
+_TRAINED_ON = ('name', 'dataroot_gt', 'image_size', 'crop_scale')
+"""What a checkpoint says of its training set."""
+
+
 class RunFiles:
     """Writes the checkpoints of a training, by the first process alone.
 
@@ -120,7 +124,7 @@ class RunFiles:
             'degradation': _plain(self.opt.get('degradation') or {}),
             'challenge': _plain(self.opt.get('challenge') or {}),
             'run': self.opt['name'],
-            'trained_on': {key: train_set.get(key) for key in ('name', 'dataroot_gt', 'image_size')},
+            'trained_on': {key: _plain(train_set[key]) for key in _TRAINED_ON if key in train_set},
             'iteration': iteration,
             **({BEST: self.keeping.record} if which == BEST else {}),
         }

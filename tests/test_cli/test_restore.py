@@ -19,7 +19,7 @@ from skimage import data
 
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import read_image
-from facesr_ext.data.photo_io import decode_photo_file, encode_photo_file, written_suffix
+from facesr_ext.data.photo_io import PhotoFile, decode_photo_file, encode_photo_file, written_suffix
 from facesr_ext.errors import DatasetError
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 
@@ -126,12 +126,30 @@ def test_16_bits_are_turned_as_8_are(turn: int) -> None:
     assert again.icc == b'profile'
 
 
+@pytest.mark.parametrize(('gray', 'alpha'), [(False, False), (True, False), (False, True)])
+def test_a_tiff_of_16_bits_keeps_what_the_photograph_carries(gray: bool, alpha: bool) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0111] = 'maker', 5  # the second is where another file's pixels began
+    exif.get_ifd(0x8769)[0x8827], exif.get_ifd(0x8825)[1] = 400, 'N'
+    image = np.random.default_rng(0).integers(0, 65536, (600, 500, 3), np.uint16)  # several strips
+    image = np.repeat(image[..., :1], 3, 2) if gray else image
+    photo = PhotoFile(image, image[..., 0] if alpha else None, gray, '.tif', exif.tobytes(), b'profile')
+    data, lost = encode_photo_file(photo)
+    again = decode_photo_file(data)
+    assert not lost and again.gray is gray and again.icc == b'profile' and again.suffix == '.tif'
+    assert np.array_equal(again.image, image)
+    assert again.alpha is None if photo.alpha is None else np.array_equal(again.alpha, photo.alpha)
+    with Image.open(io.BytesIO(data)) as img:
+        read = img.getexif()
+        assert img.size == (500, 600) and read[0x010F] == 'maker' and dict(read.get_ifd(0x8769)) == {0x8827: 400}
+        assert read.get_ifd(0x8825)[1] == 'N'
+
+
 def test_what_a_format_cannot_hold_is_told() -> None:
     photo = decode_photo_file(cv2.imencode('.png', np.full((8, 8, 4), 60000, np.uint16))[1].tobytes())
     assert photo.image.dtype == np.uint16 and photo.alpha is not None
     made, lost = encode_photo_file(photo._replace(suffix='.jpg'))
     assert [note.split(':')[0] for note in lost] == ['16 bits', 'alpha'] and made[:2] == b'\xff\xd8'
-    assert encode_photo_file(photo._replace(suffix='.tif', icc=b'x'))[1][0].startswith('the colour profile')
     with pytest.raises(DatasetError, match='webp'):
         encode_photo_file(photo._replace(image=np.zeros((1, 20000, 3), np.uint8), alpha=None, suffix='.webp'))
     assert (written_suffix('.JPEG'), written_suffix('.gif')) == ('.jpg', None)
@@ -150,9 +168,19 @@ def test_one_file_and_names_that_collide(model: Path, tmp_path: Path, capsys: py
     assert set(_files(tmp_path / 'out')) == {'a.png'}
     assert _run(tmp_path / 'a.png', '-o', tmp_path, '--model', model) == 2
     assert _run(tmp_path / 'nowhere', '-o', tmp_path / 'new', '--model', model) == 2
-    assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new') == 2
-    assert 'the package comes without one' in capsys.readouterr().err
+    assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new', '--model', 'blunt') == 2
+    assert 'there is no blunt; say default, sharp, or name a run' in capsys.readouterr().err
     assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new', '--model', model, '--format', 'gif') == 2
+
+
+def test_without_an_output_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(_astronaut()).save(tmp_path / 'a.png')
+    monkeypatch.chdir(tmp_path)
+    assert _run('a.png') == 0
+    assert capsys.readouterr().out.strip().endswith('0 failed; results in restored')
+    assert set(_files(tmp_path / 'restored')) == {'a.png'}
 
 
 def test_only_faces_and_aligned_ones(model: Path, tmp_path: Path) -> None:

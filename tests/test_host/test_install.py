@@ -14,6 +14,7 @@ import pytest
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 ROOT = Path(__file__).resolve().parents[2]
+PRETRAINED = ROOT / 'facesr_ext' / 'inference' / 'pretrained'
 SOURCES = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', '_facesr_ext_boot.py')
 HOOKED = 'import sys; assert any(getattr(f, "facesr_ext_finder", False) for f in sys.meta_path), sys.path'
 UNHOOKED = HOOKED.replace('assert any', 'assert not any')
@@ -72,6 +73,10 @@ def install_and_remove(run_python: RunPython, python: Path, *target: str, cwd: P
     place = run_python(WHOLE, python=python, cwd=cwd).stdout.strip()
     shipped = Path(run_python(SHIPPED, python=python).stdout.strip().splitlines()[-1])
     assert sorted(p.name for p in shipped.rglob('*.yml')) == sorted(p.name for p in (ROOT / 'options').rglob('*.yml'))
+    models = Path(place).parent / 'inference' / 'pretrained'
+    assert sorted(p.name for p in models.iterdir()) == sorted(
+        p.name for p in (ROOT / 'facesr_ext' / 'inference' / 'pretrained').iterdir()
+    )
     run_python(UNHOOKED, python=python, env={'FACESR_EXT_AUTOLOAD': '0'})
     pip(run_python, python, 'uninstall', '--yes', 'facesr_ext')
     assert sorted(path.name for path in folder.iterdir() if path.name != '__pycache__') == before

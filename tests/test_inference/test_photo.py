@@ -18,6 +18,7 @@ from facesr_ext.faces.detection import Face
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.inference.photo import is_gray
 from facesr_ext.inference.which_faces import chosen, find_faces, inner_faces, read_choice
+from facesr_ext.models.precision import cpu_computes_in_bf16
 from tests.support import PHOTOS, needs_photos
 
 needs_faces = pytest.mark.skipif(importlib.util.find_spec('dlib') is None, reason='the extra faces is not installed')
@@ -100,7 +101,7 @@ def test_faces_are_restored_and_the_rest_is_left_alone() -> None:
 def test_many_photographs_share_batches_and_keep_their_order() -> None:
     net, scene = Bright(), _scene()
     scenes = [scene, scene[:, ::-1].copy(), np.roll(scene, 1, axis=2)]
-    restorer = _photo_restorer(_restorer(net))
+    restorer = PhotoRestorer(_restorer(net), batch_size=8)
     together = list(restorer.restore_many(iter(scenes)))
     assert sum(net.batches) == 9 and max(net.batches) == 8 and len(net.batches) == 2
     for one, photo in zip(together, scenes, strict=True):
@@ -233,6 +234,45 @@ def test_what_cannot_be_is_named(tmp_path: Any) -> None:
     for image in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8), None):
         with pytest.raises(DatasetError, match='the photograph is'):
             restorer.restore(image)
+
+
+def test_batches_hold_what_a_cpu_has_room_for() -> None:
+    restorer = _photo_restorer()
+    assert [restorer._at_once(size) for size in (64, 128, 256, 300, 512, 1024)] == [8, 8, 4, 2, 1, 1]
+    net = Bright()
+    PhotoRestorer(_restorer(net), batch_size=3).restore(_scene())
+    assert max(net.batches) == 3
+
+
+def test_bf16_is_for_our_own_models_where_the_processor_has_it() -> None:
+    own = torch.bfloat16 if cpu_computes_in_bf16() else None
+    assert PhotoRestorer(device='cpu').restorer.precision.dtype is own
+    assert PhotoRestorer(device='cpu', precision='fp32').restorer.precision.dtype is None
+    with pytest.raises(OptionError):
+        PhotoRestorer(precision='fp12')
+
+
+@pytest.mark.parametrize(
+    ('trained', 'least', 'size'),
+    [
+        ({}, 512, 512),
+        ({'image_size': 128}, 128, 128),
+        ({'image_size': 256, 'crop_scale': [0.5, 0.75]}, 341, 512),
+        ({'image_size': 256, 'crop_scale': 0.5}, 512, 512),
+        ({'image_size': 'x', 'crop_scale': [0, 2]}, 512, 512),
+        (None, 512, 512),
+    ],
+)
+def test_a_network_that_saw_parts_of_faces_is_given_whole_ones_of_their_size(
+    trained: Any, least: int, size: int
+) -> None:
+    restorer = _restorer()
+    restorer.metadata = {'trained_on': trained}
+    photos = PhotoRestorer(restorer)
+    assert (photos.least_size, photos.trained_size) == (least, size)
+    for side, place in ((60, 60), (60, 240), (size, size), (2 * size, size)):
+        fed = photos._fed_size(side, place)
+        assert max(side, least) <= fed <= max(side, size) + 64  # up to the next of eight sizes
 
 
 @needs_photos

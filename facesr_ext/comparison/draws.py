@@ -22,6 +22,7 @@ from facesr_ext.metrics.diversity import (
     picture_statistics,
     spread,
     structure_share,
+    tint_spread,
 )
 from facesr_ext.metrics.metric_info import Metrics, missing_needs, warn_once
 
@@ -30,6 +31,7 @@ MEASURES = (
     MetricFacts('std_z', 'spread', None, 'levels'),
     MetricFacts('structure_z', 'structure_share', None, 'levels'),
     MetricFacts('structure', 'structure_share', None, '%'),
+    MetricFacts('tint_z', 'tint_spread', None, 'levels'),
     MetricFacts('lpips_z', LPIPS, None),
     MetricFacts('noise_z', 'picture_statistics', None, 'levels'),
     MetricFacts('sharpness_z', 'picture_statistics', None, 'levels'),
@@ -142,7 +144,7 @@ def measured(draws: torch.Tensor, hr: torch.Tensor, names: Sequence[str], metric
     for number, name in enumerate(STATISTICS[1:], 1):
         found[name] = float(statistics[:, number].mean())
         found[f'{name}_z'] = float(statistics[:, number].std())
-    found['content'] = content_error(draws, hr)
+    found['tint_z'], found['content'] = tint_spread(draws), content_error(draws, hr)
     if 'lpips_z' in names:
         found['lpips_z'] = _lpips(draws)
     if 'identity' in names:

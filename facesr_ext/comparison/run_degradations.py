@@ -135,7 +135,7 @@ class _SetRun:
     def _against(
         self, pool: str, rows: dict[str, list[Entry]], whole: dict[str, dict[str, WholeFigure]]
     ) -> list[np.ndarray]:
-        """Adds KID of all degradations to a pool, and returns the first of its pictures; a note says what it is."""
+        """Adds KID of all degradations to a pool, and returns some of its pictures; a note says what it is."""
         try:
             faces = open_pool(pool, self.file.real[pool], self.file.scale, min(self.sides) // self.file.scale)
         except FaceSRError as err:
@@ -145,8 +145,7 @@ class _SetRun:
         shown: list[np.ndarray] = []
         for _, _, image in faces.read(self.notes):
             entries.append(self.measured.real(image))
-            if len(shown) <= self.file.draws:
-                shown.append(to_images(image)[0])
+            shown.append(to_images(image)[0])
         column, key = kid_column(pool).name, self.measured.keys[KID]
         truth = _features(entries, key)
         for name, row in rows.items():
@@ -154,7 +153,8 @@ class _SetRun:
             if min(len(features), len(truth)) > 1:
                 whole.setdefault(name, {})[column] = whole_figure(self.measured.metrics, KID, features, truth)
         self.notes.append(self._pool_note(faces, entries, truth))
-        return shown
+        step = max(1, len(shown) // (self.file.draws + 1))  # of names in order, neighbours may be of one photograph
+        return shown[::step][: self.file.draws + 1]
 
     def _pool_note(self, faces: Faces, entries: Sequence[Entry], truth: np.ndarray) -> str:
         """What the pool's pictures are like, and how far its own halves lie apart."""

@@ -49,6 +49,11 @@ def structure_share(draws: torch.Tensor, window: int = WINDOW) -> float:
     return float((kept / variance.sum()).clamp(0, 1))
 
 
+def tint_spread(draws: torch.Tensor) -> float:
+    """Standard deviation over the draws of the mean of each channel, their mean, in 8-bit units: light and colour."""
+    return float(_levels(draws).mean((2, 3)).std(0).mean())
+
+
 def pairwise_lpips(draws: torch.Tensor, name: Backbone = 'alexnet') -> float:
     """Mean LPIPS of all pairs of draws, enlarged by bicubic to 64 px or more; raises as `LPIPS` does."""
     height, width = draws.shape[-2:]

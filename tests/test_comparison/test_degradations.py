@@ -72,7 +72,8 @@ def test_noise_is_no_structure_and_bicubic_has_no_spread(tmp_path: Path) -> None
     assert 5 < mean(found, 'noise', 'std_z') < 12 and mean(found, 'noise', 'structure') < 12
     assert mean(found, 'noise', 'structure_z') < 0.4 * mean(found, 'noise', 'std_z')
     assert mean(found, 'noise', 'noise') > 1.5 * mean(found, 'bicubic', 'noise')
-    for measure in ('std_z', 'structure_z', 'noise_z', 'sharpness_z', 'blockiness_z'):
+    assert mean(found, 'noise', 'tint_z') < 0.2 * mean(found, 'noise', 'std_z')
+    for measure in ('std_z', 'structure_z', 'tint_z', 'noise_z', 'sharpness_z', 'blockiness_z'):
         assert mean(found, 'bicubic', measure) == 0 and mean(found, 'noise', measure) > 0
     assert math.isnan(mean(found, 'bicubic', 'structure'))
     assert mean(found, 'bicubic', 'content') < mean(found, 'noise', 'content') < 6

@@ -17,6 +17,7 @@ from facesr_ext.metrics.diversity import (
     picture_statistics,
     spread,
     structure_share,
+    tint_spread,
 )
 
 needs_lpips = pytest.mark.skipif(find_packaged('LPIPS_v0.1_alex-df73285e.pth') is None, reason='no weights of LPIPS')
@@ -38,6 +39,7 @@ def test_white_noise_has_no_structure_and_a_brightness_nothing_else() -> None:
     bright = (0.5 + 0.05 * _noise(10, 3, 1, 1)).expand(-1, -1, 16, 16)
     assert structure_share(bright) == pytest.approx(1)
     assert math.isnan(structure_share(bright[:1].expand(4, -1, -1, -1)))
+    assert tint_spread(bright) == pytest.approx(spread(bright)) and tint_spread(noise) < 0.05 * spread(noise)
     # of one variance each: half of it
     both = 0.5 + 0.05 * (_noise(40, 3, 1, 1, seed=1) + _noise(40, 3, 32, 32, seed=2))
     assert structure_share(both) == pytest.approx(0.5, abs=0.06)

@@ -12,8 +12,10 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 
+from facesr_ext.errors import DependencyError
 from facesr_ext.faces.alignment import Frame, frame_of
 from facesr_ext.faces.detection import Face
+from facesr_ext.faces.extras import FACEXLIB
 from facesr_ext.inference.photo import PhotoRestorer
 from facesr_ext.inference.which_faces import find_faces, inner_faces
 
@@ -77,8 +79,10 @@ def square_mask() -> np.ndarray:
 
 def _helper(size: int):  # type: ignore[no-untyped-def]  # facexlib has no types
     """facexlib's, without the networks that it fetches at once."""
-    from facexlib.utils.face_restoration_helper import FaceRestoreHelper
-
+    try:
+        from facexlib.utils.face_restoration_helper import FaceRestoreHelper
+    except ImportError as err:
+        raise DependencyError(f'facexlib cannot be imported ({err}); run: {FACEXLIB}') from err
     with patch(f'{_HELPER}.init_detection_model'), patch(f'{_HELPER}.init_parsing_model'):
         return FaceRestoreHelper(1, face_size=size, device='cpu')
 

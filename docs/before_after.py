@@ -24,7 +24,8 @@ def damaged(portrait: np.ndarray) -> np.ndarray:
     """(512, 512, 3) uint8 RGB -> (256, 256, 3)."""
     small = cv2.resize(portrait, (256, 256), interpolation=cv2.INTER_AREA)
     noisy = np.clip(small + np.random.default_rng(0).normal(0, 8, small.shape), 0, 255).astype(np.uint8)
-    return cv2.imdecode(cv2.imencode('.jpg', noisy[..., ::-1], _QUALITY)[1], cv2.IMREAD_COLOR)[..., ::-1]
+    encoded = cv2.imencode('.jpg', noisy[..., ::-1], _QUALITY)[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))[..., ::-1]
 
 
 def main() -> None:

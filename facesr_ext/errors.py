@@ -18,7 +18,12 @@ Level = Literal['error', 'warning']
 
 
 def key_text(key: Iterable[str]) -> str:
-    """A key as users write it after ``--force_yml``: 'train:optim_g:lr'."""
+    """A key as users write it after ``--force_yml``.
+
+    Examples:
+        >>> key_text(('train', 'optim_g', 'lr'))
+        'train:optim_g:lr'
+    """
     return ':'.join(key)
 
 
@@ -95,7 +100,12 @@ class Finding:
 
 
 def closest(name: Any, names: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The name that was most likely meant, None where none is near."""
+    """The name that was most likely meant, None where none is near.
+
+    Examples:
+        >>> closest('pixle_opt', ['pixel_opt', 'gan_opt'])
+        'pixel_opt'
+    """
     names = sorted(names)
     same = [known for known in names if known.lower() == str(name).lower()]
     near = same or difflib.get_close_matches(str(name), names, 1, cutoff)

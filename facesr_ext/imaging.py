@@ -78,6 +78,10 @@ def imresize(img: torch.Tensor, size: tuple[int, int], kernel: str = 'cubic') ->
 
     Returns:
         Tensor: (..., *size), same dtype; overshoots the input's range a little, as both kernels do.
+
+    Examples:
+        >>> imresize(torch.ones(2, 3, 16, 24), (4, 6)).shape
+        torch.Size([2, 3, 4, 6])
     """
     rows = resize_matrix(img.shape[-2], size[0], kernel).to(device=img.device, dtype=img.dtype)
     cols = resize_matrix(img.shape[-1], size[1], kernel).to(device=img.device, dtype=img.dtype)
@@ -85,7 +89,12 @@ def imresize(img: torch.Tensor, size: tuple[int, int], kernel: str = 'cubic') ->
 
 
 def quantize(img: torch.Tensor) -> torch.Tensor:
-    """Rounds an image in [0, 1] to the 256 levels that an 8-bit file can hold (and clamps it)."""
+    """Rounds an image in [0, 1] to the 256 levels that an 8-bit file can hold (and clamps it).
+
+    Examples:
+        >>> quantize(torch.tensor([0.5, 1.2])) * 255
+        tensor([128., 255.])
+    """
     return img.mul(255).round_().clamp_(0, 255).div_(255)
 
 

@@ -36,6 +36,7 @@ SMALL_NETS: dict[str, dict[str, Any]] = {
         'hg_depth': 2,
         'hg_feat': 8,
     },
+    'FaceAttentionNet': {'widths': [4, 8], 'mid_units': 1},
     'PatchDiscriminator': {'num_feat': 4},
     'SRGANDiscriminator': {'num_feat': 4, 'input_size': 64},
     'WGANCritic': {'num_feat': 4, 'input_size': 64},

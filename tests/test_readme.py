@@ -10,19 +10,18 @@ from pathlib import Path
 import pytest
 
 from facesr_ext.check.examine import check_file
+from tests.documented import PAGES, commands
 from tests.support import OPTIONS, ROOT, small_options, write_options
 
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
-_COMMAND = re.compile(r'^(?:facesr|python).*?$', re.MULTILINE)
+CONTRIBUTING = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
 _PREPARED = re.compile(r'facesr prepare \S+ (\S+)')
 _WRITTEN = re.compile(r'(?:-o|--output|--grid|wheel -w|-w) ([\w./-]+)')
 
 
 def _written() -> set[str]:
     """What the commands of the pages write beside what the project itself keeps there."""
-    commands = [command for page in PAGES for command in _COMMAND.findall(page.read_text(encoding='utf-8'))]
-    found = {name for command in commands for name in (*_WRITTEN.findall(command), *_PREPARED.findall(command))}
+    texts = [command.text for page in PAGES for command in commands(page)]
+    found = {name for text in texts for name in (*_WRITTEN.findall(text), *_PREPARED.findall(text))}
     return {name for name in found if not (ROOT / name).is_file()} | {'experiments/x', 'results/x', 'tb_logger/x'}
 
 
@@ -36,9 +35,9 @@ def test_git_passes_over_what_the_commands_write() -> None:
 
 
 @pytest.mark.parametrize(('start', 'net'), [('srresnet', 'ESPCN'), ('fsrnet_noprior', 'SRCNN')])
-def test_a_new_network_begins_with_the_file_that_readme_names(start: str, net: str, tmp_path: Path) -> None:
+def test_a_new_network_begins_with_the_file_that_contributing_names(start: str, net: str, tmp_path: Path) -> None:
     """The sections of the network and its own losses are the only ones that change."""
-    assert f'`options/{start}.yml` where it takes the' in README
+    assert f'`options/{start}.yml` where it takes the' in CONTRIBUTING
     opt = small_options(OPTIONS / f'{start}.yml')
     opt['network_g'] = {'type': net, 'scale': opt['scale']} if net == 'ESPCN' else {'type': net}
     opt['train'].pop('coarse_opt', None)

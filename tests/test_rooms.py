@@ -48,11 +48,13 @@ def test_imports_go_one_way() -> None:
     assert not up and not beside
 
 
-def test_archs_and_losses_need_nothing_of_ours_but_their_descriptor_and_imaging() -> None:
+def test_archs_and_losses_need_nothing_of_ours_but_their_descriptor_imaging_and_networks_of_others() -> None:
     found = {name for _, room, name in IMPORTS if room in ('archs', 'losses') and name.startswith('facesr_ext.')} - {
         'facesr_ext.imaging',
         'facesr_ext.archs.arch_info',
         'facesr_ext.archs.arch_util',
+        'facesr_ext.host.lpips',
+        'facesr_ext.host.programs',
     }
     assert not found
 

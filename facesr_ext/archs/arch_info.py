@@ -53,12 +53,14 @@ class Priors:
         landmarks, parsing (int): Landmark heatmaps and parsing maps; 0 for none.
         stride (int): How many times smaller than the result the maps are.
         fused (bool): The maps reach the image; where they do not, no label need teach them.
+        coarse (bool): It makes a coarse image first.
     """
 
     landmarks: int = 0
     parsing: int = 0
     stride: int = 1
     fused: bool = True
+    coarse: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class ArchInfo:
         channels_last (bool): Whether it bears that memory layout.
         coords (bool): Whether its input has two further channels, where in the face each pixel is
             (:func:`~facesr_ext.imaging.with_coordinates`); without them it takes the image for a whole face.
-        priors (Priors | None): It gives intermediate results with ``return_priors``: a coarse image and these maps.
+        priors (Priors | None): With ``return_priors`` it gives these maps, and perhaps a coarse image, too.
         conditional (bool): A discriminator that is given the enlarged LQ beside the image.
     """
 

@@ -27,6 +27,10 @@ class ESPCN(nn.Module):
 
     Raises:
         ValueError: for another scale or activation.
+
+    Examples:
+        >>> ESPCN(scale=4)(torch.zeros(1, 3, 24, 32)).shape
+        torch.Size([1, 3, 96, 128])
     """
 
     def __init__(

@@ -15,17 +15,18 @@ from facesr_ext.archs.arch_info import ArchInfo, arch_info, makes_no_image, scal
 from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.degradations.presets import PRESETS
 from facesr_ext.errors import FaceSRError, KeyPath, OptionError
+from facesr_ext.models.augment import augment_faults
 from facesr_ext.models.budget import count_parameters, require_budget
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.growth import stage_faults
-from facesr_ext.models.loss_table import LOSS_TABLE, unserved_losses
+from facesr_ext.models.loss_table import LOSS_TABLE, no_loss, stated_losses, unlabelled_losses, unserved_losses
 from facesr_ext.models.param_groups import parameter_groups
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.settings.reading import read
+from facesr_ext.settings.train import Augment, SRPGGANTrain, Stage
 from facesr_ext.settings.train import PriorTargets as Targets
-from facesr_ext.settings.train import SRPGGANTrain, Stage
 
 
 def check_networks(check: Check) -> None:
@@ -216,7 +217,7 @@ def check_tiles(check: Check) -> None:
 def check_priors(check: Check) -> None:
     """A prior head that nothing teaches, or that has another number of maps than the labels."""
     net, train = check.known.nets.get('network_g'), check.section('train')
-    taught = [('train', key) for key in (*LOSS_TABLE, 'prior_targets')]
+    taught = [('train', key) for key in (*LOSS_TABLE, 'losses', 'prior_targets')]
     if not check.our_model or net is None or not check.clean(*taught):
         return
     targets = read(Targets, train.get('prior_targets'))
@@ -263,14 +264,22 @@ def check_stages(check: Check) -> None:
 
 
 def check_losses(check: Check) -> None:
-    """A training without any loss, and losses that the network cannot serve."""
+    """A training without any loss; losses and augmentation that network, model or labels cannot serve."""
     train, net = check.section('train'), check.known.nets.get('network_g')
     if check.train and train and check.our_model:
-        for err in unserved_losses(train, arch_info(net)) if net is not None else ():
+        for err in unserved_losses(train, arch_info(net), check.model.SERVES) if net is not None else ():
             check.problem(err)
-        misspelled = any(key[:1] == ('train',) and key[1:] and key[1] in LOSS_TABLE for key in check.meant)
-        if not misspelled and not any(train.get(key) for key in LOSS_TABLE):
-            check.error(('train',), f'there is no loss; add one of {", ".join(LOSS_TABLE)}')
+        if net is not None and check.clean(('train', 'augment')):
+            reads = {loss.reads for loss in stated_losses(train)}
+            for err in augment_faults(read(Augment, train.get('augment')), reads, arch_info(net)):
+                check.problem(err)
+        if check.clean(('datasets', 'train')):
+            for err in unlabelled_losses(train, check.section('datasets', 'train')):
+                check.problem(err)
+        names = (*LOSS_TABLE, 'losses')
+        misspelled = any(key[:1] == ('train',) and key[1:] and key[1] in names for key in check.meant)
+        if not misspelled and not any(True for _ in stated_losses(train)):
+            check.problem(no_loss())
 
 
 def check_learning_rates(check: Check) -> None:

@@ -13,10 +13,14 @@ from basicsr.utils.registry import LOSS_REGISTRY, METRIC_REGISTRY
 
 from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.check.data import quietly
-from facesr_ext.check.report import Check, Part
+from facesr_ext.check.report import Check, Part, arguments_of, first_line
 from facesr_ext.errors import DependencyError, FaceSRError
+from facesr_ext.host.lpips import lpips_files
 from facesr_ext.host.vgg import find_vgg
+from facesr_ext.host.weights import find_weights
 from facesr_ext.host.workers import kept_streams
+from facesr_ext.losses.identity_loss import IdentityLoss
+from facesr_ext.losses.lpips_loss import LPIPSLoss
 from facesr_ext.metrics.metric_info import missing_needs
 
 
@@ -58,42 +62,63 @@ def _check_gt(check: Check, phase: str, sample: Any) -> None:
         check.warning(place, f'{kind} gives no GT: its results are saved, val: metrics cannot be measured on it')
 
 
-def check_vgg(check: Check) -> None:
-    """Weights of VGG that are nowhere, and may not be downloaded."""
+def check_weights(check: Check) -> None:
+    """Weights that losses load, and that are nowhere and may not be downloaded; files of users without a network."""
+    for part in check.parts if check.train else ():
+        if part.target is IdentityLoss and check.clean(part.path):
+            _try_network(check, part)
     if os.environ.get('FACESR_OFFLINE') != '1':
         return  # the run downloads them, before anything is built
-    for part, err in _vgg_faults(check):
+    for part, err in _weight_faults(check):
         check.error((*part.path, 'type'), err.message.replace('\n', ' '))
 
 
-def fetch_vgg(check: Check) -> None:
+def _try_network(check: Check, part: Part) -> None:
+    """Builds a loss by a network of the user's."""
+    try:
+        IdentityLoss(**arguments_of(part.section))
+    except FaceSRError as err:
+        check.error((*part.path, 'path'), err.message)
+    except ValueError as err:
+        check.error(part.path, first_line(err))
+
+
+def fetch_weights(check: Check) -> None:
     """Finds or downloads the weights that the losses of a training load, before networks and data sets are built.
 
     Raises:
         DependencyError: They are nowhere and cannot be downloaded.
     """
-    for _, err in _vgg_faults(check):
+    for _, err in _weight_faults(check):
         raise err
 
 
-def _vgg_faults(check: Check) -> Iterator[tuple[Part, DependencyError]]:
+def _weight_faults(check: Check) -> Iterator[tuple[Part, FaceSRError]]:
     for part in check.parts if check.train else ():
-        vgg_type = _vgg_type(part)
-        if vgg_type is None:
+        if part.registry is not LOSS_REGISTRY or part.target is None or not check.clean(part.path):
             continue
         try:
-            find_vgg(vgg_type)
+            _find_weights(part)
         except DependencyError as err:
             yield part, err
         except FaceSRError:
             continue  # of an unknown name other checks tell
 
 
+def _find_weights(part: Part) -> None:
+    vgg_type = _vgg_type(part)
+    if vgg_type is not None:
+        find_vgg(vgg_type)
+    if part.target is LPIPSLoss and part.section.get('weights') is None:
+        for file, url in lpips_files(part.section.get('net', 'vgg16')):
+            find_weights(file, url)
+
+
 def _vgg_type(part: Part) -> str | None:
     """Which VGG a loss loads, None for none."""
-    if part.registry is not LOSS_REGISTRY or part.target is None or part.section.get('mode') == 'mse':
+    if part.section.get('mode') == 'mse':
         return None
-    parameter = inspect.signature(part.target).parameters.get('vgg_type')
+    parameter = inspect.signature(part.target).parameters.get('vgg_type')  # type: ignore[arg-type]
     return None if parameter is None else str(part.section.get('vgg_type', parameter.default))
 
 
@@ -105,4 +130,4 @@ def check_metric_needs(check: Check) -> None:
                 check.warning((*part.path, 'type'), f'{problem}; without it the values are nan')
 
 
-CHECKS: tuple[Callable[[Check], None], ...] = (check_stock_sets, check_vgg, check_metric_needs)
+CHECKS: tuple[Callable[[Check], None], ...] = (check_stock_sets, check_weights, check_metric_needs)

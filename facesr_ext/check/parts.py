@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
-from basicsr.models import lr_scheduler
 from basicsr.utils.registry import DATASET_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 from torch import nn
 
@@ -18,13 +18,10 @@ from facesr_ext.host.names import SUFFIX, taken_by
 from facesr_ext.host.parts import optimizer_class, registry_names, unknown
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.metrics.metric_info import argument_conflicts, direction_faults
+from facesr_ext.models.schedules import SCHEDULERS
 from facesr_ext.settings.signatures import argument_faults, takes_any
 
-SCHEDULERS = {
-    'MultiStepLR': lr_scheduler.MultiStepRestartLR,
-    'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
-    'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR,
-}
+BASICSR_SCHEDULERS = ('MultiStepLR', 'MultiStepRestartLR', 'CosineAnnealingRestartLR')
 """The names that BasicSR's ``setup_schedulers`` knows."""
 
 
@@ -105,16 +102,21 @@ def _check_optimizer(check: Check, path: KeyPath, section: dict[str, Any]) -> No
 
 def _check_scheduler(check: Check, path: KeyPath, section: dict[str, Any]) -> None:
     name = section.get('type')
-    target = SCHEDULERS.get(str(name))
+    known = {key: SCHEDULERS[key] for key in (SCHEDULERS if check.our_model else BASICSR_SCHEDULERS)}
+    target = known.get(str(name))
     if target is None:
-        message = f'{name!r} is unknown; {hint(name, SCHEDULERS)}' if name else 'is missing; name the scheduler'
+        message = f'{name!r} is unknown; {hint(name, known)}' if name else 'is missing; name the scheduler'
         check.error((*path, 'type'), message)
         return
-    _compare(check, path, target, ('optimizer', 'last_epoch'))
+    ours, total = name not in BASICSR_SCHEDULERS, check.section('train').get('total_iter')
+    if ours and 'total_iter' in section:
+        check.error((*path, 'total_iter'), 'is that of train; remove it')
+    _compare(check, path, target, ('optimizer', 'last_epoch', *(('total_iter',) if ours else ())))
     if name == 'CosineAnnealingRestartLR' and check.clean((*path, 'periods'), ('train', 'total_iter')):
         _check_periods(check, path, section)
-    if check.clean(path):
-        _try(check, path, target, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0))
+    if check.clean(path, ('train', 'total_iter')) and (total is not None or not ours):
+        build = functools.partial(target, total_iter=total) if ours else target
+        _try(check, path, build, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0))
 
 
 def _check_periods(check: Check, path: KeyPath, section: dict[str, Any]) -> None:

@@ -221,6 +221,8 @@ def _find_parts(check: Check) -> Iterator[Part]:
     for key in check.section('train'):
         if key.endswith('_opt'):
             yield from _part_at(check, ('train', key), registries.LOSS_REGISTRY)
+    for key in check.section('train', 'losses'):
+        yield from _part_at(check, ('train', 'losses', key), registries.LOSS_REGISTRY)
     for key in check.section('val', 'metrics'):
         yield from _part_at(check, ('val', 'metrics', key), registries.METRIC_REGISTRY)
     if 'preset' not in check.section('degradation'):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import facesr_ext
+from facesr_ext.cli.screen import COLOURS
 from facesr_ext.errors import Finding, OptionError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def main(
 def _tell(file: str, findings: Sequence[Finding]) -> bool:
     """Shows what was found; returns whether there is an error."""
     for finding in findings:
-        typer.echo(str(finding))
+        typer.secho(str(finding), fg=COLOURS[finding.level])
     errors = sum(finding.level == 'error' for finding in findings)
     typer.echo(f'{file}: {errors} error(s), {len(findings) - errors} warning(s)')
     return errors > 0

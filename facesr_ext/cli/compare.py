@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import facesr_ext
+from facesr_ext.cli.screen import tell_warning
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _train(trainings: Sequence[Training], folder: ResultFolder) -> list[str]:
     try:
         return train_missing(trainings, folder, typer.echo)
     except TrainingStopped as err:
-        typer.echo(str(err), err=True)
+        tell_warning(str(err))
         raise typer.Exit(130) from None
 
 

@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import typer
 
 import facesr_ext
+from facesr_ext.cli.screen import COLOURS
 
 Status = Literal['ok', 'note', 'broken']
 _ROOM = 2 * 1024**3
@@ -38,7 +39,15 @@ _FACE_WEIGHTS = {
     'BiSeNet': 'parsing_bisenet.pth',
     'ParseNet': 'parsing_parsenet.pth',
 }
+_OPTIONAL = (
+    ('tensorboard', 'use_tb_logger: true', 'tensorboard'),
+    ('lmdb', 'LMDB data sets', 'lmdb'),
+    ('dlib', '68 landmarks and the identity of faces', "'facesr_ext[faces]'"),
+    ('facexlib', 'RetinaFace and masks of faces', "'facesr_ext[facexlib]'"),
+    ('spandrel', 'networks of other programs', "'facesr_ext[export]'"),
+)
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
+_COLOURS: dict[Status, str | None] = {'ok': None, 'note': COLOURS['warning'], 'broken': COLOURS['error']}
 _PROBE = """
 import json, sys
 said = {'hook': any(getattr(finder, 'facesr_ext_finder', False) for finder in sys.meta_path), 'error': ''}
@@ -71,7 +80,7 @@ def main() -> None:
     broken = False
     for line in report():
         broken |= line.status == 'broken'
-        typer.echo(f'{_MARKS[line.status]} {line.what:16} {line.text}')
+        typer.secho(f'{_MARKS[line.status]} {line.what:16} {line.text}', fg=_COLOURS[line.status])
     typer.echo('\nLines with ! have to be mended.' if broken else '\nNothing is broken.')
     raise typer.Exit(int(broken))
 
@@ -202,16 +211,16 @@ def _registration() -> Iterator[Line]:
 
 
 def _packages() -> Iterator[Line]:
-    names = {'facexlib': 'facexlib', 'OpenCV': 'cv2', 'numpy': 'numpy', 'PyYAML': 'yaml'}
+    names = {'OpenCV': 'cv2', 'numpy': 'numpy', 'PyYAML': 'yaml'}
     for what, name in names.items():
         module = _import(name)
         if isinstance(module, str):
             yield Line('broken', what, f'cannot be imported ({module}); pip install {_PIP.get(what, what.lower())}')
         else:
             yield Line('ok', what, str(getattr(module, '__version__', 'there')))
-    for name, use in (('tensorboard', 'use_tb_logger: true'), ('lmdb', 'LMDB data sets')):
+    for name, use, package in _OPTIONAL:
         if importlib.util.find_spec(name) is None:
-            yield Line('note', name, f'is not installed; needed for {use}: pip install {name}')
+            yield Line('note', name, f'is not installed; needed for {use}: pip install {package}')
 
 
 def _devices() -> Iterator[Line]:
@@ -266,8 +275,6 @@ def _face_files() -> Iterator[Line]:
         found = find_packaged(file)
         missing = f'missing (facesr prepare needs it); run: {PACKAGED[file].command}'
         yield Line('ok' if found else 'note', what, str(found) if found else missing)
-    if importlib.util.find_spec('dlib') is None:
-        yield Line('note', 'dlib', "is not installed; needed for --landmarks dlib: pip install 'facesr_ext[faces]'")
     for what, file in _FACE_WEIGHTS.items():
         found = installed_weights(file)
         yield Line('ok' if found else 'note', what, str(found) if found else f'{file} is missing; fetched when needed')

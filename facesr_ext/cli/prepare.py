@@ -13,7 +13,9 @@ def main(
     paths: list[Path] = typer.Argument(
         ..., metavar='SRC... DST', help='Folders of photographs, or files; then the data set, new or to go on with.'
     ),
-    detector: str = typer.Option('centerface', help='centerface, retinaface, or none: each image is one face.'),
+    detector: str = typer.Option(
+        'centerface', help='centerface, retinaface (extra: facexlib), or none: each image is one face.'
+    ),
     threshold: float = typer.Option(0.5, help='The least score of a face; 0.35 finds everything, and more.'),
     landmarks: str = typer.Option('none', help='dlib: 68 points, a better alignment, landmarks.json (extra: faces).'),
     crop: str = typer.Option('ffhq', help='ffhq or celeba (turned upright), fsrnet (as it is), box.'),
@@ -36,7 +38,7 @@ def main(
     check_labels: bool = typer.Option(
         False, '--check-labels', help='Only list such masks below SRC...; there is no DST.'
     ),
-    parse: str = typer.Option('none', help="Make masks by facexlib's bisenet or parsenet."),
+    parse: str = typer.Option('none', help='Make masks by bisenet or parsenet (extra: facexlib).'),
     store: str = typer.Option('folder', '--format', help='folder or lmdb.'),
     licence: str = typer.Option('', help="The source's terms, noted in dataset.md."),
     weights: Path | None = typer.Option(None, help="Folder with the networks' files."),

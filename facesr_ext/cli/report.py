@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from facesr_ext.cli.screen import tell_warning
 from facesr_ext.errors import OptionError
 
 
@@ -51,4 +52,4 @@ def _write_card(source: Path, output: Path, results: list[Path], told: tuple[str
     typer.echo(card)
     typer.echo(record)
     for fault in faults(json.loads(record.read_text(encoding='utf-8')), record.stem):
-        typer.echo(f'OpenModelDB: {fault}', err=True)
+        tell_warning(f'OpenModelDB: {fault}')

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facesr_ext.cli.screen import tell_error
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def main(
     upscale: float | None = typer.Option(None, help='Enlarge the photograph so many times. Default: 1.'),
     background: str = typer.Option('lanczos', help='What enlarges all but the faces: lanczos, none, or a model.'),
     rotated: bool = typer.Option(False, '--rotated', help='Also look for faces turned by 90, 180 and 270 degrees.'),
-    detector: str = typer.Option('centerface', help='centerface or retinaface.'),
+    detector: str = typer.Option('centerface', help='centerface, or retinaface (extra: facexlib).'),
     threshold: float = typer.Option(0.5, help='The least score of a face; 0.35 finds everything, and more.'),
-    parse: str = typer.Option('none', help="Cut faces out by facexlib's bisenet or parsenet."),
+    parse: str = typer.Option('none', help='Cut faces out by masks of bisenet or parsenet (extra: facexlib).'),
     json: bool = typer.Option(False, '--json', help='Also write NAME.json: what became of each face.'),
     format: str | None = typer.Option(None, help="png, jpg, webp or tif. Default: the photograph's own."),
     quality: int = typer.Option(95, min=1, max=100, help='Of JPEG and WebP.'),
@@ -114,7 +115,7 @@ def _files(
     items = find_photos(sources, out, ('INPUT', '--output'))
     tally = restore_files(restorer, items, out, how, dict(settings))
     for failure in tally.failures:
-        typer.echo(f'facesr: {failure}', err=True)
+        tell_error(str(failure))
     left = f', {tally.left} left alone (--json says why)' if tally.left else ''
     before = f', {tally.before} done before' if tally.before else ''
     done = f'{tally.photos} photographs, {tally.faces} faces restored{left}{before}'
@@ -141,7 +142,7 @@ def _one_file(restorer: PhotoRestorer, source: Path, out: Path, how: Written, fo
         with replaced_when_whole(out) as temporary:
             temporary.write_bytes(data)
     except (DatasetError, OSError) as err:
-        typer.echo(f'facesr: {source}: {getattr(err, "strerror", None) or err}', err=True)
+        tell_error(f'{source}: {getattr(err, "strerror", None) or err}')
         raise typer.Exit(1) from None
     for note in record['notes']:
         typer.echo(note)

@@ -115,7 +115,7 @@ def _check_options(kind: Kind, argv: Sequence[str]) -> list[Note]:
     seen = examine.examine(args.opt, kind, args.force_yml or (), args.launcher, args.auto_resume)
     findings = seen.findings()
     examine.refuse_faults(args.opt, findings)
-    needs.fetch_vgg(seen)
+    needs.fetch_weights(seen)
     return [(logging.WARNING, str(told)) for told in (names.note_of_taken(), *findings) if told is not None]
 
 

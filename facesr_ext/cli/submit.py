@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facesr_ext.cli.screen import tell_warning
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def score(
         bicubic = scoring.score_bicubic(lq, gt).mean
         typer.echo(f'bicubic {bicubic:.4f} dB')
         if scores.mean < bicubic:
-            typer.echo('the results are below bicubic: scaled, shifted or badly trained? (warning)', err=True)
+            tell_warning('the results are below bicubic: scaled, shifted or badly trained? (warning)')
 
 
 def _is_weights(source: Path) -> bool:
@@ -134,6 +135,6 @@ def _refuse_idle(given: dict[str, Any], trained: bool) -> None:
 
 def _tell(packed: Packed) -> None:
     for warning in packed.warnings:
-        typer.echo(warning, err=True)
+        tell_warning(str(warning))
     time = '' if packed.runtime is None else f', {packed.runtime:.3f} s an image'
     typer.echo(f'{packed.path}: {packed.num} results, verified{time}')

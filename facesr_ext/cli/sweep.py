@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import facesr_ext
+from facesr_ext.cli.screen import tell_warning
 from facesr_ext.errors import Finding, OptionError
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ def main(
         raise OptionError(f'{strays[0]!r} is no override; write section:key=value')
     plan = make_plan(opt, axis, design, [*force_yml, *(words or ())], seeds, metric, set_name, best)
     for finding in _check(plan):
-        typer.echo(str(finding), err=True)
+        tell_warning(str(finding))
     try:
         typer.echo(run_sweep(plan, output or Path('sweeps', plan.name), confirm, retry, force, typer.echo))
     except TrainingStopped as err:
-        typer.echo(str(err), err=True)
+        tell_warning(str(err))
         raise typer.Exit(130) from None
 
 

@@ -21,6 +21,10 @@ class BicubicDegradation(Degradation):
 
     Raises:
         OptionError: for a scale outside of 1 to 8.
+
+    Examples:
+        >>> BicubicDegradation(8)(torch.zeros(2, 3, 128, 128), torch.Generator()).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     def __init__(self, scale: int, enlarge: bool = False) -> None:

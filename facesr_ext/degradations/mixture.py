@@ -29,6 +29,11 @@ class MixtureDegradation(Degradation):
         OptionError: for no parts, a weight that is not above 0, whatever a part refuses (with a key as
             'degradation:parts:0:blur_sigma'), or parts of which some enlarge the LQ and some do not; with ``scale`` 1
             every LQ is at HR size.
+
+    Examples:
+        >>> parts = [{'preset': 'realesrgan', 'probability': 0.7}, {'preset': 'bicubic_x4', 'probability': 0.3}]
+        >>> MixtureDegradation(4, parts)(torch.zeros(2, 3, 64, 64), torch.Generator()).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     def __init__(self, scale: int, parts: Sequence[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from facesr_ext.errors import CheckpointError
+from facesr_ext.faces.extras import facexlib_network
 from facesr_ext.host.packaged import require_packaged
 from facesr_ext.host.parts import known_name
 from facesr_ext.host.weights import find_weights
@@ -73,7 +74,7 @@ def build_detector(
 
     Raises:
         OptionError: for another name, or a folder without the file.
-        DependencyError: if the weights are nowhere; it names the package or the URL, and where to put them.
+        DependencyError: if a package or the weights are missing; it says what to do.
     """
     known_name(('--detector',), name, get_args(DetectorName))
     return CenterFace(threshold, weights) if name == 'centerface' else RetinaFace(threshold, weights, device)
@@ -140,10 +141,9 @@ class RetinaFace:
     """facexlib's RetinaFace (Deng et al., CVPR 2020) with MobileNet-0.25; not by its own loader, which downloads."""
 
     def __init__(self, threshold: float = 0.5, weights: Path | None = None, device: torch.device | str = 'cpu') -> None:
-        from facexlib.detection.retinaface import RetinaFace as Network
-
+        network = facexlib_network('RetinaFace')
         file = find_weights(_RETINAFACE, _RETINAFACE_URL, weights and weights / _RETINAFACE)
-        self.net = Network('mobile0.25', device=torch.device(device))
+        self.net = network('mobile0.25', device=torch.device(device))
         try:
             state = torch.load(file, map_location='cpu', weights_only=True)
             self.net.load_state_dict({key.removeprefix('module.'): value for key, value in state.items()})

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from facesr_ext.errors import CheckpointError
+from facesr_ext.faces.extras import facexlib_network
 from facesr_ext.faces.labels import BISENET19, CELEBAMASK19, PARSENET19
 from facesr_ext.host.parts import known_name
 from facesr_ext.host.weights import find_weights
@@ -40,17 +41,17 @@ class FaceParser:
 
     Raises:
         OptionError: for another name, or a folder without the file.
-        DependencyError: if the weights are nowhere; it names the URL and where to put them.
+        DependencyError: if facexlib is not installed, or the weights are nowhere; it says what to do.
         CheckpointError: if the file holds something else.
     """
 
     def __init__(self, name: str, weights: Path | None = None, device: torch.device | str = 'cpu') -> None:
-        from facexlib.parsing import BiSeNet, ParseNet
-
         known_name(('--parse',), name, get_args(ParserName))
+        network = facexlib_network('BiSeNet' if name == 'bisenet' else 'ParseNet')
         filename, url = parsing_weights(name)
         file = find_weights(filename, url, weights and weights / filename)
-        net = BiSeNet(num_class=19) if name == 'bisenet' else ParseNet(in_size=_SIDE, out_size=_SIDE, parsing_ch=19)
+        arguments = {'num_class': 19} if name == 'bisenet' else {'in_size': _SIDE, 'out_size': _SIDE, 'parsing_ch': 19}
+        net = network(**arguments)
         try:
             net.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
         except Exception as err:  # damaged bytes: an unpickler raises nearly anything

@@ -61,8 +61,7 @@ class _Waiting:
 class PhotoRestorer:
     """Restores the faces of photographs.
 
-    Example:
-        >>> image, faces = PhotoRestorer().restore(photo)
+    ``image, faces = PhotoRestorer().restore(photo)``
 
     Args:
         model (str | PathLike | Restorer): 'default' or 'sharp', which come with the package; a checkpoint, a run, or

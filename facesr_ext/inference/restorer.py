@@ -36,9 +36,14 @@ OPTION_SUFFIXES = ('.yml', '.yaml')
 class Restorer:
     """A trained network, ready to restore pictures: the same results as ``python -m basicsr.test`` saves, bit for bit.
 
-    Example:
-        >>> restorer = Restorer('experiments/fsrgan_x8', self_ensemble=True)
-        >>> faces = restorer.restore([lq])
+    Examples:
+        A checkpoint or run is opened by its path: ``Restorer('experiments/fsrgan_x8', self_ensemble=True)``. Networks
+        without weights need none:
+
+        >>> import numpy as np
+        >>> restorer = Restorer(None, arch={'type': 'Bicubic', 'scale': 4})
+        >>> restorer.restore(np.zeros((16, 24, 3), np.uint8)).shape
+        (64, 96, 3)
 
     Args:
         checkpoint (str | PathLike | Sequence | None): A checkpoint (``.pth``, ``.safetensors``), the folder of a run

@@ -114,3 +114,44 @@ class GradientPenaltyLoss(nn.Module):
     def drift(self, real_pred: torch.Tensor) -> torch.Tensor:
         """The weighted mean square of the verdicts on real images (N, ...), a scalar."""
         return self.drift_weight * real_pred.square().mean()
+
+
+@LOSS_REGISTRY.register()
+class R1PenaltyLoss(nn.Module):
+    """Keeps a discriminator flat at real images, so that it does not pull a generator away that has arrived there.
+
+    Paper: Which Training Methods for GANs do actually Converge? (Mescheder et al., ICML 2018): gamma / 2 * |gradient|^2
+    at real images alone. Analyzing and Improving the Image Quality of StyleGAN (Karras et al., CVPR 2020) computes it
+    in every 16th iteration only, times 16. The discriminator must not have BatchNorm.
+
+    Args:
+        loss_weight (float): Gamma. Default: 10.0.
+        interval (int): Of the iterations in which it is computed; its weight there is so many times as large. Default:
+            1, each.
+
+    Raises:
+        ValueError: for an interval below 1.
+    """
+
+    def __init__(self, loss_weight: float = 10.0, interval: int = 1) -> None:
+        super().__init__()
+        if interval < 1:
+            raise ValueError(f'R1PenaltyLoss: interval is at least 1, not {interval}')
+        self.loss_weight, self.interval = loss_weight, interval
+
+    def forward(self, critic: Callable[[torch.Tensor], torch.Tensor], real: torch.Tensor) -> torch.Tensor:
+        """The penalty at each real image, in fp32, whatever the autocast around it.
+
+        Args:
+            critic (Callable): (N, 3, H, W) -> (N, ...), verdicts without a last activation; of several verdicts on a
+                sample the mean counts. Neither compiled nor wrapped.
+            real (Tensor): (N, 3, H, W), RGB, [0, 1].
+
+        Returns:
+            Tensor: The weighted penalty, a scalar; its gradient reaches the critic's parameters.
+        """
+        with torch.autocast(real.device.type, enabled=False):
+            point = real.detach().float().requires_grad_()
+            verdict = critic(point).flatten(1).mean(1)
+            (slope,) = torch.autograd.grad(verdict.sum(), point, create_graph=True)
+        return self.loss_weight * self.interval / 2 * slope.square().flatten(1).sum(1).mean()

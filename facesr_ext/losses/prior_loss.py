@@ -61,6 +61,8 @@ class LandmarkLoss(_PriorLoss):
         ValueError: for another criterion.
     """
 
+    READS = 'landmarks'
+
     def __init__(self, loss_weight: float = 1.0, criterion: Literal['mse', 'l1'] = 'mse') -> None:
         super().__init__(loss_weight, criterion)
 
@@ -79,6 +81,8 @@ class ParsingLoss(_PriorLoss):
     Raises:
         ValueError: for another criterion.
     """
+
+    READS = 'parsing'
 
     def __init__(self, loss_weight: float = 1.0, criterion: Literal['mse', 'l1', 'ce'] = 'mse') -> None:
         super().__init__(loss_weight, criterion)

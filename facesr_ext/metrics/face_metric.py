@@ -13,7 +13,13 @@ from facesr_ext.metrics.metric_info import register_metric
 
 @register_metric(higher_is_better=True)
 def psnr_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
-    """PSNR (dB) over all RGB values, 8 bit."""
+    """PSNR (dB) over all RGB values, 8 bit.
+
+    Examples:
+        >>> image = np.full((8, 8, 3), 100, np.uint8)
+        >>> round(psnr_rgb(image, image + 1), 2)
+        48.13
+    """
     return float(calculate_psnr(img, img2, crop_border=crop_border))
 
 

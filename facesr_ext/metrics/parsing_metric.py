@@ -8,10 +8,10 @@ from facesr_ext.faces.labels import CELEBAMASK19
 from facesr_ext.faces.parsing import parsing_weights
 from facesr_ext.metrics.found_faces import parsing
 from facesr_ext.metrics.metric_info import register_metric
-from facesr_ext.metrics.needs import weights
+from facesr_ext.metrics.needs import extra_facexlib, weights
 
 
-@register_metric(higher_is_better=True, needs=(weights(*parsing_weights('bisenet')),))
+@register_metric(higher_is_better=True, needs=(extra_facexlib(), weights(*parsing_weights('bisenet'))))
 def parsing_miou(img: np.ndarray, img2: np.ndarray) -> float:
     """Mean IoU, in [0, 1], of the masks that BiSeNet sees on result and GT.
 

@@ -12,7 +12,7 @@ from facesr_ext.faces.labels import CELEBAMASK19
 from facesr_ext.faces.parsing import parsing_weights
 from facesr_ext.metrics.found_faces import landmarks, parsing
 from facesr_ext.metrics.metric_info import register_metric
-from facesr_ext.metrics.needs import NoValue, extra_faces, weights
+from facesr_ext.metrics.needs import NoValue, extra_faces, extra_facexlib, weights
 
 Region = Literal['eyes', 'mouth', 'skin', 'hair']
 By = Literal['landmarks', 'parsing']
@@ -41,6 +41,7 @@ def _refuse_hair(region: Region, by: By = 'landmarks', **_: Any) -> None:
     higher_is_better=True,
     needs=(
         extra_faces('shape_predictor_68_face_landmarks.dat', only=('by', 'landmarks')),
+        extra_facexlib(only=('by', 'parsing')),
         weights(*parsing_weights('bisenet'), only=('by', 'parsing')),
     ),
     refuse=_refuse_hair,

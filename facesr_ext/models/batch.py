@@ -25,6 +25,8 @@ class Batch:
         gan_gt (Tensor | None): (N, 3, H, W), RGB, [0, 1]: what a discriminator takes for real where that is not ``gt``.
         heatmaps, heatmap_mask (Tensor | None): Landmark targets (N, L, h', w') and what of them is known.
         planes, plane_mask (Tensor | None): Parsing targets (N, C, h', w') and the share of known pixels.
+        parsing (Tensor | None): (N, H, W), int64: the classes of ``gt`` from the data set, where a loss reads them.
+        landmarks (Tensor | None): (N, L, 2), in pixels of ``gt``, NaN where unknown; likewise.
         unpaired (Tensor | None): (N, 3, h, w), RGB, [0, 1]: pictures that have nothing to do with the others.
         z, other_z (Tensor | None): (N, K), standard normal: the random inputs of the result, and of a second one.
         fake (Tensor | None): (N, 3, H, W), RGB: what the generator has made of it, for the discriminator's step.
@@ -38,6 +40,8 @@ class Batch:
     heatmap_mask: torch.Tensor | None = None
     planes: torch.Tensor | None = None
     plane_mask: torch.Tensor | None = None
+    parsing: torch.Tensor | None = None
+    landmarks: torch.Tensor | None = None
     unpaired: torch.Tensor | None = None
     z: torch.Tensor | None = None
     other_z: torch.Tensor | None = None
@@ -84,12 +88,21 @@ class Output(NamedTuple):
         coarse (Tensor | None): (N, 3, H, W), the coarse image of a network that has one.
         landmarks, parsing (tuple[Tensor, ...]): Heatmaps (N, L, h', w') and parsing maps (N, C, h', w') of each prior
             stage; empty where it predicts none.
+        reduced (tuple | None): Result and GT, degraded by the same draws, where a loss reads them.
+        again (Tensor | None): (N, 3, H, W), what the network makes of the degraded result, where a loss reads it.
     """
 
     sr: torch.Tensor
     coarse: torch.Tensor | None = None
     landmarks: tuple[torch.Tensor, ...] = ()
     parsing: tuple[torch.Tensor, ...] = ()
+    reduced: tuple[torch.Tensor, torch.Tensor] | None = None
+    again: torch.Tensor | None = None
+
+    @property
+    def whole(self) -> bool:
+        """It has what a network gives beside the image."""
+        return self.coarse is not None or bool(self.landmarks or self.parsing)
 
     def float(self) -> Output:
         """The images in fp32, as losses take them."""
@@ -99,7 +112,8 @@ class Output(NamedTuple):
         """The results of one sample, as a batch of one."""
         one = slice(index, index + 1)
         coarse = None if self.coarse is None else self.coarse[one]
-        return Output(self.sr[one], coarse, *(tuple(t[one] for t in maps) for maps in (self.landmarks, self.parsing)))
+        landmarks, parsing = (tuple(t[one] for t in maps) for maps in (self.landmarks, self.parsing))
+        return Output(self.sr[one], coarse, landmarks, parsing)
 
 
 def images_given(data: Any) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class DegradationModel(FaceGANModel):
     """
 
     SETTINGS: type[Train] = DegradationTrain
+    SERVES = frozenset({'result'})
 
     def __init__(self, opt: dict[str, Any]) -> None:
         if opt.get('degradation'):

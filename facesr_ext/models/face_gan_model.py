@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.degradations.ops import usm_sharpen
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
-from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, RelativisticGANLoss
+from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, R1PenaltyLoss, RelativisticGANLoss
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel
@@ -46,22 +47,30 @@ class FaceGANModel(FaceSRModel):
         settings = self.train_settings
         self.net_d = self._build_net('d', bool(settings.gradient_penalty_opt))
         self.net_d.train()
-        self.cri_gan = build_part(('train', 'gan_opt'), LOSS_REGISTRY, train_opt['gan_opt']).to(self.device)
+        self.cri_gan, self.cri_gan_d = self._build_gan_losses(train_opt['gan_opt'])
         self.cri_gp = self._build_gradient_penalty()
         self.net_d_iters: int = settings.net_d_iters
         self.net_d_init_iters: int = settings.net_d_init_iters
         super().init_training_settings()
 
-    def _build_gradient_penalty(self) -> GradientPenaltyLoss | None:
+    def _build_gan_losses(self, section: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+        """The generator's loss, and the discriminator's: the same, but for the label of real images."""
+        label = self.train_settings.gan_real_label
+        own = section if label is None else {**section, 'real_label_val': label}
+        first, second = (build_part(('train', 'gan_opt'), LOSS_REGISTRY, one).to(self.device) for one in (section, own))
+        return first, second
+
+    def _build_gradient_penalty(self) -> GradientPenaltyLoss | R1PenaltyLoss | None:
         """``gradient_penalty_opt``, where there is one and the discriminator bears it."""
         section = self.opt['train'].get('gradient_penalty_opt')
         if not section:
             return None
         refuse_batch_norm(self.get_bare_model(self.net_d))
         penalty = build_part(('train', 'gradient_penalty_opt'), LOSS_REGISTRY, section)
-        if not isinstance(penalty, GradientPenaltyLoss):
+        if not isinstance(penalty, (GradientPenaltyLoss, R1PenaltyLoss)):
             raise OptionError(
-                f'type is GradientPenaltyLoss, and not {type(penalty).__name__}', ('train', 'gradient_penalty_opt')
+                f'type is GradientPenaltyLoss or R1PenaltyLoss, and not {type(penalty).__name__}',
+                ('train', 'gradient_penalty_opt'),
             )
         return penalty
 
@@ -127,22 +136,34 @@ class FaceGANModel(FaceSRModel):
             losses['l_g_gan'] = self.cri_gan.generator(fake_pred, real_pred)
         else:
             losses['l_g_gan'] = self.cri_gan(fake_pred, True, is_disc=False)
+        if self.train_settings.gan_ramp_iter:
+            losses['l_g_gan'] = losses['l_g_gan'] * self.gan_share
         return losses
+
+    @property
+    def gan_share(self) -> float:
+        """What of the GAN loss's weight there is in this iteration, 0 to 1."""
+        past = (self.current_iter - self.net_d_init_iters) / self.train_settings.gan_ramp_iter
+        past = min(1.0, max(0.0, past))
+        return past if self.train_settings.gan_ramp == 'linear' else (1 - math.cos(math.pi * past)) / 2
 
     def _critic_pass(self, batch: Batch) -> Pass:
         real_pred, fake_pred = (self._judge(self.net_d, img, batch) for img in (batch.real, batch.fake))
-        if isinstance(self.cri_gan, RelativisticGANLoss):
-            l_real, l_fake = self.cri_gan.critic(real_pred, fake_pred)
+        if isinstance(self.cri_gan_d, RelativisticGANLoss):
+            l_real, l_fake = self.cri_gan_d.critic(real_pred, fake_pred)
         else:
-            l_real, l_fake = (self.cri_gan(*pair, is_disc=True) for pair in ((real_pred, True), (fake_pred, False)))
+            l_real, l_fake = (self.cri_gan_d(*pair, is_disc=True) for pair in ((real_pred, True), (fake_pred, False)))
         losses = {'l_d_real': l_real, 'l_d_fake': l_fake}
         if self.cri_gp is not None:
             losses.update(self._penalties(self.cri_gp, batch, real_pred))
         return Pass(losses, {'out_d_real': real_pred.mean(), 'out_d_fake': fake_pred.mean()})
 
-    def _penalties(self, penalty: GradientPenaltyLoss, batch: Batch, real_pred: torch.Tensor) -> Losses:
+    def _penalties(self, penalty: GradientPenaltyLoss | R1PenaltyLoss, batch: Batch, real_pred: torch.Tensor) -> Losses:
         """What the critic pays for its slope, and, where that has a weight, for drifting away."""
         net, real = self.get_bare_model(self.net_d), batch.real  # bare: nothing is to be sent in a double backward pass
+        if isinstance(penalty, R1PenaltyLoss):
+            due = self.current_iter % penalty.interval == 0
+            return {'l_d_r1': penalty(lambda img: self._verdict(net, img, batch), real)} if due else {}
         mix = torch.rand(len(batch), 1, 1, 1, generator=self.generator, device=self.device)
         losses = {'l_d_gp': penalty(lambda img: self._verdict(net, img, batch), real, batch.fake, mix)}
         if penalty.drift_weight:

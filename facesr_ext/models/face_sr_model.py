@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,18 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import MODEL_REGISTRY
 from torch import nn
 
-from facesr_ext.errors import DatasetError, FaceSRError, OptionError
+from facesr_ext.errors import DatasetError, FaceSRError
 from facesr_ext.host import interrupts
+from facesr_ext.models.augment import augment, augment_faults, permute_colours
 from facesr_ext.models.base import FaceModel
 from facesr_ext.models.batch import Batch, Output, images_given
-from facesr_ext.models.loss_table import LOSS_TABLE, batch_psnr, build_losses, compute_losses, unserved_losses
+from facesr_ext.models.loss_table import READERS, batch_psnr, build_losses, compute_losses, inputs_read, losses_at_fault
 from facesr_ext.models.pace import LONG, SHORTER, Pace
-from facesr_ext.models.param_groups import parameter_groups
+from facesr_ext.models.param_groups import build_optimizer
 from facesr_ext.models.priors import PriorTargets
-from facesr_ext.models.resuming import load_moments, move_to, scheduler_changes
+from facesr_ext.models.recycling import Recycler
+from facesr_ext.models.resuming import load_moments, move_to, scheduler_changes, tell_changes
+from facesr_ext.models.schedules import build_scheduler
 from facesr_ext.models.sheets import batch_columns, write_sheet
 from facesr_ext.models.step import Losses, Pass, Step, StepResult
 from facesr_ext.models.validation import Judged
@@ -50,6 +54,7 @@ class FaceSRModel(FaceModel):
 
     LOG_PREFIX = 'l_'
     SETTINGS: type[Train] = Train
+    SERVES = frozenset(READERS)  # what losses can read
 
     train_settings: Train  # as SETTINGS states it; in training alone
 
@@ -80,16 +85,18 @@ class FaceSRModel(FaceModel):
     def init_training_settings(self) -> None:
         """Losses, EMA, optimisers, schedulers and files."""
         train_opt, settings = self.opt['train'], self.train_settings
-        for err in unserved_losses(train_opt, self.info):
+        train_set = self.opt['datasets'].get('train', {})
+        for err in losses_at_fault(train_opt, train_set, self.info, self.SERVES):
             raise err
-        self.targets.require_supervised(train_opt, self.opt['datasets'].get('train', {}))
+        self.targets.require_supervised(train_opt, train_set)
         self.net_g.train()
         self.ema_decay: float = settings.ema_decay
         if self.ema_decay > 0:
             self._init_ema()
         self.losses = build_losses(train_opt, self.device)
-        if not self.losses:
-            raise OptionError(f'there is no loss; add one of {", ".join(LOSS_TABLE)}', ('train',))
+        for err in augment_faults(settings.augment, inputs_read(self.losses), self.info):
+            raise err
+        self.recycler = Recycler(inputs_read(self.losses), self.degradation, self.scale, self.info)
         self.micro_batch: int | None = settings.micro_batch
         self.files = RunFiles(self.opt, self.info, self.folder, self._build_keeping())
         self.best_metric_results: dict[str, dict[str, dict[str, Any]]] = {}
@@ -115,34 +122,17 @@ class FaceSRModel(FaceModel):
         self.optimizer_g = self._build_optimizer('g', self.net_g)
 
     def _build_optimizer(self, label: str, net: nn.Module) -> torch.optim.Optimizer:
-        """Builds an optimiser of torch.optim by its name, and what steps with it; ``lr_scales``: slower parts."""
+        """Builds an optimiser, and what steps with it."""
         key = ('train', f'optim_{label}')
-        section = dict(self.opt['train'][key[1]])
-        bare = self.get_bare_model(net)
-        try:
-            groups = parameter_groups(bare, section['lr'], section.pop('lr_scales', None))
-        except OptionError as err:
-            raise OptionError(err.message, (*key, *err.key)) from err
-        if not groups:
-            raise OptionError(f'{type(bare).__name__} has no parameters to train', key)
-        try:
-            optimizer = self.get_optimizer(section.pop('type'), groups, **section)
-        except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
-            raise OptionError(str(err), key) from err
+        optimizer = build_optimizer(self.get_bare_model(net), self.opt['train'][key[1]], key, self.get_optimizer)
         self.optimizers.append(optimizer)
         limits = self.train_settings.grad_clip, self.train_settings.nonfinite_patience
         self.steps[label] = Step(label, net, optimizer, self.precision, *limits)
         return optimizer
 
     def setup_schedulers(self) -> None:
-        kept = self.opt
-        self.opt = deepcopy(kept)  # BasicSR takes the type out of the section that it reads
-        try:
-            super().setup_schedulers()
-        except (KeyError, TypeError, NotImplementedError, AssertionError) as err:
-            raise OptionError(str(err), ('train', 'scheduler')) from err
-        finally:
-            self.opt = kept
+        section, total = self.opt['train']['scheduler'], self.train_settings.total_iter
+        self.schedulers += [build_scheduler(section, optimizer, total) for optimizer in self.optimizers]
 
     # ---- training: one iteration --------------------------------------------------------------------------------
 
@@ -220,7 +210,9 @@ class FaceSRModel(FaceModel):
         enlarged = bool(train_set.get('lq_enlarged'))
         if train_set.get('degrade_in_workers') and self.degradation is not None:
             enlarged = self.degradation.enlarged
-        self.batch = self._prepare(data, self.generator, enlarged, train=True)
+        chosen = self.train_settings.augment
+        data = permute_colours(data, chosen.colours, self.generator) if chosen.colours else data
+        self.batch = augment(self._prepare(data, self.generator, enlarged, train=True), chosen, self.generator)
         self.lq, self.gt = self.batch.lq, self.batch.gt
         if self.gt is not None and self.batch.unpaired is None and self.batch.enlarged.shape != self.gt.shape:
             sizes = (tuple(image.shape[-2:]) for image in (self.lq, self.gt))
@@ -228,6 +220,13 @@ class FaceSRModel(FaceModel):
         if not self.started:
             self.started = True
             self._write_first_batch()
+
+    def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool, train: bool = False) -> Batch:
+        batch = super()._prepare(data, generator, enlarged, train)
+        if not self.is_train or 'regions' not in self.recycler.reads:
+            return batch
+        labels = {key: data[key].to(self.device) for key in ('parsing', 'landmarks') if key in data}
+        return replace(batch, **labels)
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration; BasicSR's runner calls it."""
@@ -250,9 +249,18 @@ class FaceSRModel(FaceModel):
     def _generator_pass(self, batch: Batch) -> Pass:
         with self.precision.autocast():
             out = self._forward(self.net_g, batch)
-        out = out.float()
+        out = self._complete(self.net_g, batch, out.float(), self._seeds()[1])
         made = out.sr.detach()
         return Pass(self.generator_losses(batch, out), {'psnr': batch_psnr(made, batch.gt)}, made)
+
+    def _complete(self, net: nn.Module, batch: Batch, out: Output, seed: int = 0) -> Output:
+        """The result with what losses read that look at it once more."""
+
+        def again(other: Batch) -> torch.Tensor:
+            with self.precision.autocast():
+                return self._forward(net, other).sr.float()
+
+        return self.recycler.complete(out, batch, again, seed)
 
     def generator_losses(self, batch: Batch, out: Output) -> Losses:
         """What is to fall for a micro-batch and its result, by its name in the log."""
@@ -305,7 +313,7 @@ class FaceSRModel(FaceModel):
     def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
         """As FaceModel's, with the losses in a training, where there are all results that they look at."""
         judged = super().judge(path, batch, out, whole)
-        whole = whole and (self.info.priors is None or out.coarse is not None)
+        whole = whole and (self.info.priors is None or out.whole or not self.info.priors.coarse)
         return judged._replace(losses=self.validation_losses(out, batch)) if whole else judged
 
     def validation_losses(self, out: Output, batch: Batch) -> dict[str, float]:
@@ -313,6 +321,7 @@ class FaceSRModel(FaceModel):
         if not self.is_train or batch.gt is None:
             return {}
         with torch.no_grad():
+            out = self._complete(getattr(self, 'net_g_ema', self.get_bare_model(self.net_g)), batch, out)
             return {self.LOG_PREFIX + name: float(v) for name, v in compute_losses(self.losses, out, batch).items()}
 
     def best_figures(self, set_name: str, means: Mapping[str, float]) -> dict[str, dict[str, Any]]:
@@ -382,11 +391,7 @@ class FaceSRModel(FaceModel):
             changed += load_moments(optimizer, saved, ('train', f'optim_{label}'))
         for scheduler, saved in zip(self.schedulers, resume_state['schedulers'], strict=True):
             changed += scheduler_changes(scheduler, saved)
-        if changed:
-            listing = '\n'.join(f'  {line}' for line in dict.fromkeys(changed))
-            get_root_logger().warning(
-                f'Settings that are not those of the training state, and hold from now on:\n{listing}'
-            )
+        tell_changes(changed)
         self.current_iter = resume_state['iter']
         self.files.resume(self.current_iter)
         self.precision.load_state_dict(resume_state.get('scalers', {}))

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import KeyPath, OptionError
+
+Build = Callable[..., torch.optim.Optimizer]
+
+
+def build_optimizer(net: nn.Module, section: Mapping[str, Any], key: KeyPath, build: Build) -> torch.optim.Optimizer:
+    """Builds an optimiser of torch.optim by its name; ``lr_scales``: slower parts.
+
+    Args:
+        net (Module): The bare network.
+        section (Mapping): Its section.
+        key (KeyPath): Where that stands.
+        build (Callable): BasicSR's ``get_optimizer``.
+
+    Raises:
+        OptionError: for parts that the network has not, or what the optimiser refuses.
+    """
+    section = dict(section)
+    try:
+        groups = parameter_groups(net, section['lr'], section.pop('lr_scales', None))
+    except OptionError as err:
+        raise OptionError(err.message, (*key, *err.key)) from err
+    if not groups:
+        raise OptionError(f'{type(net).__name__} has no parameters to train', key)
+    try:
+        return build(section.pop('type'), groups, **section)
+    except (TypeError, ValueError, RuntimeError) as err:  # RuntimeError: fused where there is no such kernel
+        raise OptionError(str(err), key) from err
 
 
 def parameter_groups(net: nn.Module, lr: float, scales: dict[str, float] | None) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.faces.heatmaps import landmark_heatmaps
 from facesr_ext.faces.labels import CHANNEL_SETS, HELEN11, parsing_planes
 from facesr_ext.host.parts import known_name
+from facesr_ext.models.loss_table import stated_losses
 
 
 class PriorTargets:
@@ -50,13 +51,13 @@ class PriorTargets:
             OptionError: naming the head, and the ways out.
         """
         builtin = dataset_opt.get('dataroot_gt') == BUILTIN
-        for head, num, loss, source in (
-            ('num_landmark', self.num_landmark, 'landmark_opt', 'landmark_file'),
-            ('num_parsing', self.num_parsing, 'parsing_opt', 'dataroot_parsing'),
+        for head, num, reads, loss, source in (
+            ('num_landmark', self.num_landmark, 'landmarks', 'landmark_opt', 'landmark_file'),
+            ('num_parsing', self.num_parsing, 'parsing', 'parsing_opt', 'dataroot_parsing'),
         ):
             if not num:
                 continue
-            taught = (train_opt.get(loss) or {}).get('loss_weight', 1.0 if train_opt.get(loss) else 0)
+            taught = any(stated.weight for stated in stated_losses(train_opt) if stated.reads == reads)
             if not taught and not self.fused:
                 continue
             if not taught:

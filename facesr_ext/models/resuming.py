@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from basicsr.utils import get_root_logger
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesr_ext.errors import KeyPath, OptionError, key_text
@@ -82,6 +83,15 @@ def scheduler_changes(scheduler: LRScheduler, saved: Mapping[str, Any]) -> list[
     own = scheduler.state_dict()
     old, new = ({k: v for k, v in d.items() if k not in _POSITION and k[:1] != '_'} for d in (saved, own))
     return _differences(old, new, ('train', 'scheduler'))
+
+
+def tell_changes(changed: Iterable[str]) -> None:
+    """Warns of the settings that differ from those of a state; says nothing where none do."""
+    listing = '\n'.join(f'  {line}' for line in dict.fromkeys(changed))
+    if listing:
+        get_root_logger().warning(
+            f'Settings that are not those of the training state, and hold from now on:\n{listing}'
+        )
 
 
 def move_to(position: int, update: Callable[[int], None]) -> None:

@@ -38,6 +38,7 @@ class SRPGGANModel(FaceGANModel):
     """
 
     SETTINGS: type[Train] = SRPGGANTrain
+    SERVES = frozenset({'result'})
 
     train_settings: SRPGGANTrain
 

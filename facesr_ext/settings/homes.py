@@ -13,6 +13,7 @@ _SECTIONS: tuple[tuple[KeyPath, type[Section]], ...] = (
     (('path',), top.Path),
     (('train',), train.SRPGGANTrain),
     (('train',), train.DegradationTrain),
+    (('train', 'augment'), train.Augment),
     (('val',), val.Val),
     (('logger',), logger.Logger),
     (('challenge',), top.Challenge),

@@ -180,6 +180,7 @@ TABLES: tuple[tuple[str, KeyPath, tuple[type[Section], ...]], ...] = (
     ('`PairedFaceDataset`', ('datasets', 'train'), (datasets.PairedFaceSet,)),
     ('`UnpairedFaceDataset`', ('datasets', 'train'), (datasets.UnpairedFaceSet,)),
     ('`train:` of every model', ('train',), (train.Train,)),
+    ('`train: augment:`', ('train', 'augment'), (train.Augment,)),
     ('`train: prior_targets:`', ('train', 'prior_targets'), (train.PriorTargets,)),
     ('`train:` of FaceGANModel, DegradationModel and SRPGGANModel', ('train',), (train.GANTrain,)),
     ('`train:` of DegradationModel', ('train',), (train.DegradationTrain,)),
@@ -246,7 +247,8 @@ def _rows(model: type[Section], place: KeyPath, told: set[tuple[KeyPath, str]]) 
         shown = f'**`{key}`**' if extra.get('origin') == 'facesr_ext' else f'`{key}`'
         default = 'required' if field.is_required() else _shown(field.default)
         kind = _kind(properties['properties'][name], properties.get('$defs', {}))
-        yield f'| {shown} | {kind} | {default} | {field.description} |'
+        what = (field.description or '').replace('<', '&lt;')  # `experiments/<name>` would be a tag of HTML
+        yield f'| {shown} | {kind} | {default} | {what} |'
 
 
 def _shown(value: Any) -> str:

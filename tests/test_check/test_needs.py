@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from facesr_ext.check.examine import check_file, examine
-from facesr_ext.check.needs import fetch_vgg
+from facesr_ext.check.needs import fetch_weights
 from facesr_ext.cli.run import _check_options
 from facesr_ext.data.image_io import list_images, write_image
 from facesr_ext.errors import DependencyError
@@ -174,7 +174,7 @@ def test_weights_that_are_missing_are_found_before_anything_is_built(
     assert not (folder / 'experiments').exists()
     (folder / 'weights').mkdir(exist_ok=True)
     write_vgg(folder / 'weights', loss['vgg_type'])
-    fetch_vgg(examine(path, 'train'))
+    fetch_weights(examine(path, 'train'))
 
 
 def test_a_run_ends_before_its_folders_are_made(folder: Path, run_python: Callable[..., Any]) -> None:

@@ -47,7 +47,6 @@ def test_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         'torchvision',
         'basicsr',
         'start-up hook',
-        'facexlib',
         'OpenCV',
         'CPU',
         'disk',

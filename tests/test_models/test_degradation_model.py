@@ -43,7 +43,7 @@ def test_what_each_loss_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The pixel loss the averaged HR face, the discriminator the real LR faces, the diversity loss two results."""
     model, data = _model(tmp_path, monkeypatch), _batch()
     seen: dict[str, Any] = {}
-    model.losses['pixel_opt'].register_forward_pre_hook(lambda _, inputs: seen.update(pixel=inputs))
+    model.losses['pixel_opt'].criterion.register_forward_pre_hook(lambda _, inputs: seen.update(pixel=inputs))
     model.cri_diversity.register_forward_pre_hook(lambda _, inputs: seen.update(diversity=inputs))
     judged: list[torch.Tensor] = []
     model.net_d.register_forward_pre_hook(lambda _, inputs: judged.append(inputs[0]))

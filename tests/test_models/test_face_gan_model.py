@@ -91,7 +91,7 @@ def test_a_critic_with_batch_norm_is_refused(tmp_path: Path, monkeypatch: pytest
 
 def test_another_loss_in_its_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gradient_penalty_opt': {'type': 'MSELoss'}})
-    with pytest.raises(OptionError, match='gradient_penalty_opt: type is GradientPenaltyLoss, and not MSELoss'):
+    with pytest.raises(OptionError, match='type is GradientPenaltyLoss or R1PenaltyLoss, and not MSELoss'):
         build_model(opt)
 
 
@@ -255,3 +255,44 @@ def test_real_lr_faces_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.Monk
     opt['train']['gan_gt_usm'] = True
     with pytest.raises(OptionError, match='train:gan_gt_usm: real are the LR faces of the other set'):
         build_model(parse(opt, tmp_path, monkeypatch))
+
+
+def test_r1_flattens_the_critic_at_real_images_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = {'gan_opt': WGAN, 'gradient_penalty_opt': {'type': 'R1PenaltyLoss', 'loss_weight': 4.0, 'interval': 2}}
+    model = build_model(_options(tmp_path, monkeypatch, network_d=CRITIC, train=train))
+    assert 'l_d_r1' not in _step(model, 1)
+    before = [p.clone() for p in model.net_d.parameters()]
+    log = _step(model, 2)
+    for parameter, old in zip(model.net_d.parameters(), before, strict=True):
+        parameter.data.copy_(old)
+    real = model.batch.gt.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(model.net_d(real).flatten(1).mean(1).sum(), real)
+    assert log['l_d_r1'] == pytest.approx(4.0 * 2 / 2 * slope.square().flatten(1).sum(1).mean().item(), rel=1e-3)
+    assert 'l_d_gp' not in log
+
+
+@pytest.mark.parametrize(('shape', 'quarter'), [('linear', 0.25), ('cosine', 0.1464466)])
+def test_the_gan_loss_rises(shape: str, quarter: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = {'gan_opt': WGAN, 'gan_ramp_iter': 4, 'gan_ramp': shape, 'net_d_init_iters': 2}
+    model = build_model(_options(tmp_path, monkeypatch, network_d=CRITIC, train=train))
+    shares = []
+    for iteration in (2, 3, 6, 9):
+        model.current_iter = iteration
+        shares.append(model.gan_share)
+    assert shares == pytest.approx([0, quarter, 1, 1])
+    log = _step(model, 3)
+    assert log['l_g_gan'] == pytest.approx(-quarter * 1e-3 * log['out_d_fake'], rel=1e-3)
+
+
+def test_one_sided_labels_are_the_critic_s_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gan_opt = {'type': 'GANLoss', 'gan_type': 'lsgan', 'loss_weight': 1.0}
+    opt = _options(tmp_path, monkeypatch, network_d=CRITIC, train={'gan_opt': gan_opt, 'gan_real_label': 0.9})
+    opt['train']['optim_d'].update(type='SGD', lr=1e-12)
+    opt['train']['optim_d'].pop('betas')
+    log = _step(build_model(opt), size=1)
+    assert log['l_d_real'] == pytest.approx((log['out_d_real'] - 0.9) ** 2, abs=1e-4)
+    assert log['l_d_fake'] == pytest.approx(log['out_d_fake'] ** 2, abs=1e-4)
+    assert log['l_g_gan'] == pytest.approx((log['out_d_fake'] - 1) ** 2, abs=1e-4)
+    opt['train']['gan_opt']['gan_type'] = 'hinge'
+    with pytest.raises(OptionError, match='gan_real_label: is for gan_type vanilla and lsgan; hinge has no labels'):
+        build_model(opt)

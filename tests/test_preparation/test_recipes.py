@@ -1,4 +1,4 @@
-"""The lines of datasets/README.md: each is one that the command and the option files take."""
+"""The lines of docs/data.md: each is one that the command and the option files take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facesr_ext.preparation import run
 from facesr_ext.preparation.plan import Plan
 from tests.support import OPTIONS, ROOT
 
-PAGE = (ROOT / 'datasets' / 'README.md').read_text(encoding='utf-8')
+PAGE = (ROOT / 'docs' / 'data.md').read_text(encoding='utf-8')
 LINES = re.findall(r'^facesr prepare .*$', PAGE, re.MULTILINE)
 RECIPES = sorted(set(re.findall(r'`(?:options/)?([\w/]+\.yml)`', PAGE)))
 

@@ -45,13 +45,13 @@ from facesr_ext.degradations.first_order import FirstOrderDegradation
 from facesr_ext.degradations.presets import PRESETS
 from facesr_ext.imaging import imresize, to_images, to_tensor
 from facesr_ext.inference.chosen_degradation import chosen_degradation
+from facesr_ext.metrics.diversity import STATISTICS, picture_statistics
 
 KERNELS = {
     'blur_kernel_size': 21, 'kernel_list': list(kernels.KINDS), 'kernel_prob': [0.45, 0.25, 0.12, 0.03, 0.12, 0.03],
     'sinc_prob': 0.1, 'blur_sigma': [0.2, 3], 'betag_range': [0.5, 4], 'betap_range': [1, 2], 'final_sinc_prob': 0.8,
 }  # fmt: skip
 SECOND = {'blur_sigma2': [0.2, 1.5]}
-NAMES = ('mean', 'sharpness', 'noise', 'blockiness')
 SHIFTS = ('shift x', 'shift y')
 SMOOTHED = 1.0
 """By what standard deviation both sides are smoothed before their shift is measured, pixels of the LQ."""
@@ -62,19 +62,7 @@ Pair = tuple[torch.Tensor | None, torch.Tensor]
 
 def statistics_of_pair(gt: torch.Tensor | None, lq: torch.Tensor) -> np.ndarray:
     """The six statistics of one LQ (1, 3, h, w), [0, 1]; NaN for the shifts where there is no GT (1, 3, H, W)."""
-    return np.array([*statistics(lq), *((math.nan, math.nan) if gt is None else content_shift(gt, lq))])
-
-
-def statistics(lq: torch.Tensor) -> np.ndarray:
-    """The four statistics of one LQ (1, 3, h, w), [0, 1], that need no GT."""
-    luma = (lq * 255).mean(1)[0]
-    laplacian = F.conv2d(luma[None, None], torch.tensor([[[[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]]]))
-    diagonal = luma[1:, 1:] - luma[1:, :-1] - luma[:-1, 1:] + luma[:-1, :-1]
-    jumps = (luma[:, 1:] - luma[:, :-1]).abs().mean(0)
-    grid = torch.arange(len(jumps)) % 8 == 7
-    block = jumps[grid].mean() / jumps[~grid].mean().clamp(min=1e-3)
-    values = (luma.mean(), laplacian.std(), diagonal.abs().median() / 0.6745 / 2, block)
-    return np.array([float(v) for v in values])
+    return np.array([*picture_statistics(lq), *((math.nan, math.nan) if gt is None else content_shift(gt, lq))])
 
 
 def content_shift(gt: torch.Tensor, lq: torch.Tensor) -> tuple[float, float]:
@@ -207,7 +195,7 @@ def report(ours: list[np.ndarray], theirs: list[np.ndarray], other: str) -> None
     """Prints quartiles and mean of both, and the test."""
     head = 'quartiles, mean'
     print(f'{"":11s} {"facesr_ext: " + head:>40s}   {other + ": " + head:>40s}   KS    p')
-    for i, name in enumerate((*NAMES, *SHIFTS)):
+    for i, name in enumerate((*STATISTICS, *SHIFTS)):
         a, b = (np.array([row[i] for row in rows if not np.isnan(row[i])]) for rows in (ours, theirs))
         if not len(a) or not len(b):
             print(f'{name:11s} no GT of the stored LQ')

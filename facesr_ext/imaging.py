@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 
 def to_tensor(image: np.ndarray) -> torch.Tensor:
@@ -95,6 +96,11 @@ def quantize(img: torch.Tensor) -> torch.Tensor:
         tensor([128., 255.])
     """
     return img.mul(255).round_().clamp_(0, 255).div_(255)
+
+
+def low_pass(img: torch.Tensor, size: int) -> torch.Tensor:
+    """Means over a sliding window of an odd size, (N, C, h, w) -> the same; reflected at the borders."""
+    return F.avg_pool2d(F.pad(img, [size // 2] * 4, mode='reflect'), size, stride=1)
 
 
 def with_coordinates(img: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
+from facesr_ext.imaging import low_pass
 
 _UPS = 2  # pixel-shuffles of the decoder: it begins at a quarter of the LQ's size
 _WHITEST = 0.99  # of the range [-1, 1]: where the residual's base is cut, so that its inverse tanh is finite
@@ -50,6 +51,16 @@ class _Injection(nn.Module):
         return x + self.mix(noise) * self.gain(camera)[:, :, None, None]
 
 
+class _Regressor(nn.Sequential):
+    """Guesses values of z from an LR picture in [-1, 1]: three convolutions, their mean over the picture, a layer."""
+
+    def __init__(self, num_feat: int, z_dim: int) -> None:
+        layers: list[nn.Module] = []
+        for channels, width, stride in ((3, num_feat, 1), (num_feat, 2 * num_feat, 2), (2 * num_feat, 2 * num_feat, 2)):
+            layers += [nn.Conv2d(channels, width, 3, stride, 1), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * num_feat, z_dim))
+
+
 @ARCH_REGISTRY.register()
 class DegradationNet(nn.Module):
     """High-to-low network: makes the low-resolution picture that a real camera might have taken of an HR face.
@@ -76,6 +87,11 @@ class DegradationNet(nn.Module):
         fold (int): 2, 4 or 8, at most the scale: cells of so many pixels a side become channels first, and the encoder
             groups that would have halved the size are left out: many times faster. Default: 1.
         size (int | None): Height and width of the HR picture, which 'plane' fixes. Default: 16 x scale.
+        generators (int): Networks of this kind, each with its own weights, of which the first value of z chooses one
+            for each picture, all equally often (the idea of Lee et al., ECCVW 2022, against modes that one network
+            leaves out). A step costs as much as one. Default: 1.
+        regress_z (bool): Has a small network beside, for training alone, that guesses the first ``z_dim`` values of z
+            from the result: `regress` (the latent regression of BicycleGAN, Zhu et al., NeurIPS 2017). Default: False.
 
     Raises:
         ValueError: for a value that is none of these.
@@ -92,8 +108,12 @@ class DegradationNet(nn.Module):
         residual: bool = False,
         fold: Literal[1, 2, 4, 8] = 1,
         size: int | None = None,
+        generators: int = 1,
+        regress_z: bool = False,
     ) -> None:
         super().__init__()
+        if generators < 1:
+            raise ValueError(f'DegradationNet: generators is at least 1, not {generators}')
         require_literals(DegradationNet, scale=scale, noise=noise, norm=norm, fold=fold)
         size, multiple = size or 16 * scale, scale * 2**_UPS
         if fold > scale:
@@ -124,6 +144,9 @@ class DegradationNet(nn.Module):
         if residual:
             with torch.no_grad():
                 self.conv_last.weight.mul_(0.1)
+        own = (scale, num_feat, z_dim, noise, noise_planes, norm, residual, fold, size)
+        self.others = nn.ModuleList(DegradationNet(*own) for _ in range(generators - 1))
+        self.regressor = _Regressor(num_feat, z_dim) if regress_z else None
 
     def z_size(self, height: int, width: int) -> int:
         """How many standard normal values make the z of one HR picture of this size."""
@@ -152,6 +175,39 @@ class DegradationNet(nn.Module):
         z = hr.new_zeros(expected) if z is None else z
         if z.shape != expected:
             raise ValueError(f'DegradationNet: z has shape {tuple(z.shape)}, expected {expected}')
+        return self._by_several(hr, z) if self.others else self._degraded(hr, z)
+
+    def generator_of(self, z: torch.Tensor) -> torch.Tensor:
+        """(N, K) -> (N,): which of the generators each z chooses, by the quantile of its first value."""
+        count = len(self.others) + 1
+        return (torch.special.ndtr(z[:, 0].float()) * count).long().clamp(0, count - 1)
+
+    def regress(self, lq: torch.Tensor) -> torch.Tensor:
+        """(N, 3, h, w), RGB, [0, 1] -> (N, z_dim): guesses z of a result.
+
+        Raises:
+            ValueError: for a network without ``regress_z``.
+        """
+        if self.regressor is None:
+            raise ValueError('DegradationNet: only one with regress_z guesses z')
+        guess: torch.Tensor = self.regressor(lq * 2 - 1)
+        return guess
+
+    def _by_several(self, hr: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """Each picture by the generator that its z chooses."""
+        chosen, lq = self.generator_of(z), None
+        for number, one in enumerate([self, *self.others]):
+            index = (chosen == number).nonzero().flatten()
+            some = index if len(index) else chosen.new_zeros(1)  # one without a picture has gradients of 0
+            made = one._degraded(hr[some], z[some]) * (1 if len(index) else 0)
+            lq = made.new_zeros(len(hr), *made.shape[1:]) if lq is None else lq
+            lq = lq.index_add(0, some, made)
+        assert lq is not None
+        return lq
+
+    def _degraded(self, hr: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """As `forward`, by this generator."""
+        height, width = hr.shape[-2:]
         x = hr * 2 - 1
         average = F.avg_pool2d(x, self.scale)
         if self.plane is not None:
@@ -217,21 +273,32 @@ class DegradationDiscriminator(nn.Module):
         num_block (int): Residual blocks. Default: 5.
         num_down (int): How many of them, from the first on, halve the size. Default: 2.
         packed (int): Pictures a verdict. Default: 1.
+        high_pass (int): Judges what a picture differs by from its means over a sliding window of this size, odd,
+            pixels: noise and texture, while colour and content are left to the pixel loss (LowPassLoss; Fritsche, Gu,
+            Timofte, ICCVW 2019: 5). Default: 0, the picture itself.
 
     Raises:
-        ValueError: for more halvings than blocks, or no block.
+        ValueError: for an even window, more halvings than blocks, or no block.
     """
 
     def __init__(
-        self, num_in_ch: int = 3, num_feat: int = 128, num_block: int = 5, num_down: int = 2, packed: int = 1
+        self,
+        num_in_ch: int = 3,
+        num_feat: int = 128,
+        num_block: int = 5,
+        num_down: int = 2,
+        packed: int = 1,
+        high_pass: int = 0,
     ) -> None:
         super().__init__()
+        if high_pass and (high_pass < 3 or high_pass % 2 == 0):
+            raise ValueError(f'DegradationDiscriminator: high_pass is odd and at least 3, or 0, not {high_pass}')
         if num_block < 1 or packed < 1 or not 0 <= num_down <= num_block:
             raise ValueError(
                 'DegradationDiscriminator: num_block and packed are at least 1, num_down at most num_block, not '
                 f'num_block {num_block}, num_down {num_down}, packed {packed}'
             )
-        self.packed = packed
+        self.packed, self.high_pass = packed, high_pass
         self.info = ArchInfo(sizes=Sizes(2**num_down))
         widths = [num_in_ch * packed, *[num_feat] * num_block]
         self.body = nn.Sequential(
@@ -249,6 +316,8 @@ class DegradationDiscriminator(nn.Module):
             Tensor: (N / packed, 1), logits; neighbours in the batch are judged together. A batch that is no multiple of
             ``packed`` is filled up with its first pictures.
         """
+        if self.high_pass:
+            img = 0.5 + 0.5 * (img - low_pass(img, self.high_pass))
         whole = -(-len(img) // self.packed) * self.packed
         if whole != len(img):
             img = img[torch.arange(whole, device=img.device) % len(img)]

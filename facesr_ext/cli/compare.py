@@ -14,8 +14,9 @@ from facesr_ext.cli.screen import tell_warning
 from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
-    from facesr_ext.comparison.results import ResultFolder
-    from facesr_ext.settings.comparison import CompareFile
+    from facesr_ext.comparison.methods import Training
+    from facesr_ext.comparison.results import Comparison, ResultFolder
+    from facesr_ext.host.source import OptionFile
 
 _METRICS = ('psnr_rgb', 'psnr_y', 'ssim_y', 'lpips_alex')
 
@@ -43,12 +44,9 @@ def main(
     train: bool = typer.Option(False, '--train', help='First train what option files name and nobody has trained.'),
     output: Path | None = typer.Option(None, '-o', '--output', help='Folder. Default: results/<name>.'),
 ) -> None:
-    """Compare methods: the same images, metrics with intervals and paired tests, cost, pictures, one page."""
+    """Compare methods or degradations: the same images, figures with intervals and paired tests, pictures, one page."""
     facesr_ext.register()
-    from facesr_ext.comparison.examine import read_comparison
-    from facesr_ext.comparison.report import Shown, write_all
-    from facesr_ext.comparison.results import ResultFolder
-    from facesr_ext.comparison.run import run_comparison
+    from facesr_ext.comparison.examine import of_degradations
     from facesr_ext.host.source import OptionFile
 
     words = words or []
@@ -62,27 +60,57 @@ def main(
     else:
         text = _file_of(models, gt, lq, scale, size, metric, max_images, name)
         source = OptionFile('the command line', text, forced)
-    file = read_comparison(source)
-    folder = ResultFolder(output or Path('results') / file.name)
-    failed = _train(file, folder) if train else []
-    found, runs = run_comparison(file, folder)
-    found.notes[:0] = failed
-    found.machine['Command'] = shlex.join(['facesr', *ctx.obj])
-    found.write(folder.root)
-    written = write_all(found, folder, Shown.of(file.pictures), runs)
+    compare = _degradations if of_degradations(source) else _methods
+    found, written = compare(source, output, train, shlex.join(['facesr', *ctx.obj]))
     for note in found.notes:
         typer.echo(f'note: {note}')
     for path in written:
         typer.echo(path)
 
 
-def _train(file: CompareFile, folder: ResultFolder) -> list[str]:
+def _methods(source: OptionFile, output: Path | None, train: bool, command: str) -> tuple[Comparison, list[Path]]:
+    """Compares methods; what was found, and what was written."""
+    from facesr_ext.comparison.examine import read_comparison
+    from facesr_ext.comparison.methods import trainings
+    from facesr_ext.comparison.report import Shown, write_all
+    from facesr_ext.comparison.results import ResultFolder
+    from facesr_ext.comparison.run import run_comparison
+
+    file = read_comparison(source)
+    folder = ResultFolder(output or Path('results') / file.name)
+    failed = _train(trainings(file), folder) if train else []
+    found, runs = run_comparison(file, folder)
+    found.notes[:0] = failed
+    found.machine['Command'] = command
+    found.write(folder.root)
+    return found, write_all(found, folder, Shown.of(file.pictures), runs)
+
+
+def _degradations(source: OptionFile, output: Path | None, train: bool, command: str) -> tuple[Comparison, list[Path]]:
+    """As `_methods`, of degradations."""
+    from facesr_ext.comparison.examine import read_degradations
+    from facesr_ext.comparison.open_degradations import network_trainings
+    from facesr_ext.comparison.report import Shown, write_all
+    from facesr_ext.comparison.results import ResultFolder
+    from facesr_ext.comparison.run_degradations import run_degradations
+
+    file = read_degradations(source)
+    folder = ResultFolder(output or Path('results') / file.name)
+    failed = _train(network_trainings(file), folder) if train else []
+    found, pictures = run_degradations(file, folder)
+    found.notes[:0] = failed
+    found.machine['Command'] = command
+    found.write(folder.root)
+    return found, write_all(found, folder, Shown(num=0, page_images=0), more=pictures)
+
+
+def _train(trainings: Sequence[Training], folder: ResultFolder) -> list[str]:
     """Trains what is missing; why runs have failed."""
     from facesr_ext.comparison.train import train_missing
     from facesr_ext.runs.child import TrainingStopped
 
     try:
-        return train_missing(file, folder, typer.echo)
+        return train_missing(trainings, folder, typer.echo)
     except TrainingStopped as err:
         tell_warning(str(err))
         raise typer.Exit(130) from None

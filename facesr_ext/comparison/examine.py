@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
 
 from facesr_ext.check.examine import refuse_faults
+from facesr_ext.comparison.draws import MEASURES, kid_column
+from facesr_ext.degradations.learned import LearnedDegradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, Finding, KeyPath, Level, hint, key_text
 from facesr_ext.host.names import registered_name
@@ -15,6 +17,7 @@ from facesr_ext.host.parts import known_name, registry_names
 from facesr_ext.host.source import OptionFile
 from facesr_ext.metrics.metric_info import argument_conflicts, direction_faults, missing_needs
 from facesr_ext.settings.comparison import CompareFile
+from facesr_ext.settings.degradations import DegradationsFile
 from facesr_ext.settings.reading import faults
 from facesr_ext.settings.signatures import argument_faults, is_ours
 
@@ -29,28 +32,63 @@ def read_comparison(source: OptionFile) -> CompareFile:
     return CompareFile.model_validate(dict(source.options))
 
 
+def read_degradations(source: OptionFile) -> DegradationsFile:
+    """As `read_comparison`, of a file that compares degradations."""
+    refuse_faults(source.name, findings(source))
+    return DegradationsFile.model_validate(dict(source.options))
+
+
 def is_comparison(source: OptionFile) -> bool:
     """Whether a file is one of ``facesr compare``, not of a training or a test."""
-    return 'methods' in source.options and 'model_type' not in source.options
+    return ('methods' in source.options or of_degradations(source)) and 'model_type' not in source.options
+
+
+def of_degradations(source: OptionFile) -> bool:
+    """Whether a file of a comparison compares degradations, not methods."""
+    return 'degradations' in source.options and 'methods' not in source.options
 
 
 def findings(source: OptionFile) -> list[Finding]:
     """What is wrong with a file, in its order."""
     if source.problems:
         return list(source.problems)
-    wrong = [(fault.key, fault.message) for fault in faults(CompareFile, dict(source.options))]
-    if not wrong:
-        file = CompareFile.model_validate(dict(source.options))
+    options = dict(source.options)
+    degrading = of_degradations(source)
+    wrong = [(fault.key, fault.message) for fault in faults(DegradationsFile if degrading else CompareFile, options)]
+    if not wrong and degrading:
+        wrong = list(_degradations(DegradationsFile.model_validate(options)))
+    elif not wrong:
+        file = CompareFile.model_validate(options)
         wrong = [*_parts(file), *_references(file)]
     told: dict[KeyPath, Finding] = {}
     for key, message in wrong:
         told.setdefault(key, _finding('error', key, message, source))
     if not told:
-        for name, section in source.options['val']['metrics'].items():
-            for problem in missing_needs(section):
-                key = ('val', 'metrics', name)
-                told[key] = _finding('warning', key, f'{problem}; its column stays empty', source)
+        for key, problem in _needs(source.options, degrading):
+            told[key] = _finding('warning', key, f'{problem}; its column stays empty', source)
     return sorted(told.values(), key=lambda finding: finding.line)
+
+
+def _needs(options: Mapping[str, Any], degrading: bool) -> Iterator[tuple[KeyPath, str]]:
+    """What metrics need and is not there."""
+    if degrading:
+        columns = [one for one in MEASURES if one.type in METRIC_REGISTRY]
+        columns += [kid_column(name) for name in options.get('real') or ()]
+        for one in columns:
+            yield from ((('degradations', one.name), f'{one.name}: {why}') for why in missing_needs({'type': one.type}))
+        return
+    for name, section in options['val']['metrics'].items():
+        yield from ((('val', 'metrics', name), problem) for problem in missing_needs(section))
+
+
+def _degradations(file: DegradationsFile) -> Iterator[tuple[KeyPath, str]]:
+    """Sections that build no degradation; networks that are not there are told when they are opened."""
+    for name, one in file.degradations.items():
+        if one.degradation is not None and one.degradation.get('type') != LearnedDegradation.__name__:
+            yield from _refused(('degradations', name, 'degradation'), one.degradation, file.scale)
+    for name, pool in file.real.items():
+        if pool.degradation is not None:
+            yield from _refused(('real', name, 'degradation'), pool.degradation, file.scale)
 
 
 def _finding(level: Level, key: KeyPath, message: str, source: OptionFile) -> Finding:

@@ -64,7 +64,9 @@ class Table:
 
 def set_tables(summary: Summary, table: SetTable) -> list[Table]:
     """Figures, differences to the reference, runs of several seeds, cost, rows of others: as far as there are any."""
-    found = [_figures(summary, table), _differences(summary, table), _seeds(table), _cost(table), _published(table)]
+    what = summary.what.capitalize()
+    found = [_figures(summary, table), _differences(summary, table), _seeds(table, what), _cost(table, what)]
+    found.append(_published(table, what))
     return [item for item in found if item.rows]
 
 
@@ -78,7 +80,8 @@ def set_line(facts: SetFacts) -> str:
 def metric_head(metric: MetricFacts) -> str:
     """Name, unit and direction of a metric."""
     unit = f', {one_line(metric.unit)}' if metric.unit else ''
-    return f'{one_line(metric.name)}{unit} {"↑" if metric.higher_is_better else "↓"}'
+    arrow = {True: ' ↑', False: ' ↓', None: ''}[metric.higher_is_better]
+    return f'{one_line(metric.name)}{unit}{arrow}'
 
 
 def _label(row: Row) -> Text:
@@ -96,8 +99,9 @@ def _places(cells: Iterable[Interval], metric: MetricFacts) -> int:
 
 def _figures(summary: Summary, table: SetTable) -> Table:
     places = {m.name: _places((row.cells[m.name].figure for row in table.rows), m) for m in table.metrics}
+    ranked = any(not math.isnan(row.quality) for row in table.rows)
     rows = tuple(
-        (_label(row), *(_figure(row.cells[name], places[name]) for name in places), _rank(row.quality))
+        (_label(row), *(_figure(row.cells[name], places[name]) for name in places), *[_rank(row.quality)] * ranked)
         for row in table.rows
     )
     level = f'{summary.level:.0%}'
@@ -111,8 +115,9 @@ def _figures(summary: Summary, table: SetTable) -> Table:
         names = ', '.join(one_line(metric.name) for metric in table.metrics if metric.whole_set)
         overlap = f'; {TIED} there: the spreads overlap' if (True, 'tied') in marks else ''
         below.append(f'{names}: of the whole set, with the spread of its random halves{overlap}')
-    below.append('quality rank: mean of the ranks over the metrics, 1 the best')
-    head = ('Method', *map(metric_head, table.metrics), 'Quality rank')
+    if ranked:
+        below.append('quality rank: mean of the ranks over the metrics, 1 the best')
+    head = (summary.what.capitalize(), *map(metric_head, table.metrics), *['Quality rank'] * ranked)
     return Table('figures', 'Figures', head, rows, tuple(below))
 
 
@@ -144,7 +149,8 @@ def _differences(summary: Summary, table: SetTable) -> Table:
         f"alone, and corrected by Holm's method for the {summary.tests} tests of this comparison",
     )
     title = f'Difference to {one_line(summary.reference.label)}'
-    return Table('differences', title, ('Method', *map(metric_head, metrics)), rows if metrics else (), below)
+    head = (summary.what.capitalize(), *map(metric_head, metrics))
+    return Table('differences', title, head, rows if metrics else (), below)
 
 
 def _difference(cell: Cell, places: int) -> Text:
@@ -153,7 +159,7 @@ def _difference(cell: Cell, places: int) -> Text:
     return Text(number(cell.difference.mean, places, signed=True), _told(ends, tested), sort=cell.difference.mean)
 
 
-def _seeds(table: SetTable) -> Table:
+def _seeds(table: SetTable, what: str) -> Table:
     """How much the runs of methods that were trained several times differ."""
     several = [
         row for row in table.rows if any(len(runs) > 1 for runs in table.seeds.get(row.method.name, {}).values())
@@ -169,7 +175,7 @@ def _seeds(table: SetTable) -> Table:
         'mean over the runs, which differ by their seed alone, their standard deviation, the smallest and the largest',
         'intervals and tests above are over images and say nothing of this spread',
     )
-    return Table('seeds', 'Trained several times', ('Method', *map(metric_head, metrics)), rows, below)
+    return Table('seeds', 'Trained several times', (what, *map(metric_head, metrics)), rows, below)
 
 
 def _spread(means: Sequence[float], metric: MetricFacts) -> Text:
@@ -182,7 +188,7 @@ def _spread(means: Sequence[float], metric: MetricFacts) -> Text:
     return Text(number(mean, places), _told(f'SD {number(deviation, places)} of {len(runs)} runs', ends), sort=mean)
 
 
-def _cost(table: SetTable) -> Table:
+def _cost(table: SetTable, what: str) -> Table:
     """What each method costs; columns that nothing is known of are left out."""
     rows = []
     for row in table.rows:
@@ -199,12 +205,14 @@ def _cost(table: SetTable) -> Table:
                 _rank(row.speed),
             )
         )
-    head = ('Method', 'Parameters', 'MACs', 'Memory', 'Time per image', 'Quality rank', 'Speed rank')
+    head = (what, 'Parameters', 'MACs', 'Memory', 'Time per image', 'Quality rank', 'Speed rank')
     known = [i for i in range(len(head)) if any(row[i].text != NONE for row in rows)]
+    if known == [0]:
+        return Table('cost', '', (), ())
     told = {'Time per image': 'time: median and quartiles', 'Memory': 'memory: most held at once, weights included'}
     return Table(
         'cost',
-        'Cost, and quality against speed',
+        'Cost, and quality against speed' if head.index('Quality rank') in known else 'Cost',
         tuple(head[i] for i in known),
         tuple(tuple(row[i] for i in known) for row in rows),
         tuple(told[head[i]] for i in known if head[i] in told),
@@ -215,7 +223,7 @@ def _count(value: int | None, unit: str = '') -> Text:
     return Text(large(value, unit), sort=math.nan if value is None else float(value))
 
 
-def _published(table: SetTable) -> Table:
+def _published(table: SetTable, what: str) -> Table:
     """Rows of others, with protocol and source: no mark, no rank."""
     known = [metric for metric in table.metrics if any(metric.name in row.figures for row in table.published)]
     names = [metric.name for metric in known]
@@ -230,7 +238,7 @@ def _published(table: SetTable) -> Table:
         )
         for row in table.published
     )
-    head = ('Method', *(heads.get(name, one_line(name)) for name in names), 'Protocol', 'Source')
+    head = (what, *(heads.get(name, one_line(name)) for name in names), 'Protocol', 'Source')
     below = ('measured by others under the protocol named: not ranked, and not to be compared figure by figure',)
     return Table('published', 'Published by others', head, rows, below)
 
@@ -274,7 +282,8 @@ def method_table(found: Comparison) -> Table:
         )
         for method in found.methods
     )
-    head = ('Method', 'Network', 'Weights', 'SHA-256', 'Problem')
+    what = found.what.capitalize()
+    head = (what, 'Network' if what == 'Method' else 'Kind', 'Weights', 'SHA-256', 'Problem')
     if all(not method.problem for method in found.methods):
-        return Table('methods', 'Methods', head[:-1], tuple(row[:-1] for row in rows))
-    return Table('methods', 'Methods', head, rows)
+        return Table('methods', f'{what}s', head[:-1], tuple(row[:-1] for row in rows))
+    return Table('methods', f'{what}s', head, rows)

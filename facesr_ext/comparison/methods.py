@@ -90,15 +90,15 @@ def trainings(file: CompareFile) -> list[Training]:
     for name, method in file.methods.items():
         key = ('methods', name)
         for path in method.after:
-            found += _training(path, _for_all(path, file, (*key, 'after')), (*key, 'after'))
+            found += training_of(path, _for_all(path, file, (*key, 'after')), (*key, 'after'))
         for seed in range(method.seeds if method.opt else 0):
-            found += _training(str(method.opt), _forced(name, method, seed, file), (*key, 'opt'))
+            found += training_of(str(method.opt), _forced(name, method, seed, file), (*key, 'opt'))
     return list(dict.fromkeys(found))
 
 
-def _training(path: str, forced: Sequence[str], key: KeyPath) -> list[Training]:
-    """None for a file that is to test by."""
-    options = _read(path, forced, key)
+def training_of(path: str, forced: Sequence[str], key: KeyPath) -> list[Training]:
+    """What an option file trains; empty for one that is to test by."""
+    options = read_options(path, forced, key)
     return [Training(option_file(path), tuple(forced), _RUNS / str(options['name']))] if 'train' in options else []
 
 
@@ -148,17 +148,10 @@ def _source_of(name: str, method: Method, seed: int, file: CompareFile) -> _Sour
 def _of_option_file(name: str, method: Method, forced: Sequence[str]) -> _Source:
     """The run that a training file trains; of a test file the network, with the weights that it names."""
     path, key = str(method.opt), ('methods', name, 'opt')
-    options = _read(path, forced, key)
+    options = read_options(path, forced, key)
     scale = method.scale or options.get('scale')
     if 'train' in options:
-        run = _RUNS / str(options.get('name'))
-        if not is_run(run):
-            raise CheckpointError(
-                f'there is no {run}: train it (--train does, or python -m basicsr.train -opt {path}), or name a '
-                'checkpoint',
-                key,
-            )
-        return _Source(str(run), None, scale)
+        return _Source(str(trained_run(path, options, key)), None, scale)
     weights = (options.get('path') or {}).get('pretrain_network_g')
     section = options.get('network_g')
     if not isinstance(section, dict):
@@ -166,7 +159,23 @@ def _of_option_file(name: str, method: Method, forced: Sequence[str]) -> _Source
     return _Source(str(Path(weights).expanduser()) if weights else None, dict(section), scale)
 
 
-def _read(path: str, forced: Sequence[str], key: KeyPath) -> dict[str, Any]:
+def trained_run(path: str, options: dict[str, Any], key: KeyPath) -> Path:
+    """The folder of the run that an option file trains.
+
+    Raises:
+        CheckpointError: There is none yet; it says how to train it.
+    """
+    run = _RUNS / str(options.get('name'))
+    if not is_run(run):
+        raise CheckpointError(
+            f'there is no {run}: train it (--train does, or python -m basicsr.train -opt {path}), or name a checkpoint',
+            key,
+        )
+    return run
+
+
+def read_options(path: str, forced: Sequence[str], key: KeyPath) -> dict[str, Any]:
+    """An option file as a method names it; OptionError, with ``key``, for one that cannot be read."""
     file = OptionFile.read(str(option_file(path)), forced)
     if file.problems:
         raise OptionError('\n'.join(map(str, file.problems)), key)
@@ -179,14 +188,14 @@ def _forced(name: str, method: Method, seed: int, file: CompareFile) -> list[str
     forced = [*_for_all(path, file, key), *method.force_yml]
     if not seed:
         return forced
-    options = _read(path, forced, key)
+    options = read_options(path, forced, key)
     own = [f'name={options.get("name")}_seed{seed}', f'manual_seed={int(options.get("manual_seed") or 0) + seed}']
     return [*forced, *own]
 
 
 def _for_all(path: str, file: CompareFile, key: KeyPath) -> list[str]:
     """The overrides of all trainings, which files to test by do not take."""
-    return list(file.force_yml) if file.force_yml and 'train' in _read(path, (), key) else []
+    return list(file.force_yml) if file.force_yml and 'train' in read_options(path, (), key) else []
 
 
 def _restorer(source: _Source, method: Method, file: CompareFile, device: torch.device) -> Restorer:

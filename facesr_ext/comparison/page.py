@@ -30,7 +30,7 @@ BUDGET = 6_000_000
 _LOSSLESS, _SHOWN, _MAP = 160, 512, 128  # sides, pixels: exact up to; most of a face; most of an error map
 _LARGE_LQ = 3  # an LQ that is so many times smaller than the GT shows its pixels
 _COMMANDS = ('command', 'commands')
-_ON_PAGE = ('extremes', 'cost')
+_ON_PAGE = ('draws', 'extremes', 'cost')
 
 
 class Embedded(NamedTuple):
@@ -171,8 +171,8 @@ def _lead(summary: Summary, found: Comparison) -> str:
     num = len({row.method.name for table in summary.sets for row in table.rows})
     sets = len(summary.sets)
     reference = one_line(summary.reference.label)
-    methods = f'{num} method{"" if num == 1 else "s"} on {sets} set{"" if sets == 1 else "s"} of images'
-    return f'{methods}. Differences are to {reference}; intervals are of {found.level:.0%}.'
+    compared = f'{num} {found.what}{"" if num == 1 else "s"} on {sets} set{"" if sets == 1 else "s"} of images'
+    return f'{compared}. Differences are to {reference}; intervals are of {found.level:.0%}.'
 
 
 def _figure(picture: Picture) -> Embedded:
@@ -184,7 +184,7 @@ def _section(
     summary: Summary, table: SetTable, faces: _Faces | None, figures: Mapping[Picture, Embedded]
 ) -> dict[str, Any]:
     """What the template shows of a set."""
-    own = {picture.kind: figure for picture, figure in figures.items() if picture.set == table.facts.name}
+    own = [(picture.kind, figure) for picture, figure in figures.items() if picture.set == table.facts.name]
     made = faces.made if faces else []
     drawn = faces is not None and any(face.has_errors for face in made)
     return {
@@ -196,7 +196,7 @@ def _section(
         'faces': made,
         'by': metric_head(faces.choice.metric) if faces and faces.choice.metric else '',
         'scale': embed(colour_bar(faces.largest, 480), exact=True) if faces and drawn else None,
-        'pictures': [own[kind] for kind in _ON_PAGE if kind in own],
+        'pictures': [figure for wanted in _ON_PAGE for kind, figure in own if kind == wanted],
     }
 
 

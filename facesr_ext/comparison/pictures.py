@@ -34,7 +34,7 @@ class Picture(NamedTuple):
         path (Path): The file.
         title (str): What it shows.
         set (str): Name of the set; '' for the whole comparison.
-        kind (str): 'faces', 'zooms', 'errors', 'extremes', 'cost' or 'curves'.
+        kind (str): 'faces', 'zooms', 'errors', 'extremes', 'cost', 'curves' or, of degradations, 'draws'.
     """
 
     path: Path
@@ -98,7 +98,7 @@ def draw_pictures(
     for table in summary.sets:
         gallery = Gallery(found, folder, table.facts)
         _draw_set(found, gallery, folder, shown, pictures)
-        metric = next((m for m in table.metrics if not m.whole_set), None)
+        metric = None if found.what == 'degradation' else next((m for m in table.metrics if not m.whole_set), None)
         cost = draw_cost(table, metric, found.level) if metric else None
         if metric and cost is not None:
             title = f'{metric_head(metric)} against time and parameters'
@@ -135,7 +135,7 @@ def _draw_set(found: Comparison, gallery: Gallery, folder: ResultFolder, shown: 
     metric = choice.metric
     if metric is None:
         return
-    extremes = gallery.extremes(found.values[name][choice.method][metric.name], metric.higher_is_better)
+    extremes = gallery.extremes(found.values[name][choice.method][metric.name], bool(metric.higher_is_better))
     if extremes and any(column.name == choice.method for column in gallery.methods):
         label = found.method(choice.method).label
         title = f'Best, median and worst of {label} by {metric.name}'
@@ -143,12 +143,27 @@ def _draw_set(found: Comparison, gallery: Gallery, folder: ResultFolder, shown: 
 
 
 def _save(folder: ResultFolder, kind: str, set_name: str, title: str, img: np.ndarray, pictures: Pictures) -> None:
-    """Writes a picture whole or not at all."""
-    path = folder.picture(f'{kind}_{set_name}' if set_name else kind)
+    pictures.drawn.append(write_picture(folder, kind, set_name, title, img))
+
+
+def write_picture(
+    folder: ResultFolder, name: str, set_name: str, title: str, img: np.ndarray, kind: str = ''
+) -> Picture:
+    """Writes a picture whole or not at all.
+
+    Args:
+        folder (ResultFolder): Where it goes.
+        name (str): Of the file, before that of the set.
+        set_name (str): Name of the set; '' for the whole comparison.
+        title (str): What it shows.
+        img (ndarray): (H, W, 3) uint8 RGB.
+        kind (str): As in `Picture`. Default: ``name``.
+    """
+    path = folder.picture(f'{name}_{set_name}' if set_name else name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_when_whole(path) as temporary:
         temporary.write_bytes(encode_image(img, path.suffix))
-    pictures.drawn.append(Picture(path, title, set_name, kind))
+    return Picture(path, title, set_name, kind or name)
 
 
 def _faces(gallery: Gallery, images: Sequence[str]) -> np.ndarray:

@@ -27,7 +27,11 @@ __all__ = ['Shown', 'write_all']
 
 
 def write_all(
-    found: Comparison, folder: ResultFolder, shown: Shown, runs: Mapping[str, Path] | None = None
+    found: Comparison,
+    folder: ResultFolder,
+    shown: Shown,
+    runs: Mapping[str, Path] | None = None,
+    more: Iterable[Picture] = (),
 ) -> list[Path]:
     """Writes everything that a comparison is shown in.
 
@@ -39,6 +43,7 @@ def write_all(
         folder (ResultFolder): Where its images lie, and where the files go.
         shown (Shown): Which faces are shown.
         runs (Mapping[str, Path] | None): Method -> folder of its training, for the curves. Default: none.
+        more (Iterable[Picture]): Pictures that are written already. Default: none.
 
     Returns:
         list[Path]: The files, each there whole: page, report, tables, pictures.
@@ -49,6 +54,7 @@ def write_all(
     try:
         summary = summarise(found)
         pictures = draw_pictures(found, summary, folder, shown, runs or {})
+        pictures.drawn.extend(more)
         page, notes = html_page(found, summary, folder, shown, pictures)
         texts = {
             folder.page: page,
@@ -80,7 +86,8 @@ def _report(found: Comparison, summary: Summary, folder: ResultFolder, pictures:
             lines += _titled(gap_table(summary, gap))
     if curves := pictures.of(''):
         lines += ['', '## Curves', *_shown(folder, curves)]
-    lines += ['', '## Methods', '', *markdown_table(method_table(found))]
+    methods = method_table(found)
+    lines += ['', f'## {methods.title}', '', *markdown_table(methods)]
     broken = [f'{what} could not be used: {why}' for what, why in summary.broken]
     if notes := _list([*broken, *found.notes, *pictures.notes]):
         lines += ['', '## Notes', *notes]

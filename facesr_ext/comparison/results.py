@@ -79,11 +79,14 @@ class SetFacts:
 
 @dataclass(frozen=True)
 class MetricFacts:
-    """A metric: its name in tables, the name of its function, its direction, unit, and whether it is of whole sets."""
+    """A metric: its name in tables, the name of its function, its direction, unit, and whether it is of whole sets.
+
+    A direction of None: neither is better, so that nothing is ranked or marked by it.
+    """
 
     name: str
     type: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     unit: str = ''
     whole_set: bool = False
 
@@ -135,6 +138,7 @@ class Comparison:
         machine (dict): What it ran on, 'CPU' -> ..., in words.
         notes (list[str]): What a reader has to know: warnings of the run.
         level (float): Of the intervals.
+        what (str): What is compared: 'method' or 'degradation'.
     """
 
     name: str
@@ -151,6 +155,7 @@ class Comparison:
     machine: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     level: float = 0.95
+    what: str = 'method'
 
     def method(self, name: str) -> MethodFacts:
         """The method of a name."""

@@ -43,11 +43,11 @@ def run_comparison(file: CompareFile, folder: ResultFolder) -> tuple[Comparison,
     Raises:
         OptionError: if no set can be opened, or no method.
     """
-    with _noted() as notes:
+    with noted() as notes:
         device = default_device() if file.num_gpu == 'auto' else choose_device({'num_gpu': file.num_gpu})
         methods, sets = open_methods(file, device), open_sets(file)
-        _require_any('methods', [method.facts.problem for method in methods])
-        _require_any('datasets', [one.facts.problem for one in sets])
+        require_any('methods', [method.facts.problem for method in methods])
+        require_any('datasets', [one.facts.problem for one in sets])
         measuring = Measuring(file, folder, device)
         found = _empty(file, methods, measuring)
         for one in sets:
@@ -56,7 +56,8 @@ def run_comparison(file: CompareFile, folder: ResultFolder) -> tuple[Comparison,
     return found, {method.facts.name: method.run for method in methods if method.run and not method.seed}
 
 
-def _require_any(place: str, problems: Sequence[str]) -> None:
+def require_any(place: str, problems: Sequence[str]) -> None:
+    """OptionError, which tells why, where none of a section's entries can be used."""
     if all(problems):
         raise OptionError('none can be used:\n' + '\n'.join(dict.fromkeys(problems)), (place,))
 
@@ -202,7 +203,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 @contextmanager
-def _noted() -> Iterator[list[str]]:
+def noted() -> Iterator[list[str]]:
     """The warnings that BasicSR's logger is given within."""
     notes: list[str] = []
 

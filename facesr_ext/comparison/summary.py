@@ -64,7 +64,7 @@ class Row:
         cells (dict): Metric -> cell, for every metric of the set.
         cost (Cost): What it costs.
         seconds (Quartiles | None): Of single images; None where no time was taken.
-        quality (float): Mean of its ranks over the metrics; NaN without any.
+        quality (float): Mean of its ranks over the metrics; NaN without any, and where some metrics have no direction.
         speed (float): Rank of its median time, 1 the fastest; NaN without one.
     """
 
@@ -138,6 +138,7 @@ class Summary:
         broken (tuple): What could not be used at all, a set, method or row of others, and why.
         tests (int): P-values that were corrected together.
         level (float): Of the intervals.
+        what (str): What is compared: 'method' or 'degradation'.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Summary:
     broken: tuple[tuple[str, str], ...]
     tests: int
     level: float
+    what: str = 'method'
 
 
 Key = tuple[str, str, str]
@@ -193,7 +195,8 @@ def summarise(found: Comparison) -> Summary:
     ]
     known = sum(not math.isnan(test.p) for test in tests.reference.values())
     gaps = tuple(_gap_tables(found, figures))
-    return Summary(found.name, found.method(found.reference), sets, gaps, tuple(broken), known, found.level)
+    reference = found.method(found.reference)
+    return Summary(found.name, reference, sets, gaps, tuple(broken), known, found.level, found.what)
 
 
 def _figures(found: Comparison) -> Iterator[tuple[Key, Interval]]:
@@ -224,7 +227,9 @@ def _columns(found: Comparison, figures: Mapping[Key, Interval]) -> Iterator[tup
 
 
 def _best(keys: Sequence[Key], metric: MetricFacts, figures: Mapping[Key, Interval]) -> Key | None:
-    """The key of the best mean, the first of several; None where none has a figure."""
+    """The key of the best mean, the first of several; None where none has a figure, or neither direction is better."""
+    if metric.higher_is_better is None:
+        return None
     known = [key for key in keys if not math.isnan(figures[key].mean)]
     sign = 1 if metric.higher_is_better else -1
     return max(known, key=lambda key: sign * figures[key].mean, default=None)
@@ -251,12 +256,14 @@ def _tests(found: Comparison, figures: Mapping[Key, Interval]) -> _Tests:
 def _set_table(found: Comparison, facts: SetFacts, figures: Mapping[Key, Interval], tests: _Tests) -> SetTable:
     columns = {metric.name: (metric, keys) for name, metric, keys in _columns(found, figures) if name == facts.name}
     metrics = tuple(metric for metric, _ in columns.values())
+    directed = all(metric.higher_is_better is not None for metric in metrics)  # else ranks say nothing of the whole
     methods = found.ran(facts.name)
     marks: dict[Key, Mark] = {}
     ranks: dict[Key, float] = {}
     for metric, keys in columns.values():
         marks.update(_marks(metric, keys, figures, tests, found.level))
-        ranks.update(_ranks(metric, keys, figures))
+        if metric.higher_is_better is not None:
+            ranks.update(_ranks(metric, keys, figures))
     costs = {method.name: found.costs.get(facts.name, {}).get(method.name, Cost()) for method in methods}
     times = {name: quartiles(cost.seconds) for name, cost in costs.items()}
     medians = [time.median if time else math.nan for time in times.values()]
@@ -268,7 +275,7 @@ def _set_table(found: Comparison, facts: SetFacts, figures: Mapping[Key, Interva
             key = (facts.name, method.name, metric.name)
             cells[metric.name] = _cell(found, metric, key, figures, tests, marks.get(key, ''), ranks.get(key, math.nan))
         own = [cell.rank for cell in cells.values() if not math.isnan(cell.rank)]
-        quality = float(np.mean(own)) if own else math.nan
+        quality = float(np.mean(own)) if own and directed else math.nan
         name = method.name
         rows.append(Row(method, cells, costs[name], times[name], quality, float(speeds[name])))
     absent = tuple(

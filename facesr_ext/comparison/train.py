@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from facesr_ext.check.examine import check_file, refuse_faults
-from facesr_ext.comparison.methods import Training, trainings
+from facesr_ext.comparison.methods import Training
 from facesr_ext.comparison.results import ResultFolder
 from facesr_ext.host.run_files import LATEST
 from facesr_ext.runs.child import Tell, locked, run_training
 from facesr_ext.runs.folder import RunFolder
-from facesr_ext.settings.comparison import CompareFile
 
 
-def train_missing(file: CompareFile, folder: ResultFolder, tell: Tell) -> list[str]:
+def train_missing(trainings: Sequence[Training], folder: ResultFolder, tell: Tell) -> list[str]:
     """Trains the runs of a comparison that are not there or not at their end, in their order, one after the other.
 
     Args:
-        file (CompareFile): The file.
+        trainings (Sequence[Training]): What trains them.
         folder (ResultFolder): Where the logs go.
         tell (Callable): Is told a line about each run.
 
@@ -26,7 +27,7 @@ def train_missing(file: CompareFile, folder: ResultFolder, tell: Tell) -> list[s
         OptionError: if one of the option files cannot be used, before anything is trained.
         TrainingStopped: A signal has ended a training; the same call goes on.
     """
-    waiting = [one for one in trainings(file) if not RunFolder(one.run).checkpoint(LATEST).is_file()]
+    waiting = [one for one in trainings if not RunFolder(one.run).checkpoint(LATEST).is_file()]
     _require_in_order(waiting)
     failed = []
     with locked(folder.root, tell) as lock:

@@ -31,7 +31,7 @@ def whole_figures(
         for method, entries in rows.items():
             features = _features(entries, keys[name])
             if min(len(features), len(truth)) > 1:
-                found.setdefault(method, {})[name] = _figure(metrics, name, features, truth)
+                found.setdefault(method, {})[name] = whole_figure(metrics, name, features, truth)
     return found
 
 
@@ -41,7 +41,7 @@ def _features(entries: Sequence[Entry], key: str) -> np.ndarray:
     return np.stack(finite) if finite else np.empty((0, 0), np.float32)
 
 
-def _figure(metrics: Metrics, name: str, features: np.ndarray, truth: np.ndarray) -> WholeFigure:
+def whole_figure(metrics: Metrics, name: str, features: np.ndarray, truth: np.ndarray) -> WholeFigure:
     """The value on all images, and the central 95 % of it on random halves of both kinds."""
     value = metrics.set_value(name, features, truth)
     if min(len(features), len(truth)) < _LEAST:

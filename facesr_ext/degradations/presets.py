@@ -44,6 +44,36 @@ PRESETS: dict[str, dict[str, Any]] = {
         'noise_range2': [15.0, 15.0], 'gray_noise_prob2': 0.0, 'jpeg_range2': [5.0, 50.0], 'final_sinc_prob': 0.0,
         'jpeg_codec': 'libjpeg',
     },
+    # what no recipe trains on, to stand in for real LR faces where there are too few: three cameras, each with ranges
+    # of its own: a small sensor in the dark, an old photograph that was sent on and on, a lens that is out of focus
+    'held_out': {
+        'type': 'MixtureDegradation',
+        'parts': [
+            {
+                'type': 'SecondOrderDegradation', 'kernel_list': ['iso', 'aniso'], 'kernel_prob': [0.5, 0.5],
+                'sinc_prob': 0.0, 'blur_sigma': [0.2, 1.2], 'resize_prob': [0.0, 0.5, 0.5], 'resize_range': [0.4, 1.0],
+                'gaussian_noise_prob': 0.3, 'noise_range': [8.0, 25.0], 'poisson_scale_range': [0.5, 3.0],
+                'gray_noise_prob': 0.2, 'jpeg_range': [60.0, 95.0], 'second_blur_prob': 0.5,
+                'blur_sigma2': [0.2, 0.8], 'resize_prob2': [0.0, 0.3, 0.7], 'noise_range2': [1.0, 8.0],
+                'jpeg_range2': [50.0, 90.0], 'final_sinc_prob': 0.5, 'jpeg_codec': 'libjpeg',
+            },
+            {
+                'type': 'SecondOrderDegradation', 'sinc_prob': 0.2, 'blur_sigma': [0.4, 2.0],
+                'resize_range': [0.25, 1.2], 'noise_range': [1.0, 6.0], 'poisson_scale_range': [0.05, 0.6],
+                'jpeg_range': [20.0, 60.0], 'second_blur_prob': 0.3, 'noise_range2': [1.0, 4.0],
+                'poisson_scale_range2': [0.05, 0.4], 'jpeg_range2': [20.0, 60.0], 'final_sinc_prob': 0.3,
+                'jpeg_codec': 'libjpeg',
+            },
+            {
+                'type': 'SecondOrderDegradation', 'kernel_list': ['generalized_iso', 'plateau_iso', 'aniso'],
+                'kernel_prob': [0.4, 0.3, 0.3], 'sinc_prob': 0.0, 'blur_sigma': [1.5, 4.0],
+                'resize_prob': [0.0, 0.2, 0.8], 'noise_range': [1.0, 5.0], 'poisson_scale_range': [0.05, 0.4],
+                'jpeg_range': [70.0, 95.0], 'second_blur_prob': 0.0, 'noise_range2': [1.0, 3.0],
+                'poisson_scale_range2': [0.05, 0.3], 'jpeg_range2': [70.0, 95.0], 'final_sinc_prob': 0.0,
+                'jpeg_codec': 'libjpeg',
+            },
+        ],
+    },
 }
 # fmt: on
 

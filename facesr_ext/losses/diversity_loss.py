@@ -3,12 +3,8 @@ from __future__ import annotations
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
-from torch.nn import functional as F
 
-
-def _low_pass(img: torch.Tensor, size: int) -> torch.Tensor:
-    """Means over a sliding window, (N, C, h, w) -> the same; reflected at the borders."""
-    return F.avg_pool2d(F.pad(img, [size // 2] * 4, mode='reflect'), size, stride=1)
+from facesr_ext.imaging import low_pass
 
 
 @LOSS_REGISTRY.register()
@@ -27,18 +23,20 @@ class DiversityLoss(nn.Module):
             a standard deviation of s have a ratio of about s. Default: 0.5.
         kernel_size (int): The pictures' difference is averaged over a sliding window of this size first, odd: without
             that the cheapest difference is a pattern of single pixels. Default: 1, none.
+        centred (bool): A picture's mean colour does not count: it is the cheapest difference that is left, and a
+            generator may rest with tints of one and the same picture. Default: False.
 
     Raises:
         ValueError: for a tau that is not above 0, or an even window.
     """
 
-    def __init__(self, loss_weight: float = 1.0, tau: float = 0.5, kernel_size: int = 1) -> None:
+    def __init__(self, loss_weight: float = 1.0, tau: float = 0.5, kernel_size: int = 1, centred: bool = False) -> None:
         super().__init__()
         if tau <= 0:
             raise ValueError(f'DiversityLoss: tau is above 0, not {tau}')
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f'DiversityLoss: kernel_size is odd, not {kernel_size}')
-        self.loss_weight, self.tau, self.kernel_size = loss_weight, tau, kernel_size
+        self.loss_weight, self.tau, self.kernel_size, self.centred = loss_weight, tau, kernel_size, centred
 
     def forward(
         self, first: torch.Tensor, second: torch.Tensor, z_first: torch.Tensor, z_second: torch.Tensor
@@ -52,7 +50,10 @@ class DiversityLoss(nn.Module):
         Returns:
             Tensor: A scalar, [0, loss_weight * tau].
         """
-        apart = _low_pass(first - second, self.kernel_size).abs().flatten(1).mean(1)
+        difference = first - second
+        if self.centred:
+            difference = difference - difference.mean((2, 3), keepdim=True)
+        apart = low_pass(difference, self.kernel_size).abs().flatten(1).mean(1)
         ratio = apart / (z_first - z_second).abs().flatten(1).mean(1).clamp(min=1e-5)
         return self.loss_weight * (self.tau - ratio).clamp(min=0).mean()
 
@@ -79,4 +80,4 @@ class LowPassLoss(nn.Module):
 
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both (N, 3, h, w), RGB, [0, 1], larger than half a window -> a scalar."""
-        return self.loss_weight * _low_pass(pred - target, self.kernel_size).abs().mean()
+        return self.loss_weight * low_pass(pred - target, self.kernel_size).abs().mean()

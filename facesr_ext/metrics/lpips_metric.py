@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -36,6 +38,19 @@ class LPIPS:
 
 
 _lpips = built_once(LPIPS)
+
+
+def lpips_between(pairs: Sequence[tuple[int, int]], images: Sequence[np.ndarray], name: Backbone = 'alexnet') -> float:
+    """Mean distance of pairs of images, whose features are worked out once each; raises as `LPIPS` does.
+
+    Args:
+        pairs (Sequence[tuple[int, int]]): Numbers of images, one pair or more.
+        images (Sequence[ndarray]): (H, W, 3) uint8 RGB, of one size.
+        name (str): 'alexnet' or 'vgg16'. Default: 'alexnet'.
+    """
+    lpips = _lpips(name, None)
+    features = [lpips.features(image) for image in images]
+    return sum(lpips.distance(features[i], features[j]) for i, j in pairs) / len(pairs)
 
 
 @kept_by_image(2)

@@ -14,6 +14,7 @@ from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import to_images
+from facesr_ext.metrics.diversity import spread
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.step import Losses
@@ -24,11 +25,6 @@ DRAWS = 10
 STD = 'std_z'
 
 
-def spread(draws: torch.Tensor) -> float:
-    """Standard deviation over the draws (K, 3, h, w) of each value of a pixel, their mean, in 8-bit units."""
-    return float(draws.clamp(0, 1).mul(255).round().std(0).mean())
-
-
 @MODEL_REGISTRY.register()
 class DegradationModel(FaceGANModel):
     """Trains a high-to-low network (:class:`~facesr_ext.archs.degradation_arch.DegradationNet`) without pairs.
@@ -36,8 +32,9 @@ class DegradationModel(FaceGANModel):
     The generator is given HR faces (``lq`` of the batch) and random z; its pixel loss compares with the HR faces
     averaged over scale x scale cells (``gt``), and the discriminator with real LR faces, which have nothing to do with
     the HR faces. ``diversity_opt`` is a loss of two results for the same HR faces, whose z differ in the first
-    ``z_dim`` values alone: the same noise by two cameras. (Different noise is no merit: any noise would do.) All else
-    is :class:`FaceGANModel`'s.
+    ``z_dim`` values alone: the same noise by two cameras. (Different noise is no merit: any noise would do.)
+    ``latent_opt`` is a loss of these values and of what ``regress_z`` of the network guesses them to be, from the
+    result: what cannot be seen in the picture cannot be guessed. All else is :class:`FaceGANModel`'s.
 
     In validation there is no true LR to compare with. Its figure is ``std_z``: how far ten results for the same face
     lie apart, the mean of the per-pixel standard deviation in 8-bit units. The contact sheet shows them beside the HR
@@ -73,11 +70,19 @@ class DegradationModel(FaceGANModel):
         return net
 
     def init_training_settings(self) -> None:
-        diversity_opt = self.opt['train'].get('diversity_opt')
-        self.cri_diversity = (
-            build_part(('train', 'diversity_opt'), LOSS_REGISTRY, diversity_opt) if diversity_opt else None
-        )
+        self.cri_diversity = self._build_loss('diversity_opt')
+        self.cri_latent = self._build_loss('latent_opt')
+        guesses = self.get_bare_model(self.net_g).regressor is not None
+        if guesses != (self.cri_latent is not None):
+            lacking = 'train: latent_opt, without which' if guesses else 'regress_z: true, without which'
+            what = 'it guesses z for nothing' if guesses else 'train: latent_opt has nothing to compare with z'
+            raise OptionError(f'needs {lacking} {what}', ('network_g',))
         super().init_training_settings()
+
+    def _build_loss(self, key: str) -> nn.Module | None:
+        section = self.opt['train'].get(key)
+        loss: nn.Module | None = build_part(('train', key), LOSS_REGISTRY, section) if section else None
+        return loss
 
     def _prepare(self, data: dict[str, Any], generator: torch.Generator, enlarged: bool, train: bool = False) -> Batch:
         """HR faces, the target of the pixel loss, real LR faces and z."""
@@ -125,6 +130,10 @@ class DegradationModel(FaceGANModel):
             camera = self._camera_size()
             cameras = (z[:, :camera] for z in (batch.z, batch.other_z) if z is not None)
             losses['l_g_diversity'] = self.cri_diversity(out.sr, other, *cameras)
+        if self.cri_latent is not None and batch.z is not None:
+            with self.precision.autocast():
+                guess = self.get_bare_model(self.net_g).regress(out.sr).float()
+            losses['l_g_latent'] = self.cri_latent(guess, batch.z[:, : self._camera_size()])
         return losses
 
     def _camera_size(self) -> int:

@@ -29,7 +29,7 @@ _RESERVED = ('GT', 'LQ')
 _UNSAFE = set('/\\:*?"<>|') | {chr(code) for code in range(32)}
 
 
-def _file_name(name: str, what: str) -> str:
+def file_name(name: str, what: str) -> str:
     """A name that is also a file's and a folder's on every system."""
     if not name or name != name.strip() or name.startswith('.') or _UNSAFE & set(name) or name in _RESERVED:
         raise ValueError(f'{what} names a folder, so {name!r} will not do; leave out / \\ : * ? " < > | and GT, LQ')
@@ -159,13 +159,13 @@ class CompareFile(Section):
     @field_validator('name')
     @classmethod
     def _names_a_folder(cls, value: str) -> str:
-        return _file_name(value, 'name')
+        return file_name(value, 'name')
 
     @field_validator('datasets', 'methods')
     @classmethod
     def _name_folders(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
-            _file_name(name, 'each key')
+            file_name(name, 'each key')
         return value
 
     @field_validator('reference')

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from facesr_ext import __version__
 from facesr_ext.errors import KeyPath, key_text
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
-from facesr_ext.settings import comparison, datasets, logger, top, train, val
+from facesr_ext.settings import comparison, datasets, degradations, logger, top, train, val
 from facesr_ext.settings.kinds import PartKind
 from facesr_ext.settings.reading import Section
 from facesr_ext.settings.signatures import is_ours, section_of
@@ -48,14 +48,15 @@ def option_schema(presets: Iterable[str] = ()) -> Schema:
     cases = [_case('model_type', name, _files(cls.SETTINGS, definitions)) for name, cls in sorted(models.items())]
     for kind in _REGISTRIES:
         _add_parts(kind, definitions, sorted(presets))
-    cases.append({'if': {'required': ['methods']}, 'then': _of(comparison.CompareFile, definitions, {})})
+    for key, file in (('methods', comparison.CompareFile), ('degradations', degradations.DegradationsFile)):
+        cases.append({'if': {'required': [key]}, 'then': _of(file, definitions, {})})
     properties = {'model_type': {'enum': names}}
     return {
         '$schema': 'https://json-schema.org/draft/2020-12/schema',
         '$comment': f'facesr_ext {__version__}, BasicSR {basicsr_version}, torch {_minor(torch.__version__)}',
         'title': 'Option file of BasicSR with facesr_ext',
         'type': 'object',
-        'anyOf': [{'required': ['model_type']}, {'required': ['methods']}],
+        'anyOf': [{'required': [key]} for key in ('model_type', 'methods', 'degradations')],
         'properties': properties,
         'allOf': cases,
         '$defs': definitions,
@@ -199,6 +200,14 @@ COMPARISON: tuple[tuple[str, KeyPath, tuple[type[Section], ...]], ...] = (
     ('`pictures:`', ('pictures',), (comparison.Pictures,)),
 )
 """Of files of ``facesr compare``."""
+DEGRADATIONS: tuple[tuple[str, KeyPath, tuple[type[Section], ...]], ...] = (
+    ('Top of the file', (), (degradations.DegradationsFile,)),
+    ('An entry of `degradations:`', ('degradations', 'NAME'), (degradations.ComparedDegradation,)),
+    ('An entry of `datasets:`', ('datasets', 'NAME'), (degradations.HRSet,)),
+    ('An entry of `real:`', ('real', 'NAME'), (degradations.RealPool,)),
+    ('`pictures:`', ('pictures',), (degradations.DrawnPictures,)),
+)
+"""Of those that compare degradations."""
 
 
 def option_tables() -> str:
@@ -212,6 +221,8 @@ def option_tables() -> str:
     lines += _tables(TABLES, '##')
     lines += ['', '## Files of `facesr compare`', '', 'In `options/compare/`; `facesr check` looks them through, too.']
     lines += _tables(COMPARISON, '###')
+    lines += ['', '## Files of `facesr compare` with `degradations`']
+    lines += _tables(DEGRADATIONS, '###')
     return '\n'.join(lines) + '\n'
 
 

@@ -142,6 +142,7 @@ class DegradationTrain(GANTrain):
     """A training of a high-to-low network."""
 
     diversity_opt: Loss | None = option('results of different z are to differ, up to a bound')
+    latent_opt: Loss | None = option('z is to be guessed from the result; network_g needs regress_z: true')
 
     @field_validator('augment')
     @classmethod

@@ -109,3 +109,52 @@ def test_discriminator_judges_packs_of_neighbours() -> None:
     assert net(img[:1]).shape == (1, 1)
     with pytest.raises(ValueError, match='num_down at most num_block, not num_block 2, num_down 3'):
         DegradationDiscriminator(num_block=2, num_down=3)
+
+
+def test_several_generators_are_chosen_by_z_and_all_learn() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**VARIED, generators=3)
+    one = DegradationNet(**VARIED)
+    assert _parameters(net) == 3 * _parameters(one) and net.z_size(64, 64) == one.z_size(64, 64)
+    hr, z = torch.rand(6, 3, 64, 64), torch.randn(6, net.z_size(64, 64))
+    z[:, 0] = torch.tensor([-2.0, 0.0, 2.0, -1.0, 1.0, -0.1])  # a third of all z lies below -0.43
+    assert net.generator_of(z).tolist() == [0, 1, 2, 0, 2, 1]
+    out = net(hr, z)
+    for i, number in enumerate([0, 1, 2, 0, 2, 1]):
+        own = net.others[number - 1] if number else net
+        one.load_state_dict({name: own.state_dict()[name] for name in one.state_dict()})
+        assert torch.allclose(one(hr[i : i + 1], z[i : i + 1]), out[i : i + 1], atol=1e-6)
+    share = net.generator_of(torch.randn(6000, 1)).bincount() / 6000
+    assert share.sub(1 / 3).abs().max() < 0.03
+    net(hr[:1], z[:1]).sum().backward()  # of one picture: the others' gradients are there, and 0
+    assert all(p.grad is not None for p in net.parameters())
+    assert all(p.grad is not None and not p.grad.any() for other in net.others for p in other.parameters())
+    with pytest.raises(ValueError, match='generators is at least 1'):
+        DegradationNet(generators=0)
+
+
+def test_z_is_guessed_from_what_can_be_seen_of_it() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**VARIED, z_dim=4, regress_z=True)
+    lq = torch.rand(2, 3, 16, 24, requires_grad=True)
+    guess = net.regress(lq)
+    assert guess.shape == (2, 4)
+    guess.sum().backward()
+    assert lq.grad is not None and lq.grad.abs().sum() > 0
+    torch.manual_seed(0)
+    plain = DegradationNet(**VARIED, z_dim=4)  # the rest is as it is without
+    assert all(torch.equal(p, net.state_dict()[name]) for name, p in plain.state_dict().items())
+    with pytest.raises(ValueError, match='regress_z'):
+        plain.regress(lq)
+
+
+def test_a_discriminator_of_noise_does_not_see_colour() -> None:
+    torch.manual_seed(0)
+    img = torch.rand(4, 3, 16, 16) * 0.2
+    for window, sees in ((0, True), (5, False)):
+        net = DegradationDiscriminator(num_feat=8, high_pass=window).eval()
+        same = torch.allclose(net(img), net(img + 0.3), atol=1e-5)
+        assert same is not sees
+        assert not torch.allclose(net(img), net(img.flip(0) * 0.5), atol=1e-5)
+    with pytest.raises(ValueError, match='high_pass is odd'):
+        DegradationDiscriminator(high_pass=4)

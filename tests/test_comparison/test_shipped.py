@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from facesr_ext.check.examine import examine
-from facesr_ext.comparison.examine import findings, read_comparison
+from facesr_ext.comparison.examine import findings, of_degradations, read_comparison, read_degradations
 from facesr_ext.comparison.methods import Training, open_methods, trainings
+from facesr_ext.comparison.open_degradations import network_trainings, open_degradations, open_hr_sets
 from facesr_ext.comparison.sets import open_sets
 from facesr_ext.host.source import OptionFile
 from tests.support import OPTIONS, option_files
 
-FILES = option_files('compare')
+FILES = [path for path in option_files('compare') if not of_degradations(OptionFile.read(str(path)))]
+DEGRADATIONS = [path for path in option_files('compare') if path not in FILES]
 REPORTS = ('s0', 's1', 's2', 's3', 's4', 'priors')
 
 
@@ -49,6 +51,27 @@ TRAININGS = [
     for training in trainings(read_comparison(OptionFile.read(str(path))))
     if training.force_yml and 'seed' not in training.run.name
 ]
+
+
+TRAININGS += [
+    (path, training)
+    for path in DEGRADATIONS
+    for training in network_trainings(read_degradations(OptionFile.read(str(path))))
+    if training.force_yml
+]
+
+
+@pytest.mark.parametrize('path', DEGRADATIONS, ids=lambda p: p.stem)
+def test_degradations_are_in_order_and_say_how_to_train_networks(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = read_degradations(OptionFile.read(str(path)))
+    monkeypatch.chdir(tmp_path)  # without runs
+    assert all(not one.facts.problem and len(one) == 200 for one in open_hr_sets(file))
+    for one in open_degradations(file):
+        assert not one.facts.problem or 'python -m basicsr.train -opt options/' in one.facts.problem
+    runs = [training.run for training in network_trainings(file)]
+    assert len(set(runs)) == len(runs) == len(file.degradations)
 
 
 @pytest.mark.parametrize(('path', 'training'), TRAININGS, ids=lambda value: getattr(value, 'stem', ''))

@@ -57,7 +57,7 @@ def test_missing_runs_are_trained_once_and_the_rest_is_told(tmp_path: Path, monk
     before = state.stat().st_mtime_ns
     told: list[str] = []
     file = read_comparison(OptionFile('mine.yml', yaml.safe_dump(options(espcn=opt['methods']['espcn']))))
-    assert train_missing(file, ResultFolder(Path('results/trained')), told.append) == [] and told == []
+    assert train_missing(trainings(file), ResultFolder(Path('results/trained')), told.append) == [] and told == []
     assert state.stat().st_mtime_ns == before
 
 
@@ -66,7 +66,9 @@ def test_a_fault_is_told_before_anything_is_trained(tmp_path: Path, monkeypatch:
     wrong = {'opt': 'options/srcnn.yml', 'force_yml': ['train:optim_g:type=Adamm']}
     text = yaml.safe_dump(options(espcn={'opt': 'options/espcn.yml'}, srcnn=wrong), sort_keys=False)
     with pytest.raises(OptionError, match='did you mean Adam'):
-        train_missing(read_comparison(OptionFile('mine.yml', text)), ResultFolder(tmp_path / 'out'), lambda _: None)
+        train_missing(
+            trainings(read_comparison(OptionFile('mine.yml', text))), ResultFolder(tmp_path / 'out'), lambda _: None
+        )
     assert not Path('experiments').exists()
 
 

@@ -69,7 +69,7 @@ def test_the_benchmark_prints_them(
         degradation_statistics.main()
         lines = capsys.readouterr().out.splitlines()
         assert [line[:11].strip() for line in lines[-6:]] == [
-            *degradation_statistics.NAMES,
+            *degradation_statistics.STATISTICS,
             *degradation_statistics.SHIFTS,
         ]
         assert ('no GT' in lines[-1]) == ('bicubic_x4' in more) and 'nan' not in '\n'.join(lines)

@@ -45,6 +45,16 @@ def test_patterns_of_single_pixels_are_no_diversity_where_a_window_is_set() -> N
         DiversityLoss(kernel_size=2)
 
 
+def test_a_tint_is_no_diversity_where_pictures_are_centred() -> None:
+    z = torch.zeros(1, 8), torch.ones(1, 8)
+    flat, slope = torch.zeros(1, 3, 16, 16), torch.linspace(-0.1, 0.1, 16).expand(1, 3, 16, 16)
+    tint = torch.tensor([0.1, -0.1, 0.1]).view(1, 3, 1, 1)
+    assert DiversityLoss(tau=0.1)(flat + tint, flat, *z).item() == pytest.approx(0.0, abs=1e-6)
+    assert DiversityLoss(tau=0.1, centred=True)(flat + tint, flat, *z).item() == pytest.approx(0.1, abs=1e-6)
+    left = 0.1 - slope.abs().mean().item()
+    assert DiversityLoss(tau=0.1, centred=True)(slope + tint, flat, *z).item() == pytest.approx(left, abs=1e-6)
+
+
 def test_low_pass_holds_colour_and_lets_texture_go() -> None:
     loss, img = LowPassLoss(), torch.rand(1, 3, 16, 16)
     assert loss(img, img + 0.1).item() == pytest.approx(0.1, abs=1e-6)

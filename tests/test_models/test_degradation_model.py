@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import OptionError
-from facesr_ext.models.degradation_model import spread
+from facesr_ext.metrics.diversity import spread
 from tests.support import OPTIONS, read_table, small_options
 from tests.training import assert_same_after_kill, parsed_model
+
+LATENT = {'type': 'L1Loss', 'loss_weight': 0.5}
 
 
 def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = 'degradation_net', **changes: Any) -> Any:
@@ -107,6 +109,21 @@ def test_validation_measures_the_spread_of_ten_results(tmp_path: Path, monkeypat
     assert read_image(folder / 'val_0.png').shape[1] == 12 * (64 + 2)  # HR | averaged | ten results
 
 
+def test_latent_regression_asks_the_result_for_its_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss is that of the guess, and both the guesser and the generator learn by it."""
+    net = {**small_options(OPTIONS / 'degradation_net.yml')['network_g'], 'regress_z': True, 'generators': 2}
+    model = _model(tmp_path, monkeypatch, network_g=net, train__latent_opt=LATENT, train__diversity_opt=None)
+    before = [p.clone() for p in model.net_g.regressor.parameters()]
+    seen: dict[str, Any] = {}
+    model.cri_latent.register_forward_pre_hook(lambda _, inputs: seen.update(latent=inputs))
+    _step(model, 1, _batch())
+    guess, camera = seen['latent']
+    assert torch.equal(camera, model.batch.z[:, :8]) and guess.shape == camera.shape
+    log = model.get_current_log()
+    assert log['l_g_latent'] == pytest.approx(0.5 * float((guess - camera).abs().mean()), rel=1e-5)
+    assert all(not torch.equal(a, b) for a, b in zip(before, model.net_g.regressor.parameters(), strict=True))
+
+
 def test_spread_is_in_8_bit_units() -> None:
     levels = torch.tensor([100.0, 102.0, 104.0]).view(3, 1, 1, 1).expand(3, 3, 4, 4) / 255
     assert spread(levels) == pytest.approx(2.0)
@@ -120,6 +137,7 @@ def test_spread_is_in_8_bit_units() -> None:
         ({'network_g': {'type': 'FSRNet', 'num_feat': 4}}, 'network_g: DegradationModel trains a DegradationNet'),
         ({'train__pixel_opt': None}, 'there is no loss'),
         ({'train__diversity_opt': {'type': 'DiversityLoss', 'tau': -1}}, 'train:diversity_opt: .*tau is above 0'),
+        ({'train__latent_opt': LATENT}, 'network_g: needs regress_z: true'),
     ],
 )
 def test_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str) -> None:

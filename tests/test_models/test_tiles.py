@@ -6,6 +6,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from facesr_ext.archs.arch_info import arch_info
+from facesr_ext.archs.face_attention_arch import AttentionUnit, FaceAttentionNet
 from facesr_ext.archs.nafsr_arch import ChannelAttention, NAFBlock
 from facesr_ext.errors import OptionError
 from facesr_ext.models.tiles import Tiling, tiled
@@ -84,8 +85,14 @@ def test_tiles_on_the_grid_that_a_network_states_are_the_whole(name: str) -> Non
         if isinstance(part, NAFBlock):  # which begins as the identity
             part.beta.fill_(0.5)
             part.gamma.fill_(0.5)
+        if isinstance(part, AttentionUnit):  # whose residual is small at first, and its attention even
+            part.second.weight.mul_(10)
+            part.attention.weigh.weight.mul_(100)
+            part.attention.weigh.bias.zero_()
         if isinstance(part, ChannelAttention):  # it looks at the whole image, as no tile does
             part.weigh.weight.zero_()
+    if isinstance(net, FaceAttentionNet):
+        net.tail.weight.mul_(10)
     info = arch_info(net)
     factor = 1 if info.input == 'enlarged' else info.scale
     lq = torch.rand(1, 3, 192, 192)

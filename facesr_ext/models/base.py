@@ -21,6 +21,7 @@ from torch import nn
 from facesr_ext.archs.arch_info import arch_info, scale_argument
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import OptionError
+from facesr_ext.host.memory import keep_freed_memory
 from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import to_images, with_coordinates
 from facesr_ext.metrics.metric_info import Metrics
@@ -63,6 +64,8 @@ class FaceModel(BaseModel):
         settings = self._read_options()
         self.device = choose_device(opt)
         get_root_logger().info(f'Machine: {describe_device(self.device)}')
+        if opt['is_train'] and self.device.type == 'cpu':
+            keep_freed_memory()
         self.scale = _given(settings.scale, 'scale')
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None

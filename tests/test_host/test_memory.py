@@ -1,0 +1,41 @@
+"""Memory that a training on the CPU frees and takes again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import resource, sys
+import numpy as np
+from facesr_ext.host.memory import keep_freed_memory
+kept = keep_freed_memory()
+np.ones(1 << 23)  # 64 MB
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8):
+    np.ones(1 << 23)
+print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def _kept_and_faults(**variables: str) -> tuple[bool, int]:
+    known = {key: value for key, value in os.environ.items() if not key.startswith(('MALLOC_', 'GLIBC_TUNABLES'))}
+    run = subprocess.run(
+        [sys.executable, '-c', COUNT], env={**known, **variables}, capture_output=True, text=True, check=True
+    )
+    kept, faults = run.stdout.split()
+    return kept == '1', int(faults)
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='glibc only')
+def test_freed_memory_is_used_again_and_what_the_user_sets_stands() -> None:
+    kept, faults = _kept_and_faults()
+    if not kept:
+        pytest.skip('this C library has no mallopt')
+    left_alone, many = _kept_and_faults(MALLOC_MMAP_MAX_='65536')
+    assert not left_alone
+    assert many >= 8 * (64 // 2)  # pages of 4 KiB that the system has cleared again; of 2 MiB at most
+    assert faults < many / 10

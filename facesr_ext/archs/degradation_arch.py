@@ -51,6 +51,36 @@ class _Injection(nn.Module):
         return x + self.mix(noise) * self.gain(camera)[:, :, None, None]
 
 
+class _CameraBlur(nn.Module):
+    """Blurs or sharpens the LR picture, as the camera says.
+
+    The camera makes a kernel that is never negative, sums to 1 and is the same when turned by half, so that no camera
+    lights or moves the picture; and a share: how much of what that blur takes away stays (0: none; above 1: it
+    sharpens).
+    """
+
+    def __init__(self, kernel_size: int, camera_dim: int, num_feat: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.kernel = nn.Sequential(
+            nn.Linear(camera_dim, num_feat), nn.LeakyReLU(0.2), nn.Linear(num_feat, kernel_size**2 + 1)
+        )
+        offsets = torch.arange(kernel_size) - kernel_size // 2
+        with torch.no_grad():  # begins with Gaussians of about a pixel, half of which stays
+            self.kernel[-1].bias[:-1] = -(offsets[:, None] ** 2 + offsets**2).flatten() / 2
+            self.kernel[-1].bias[-1] = 0.5
+
+    def forward(self, x: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
+        values = self.kernel(camera).float()
+        logits, share = values[:, :-1], values[:, -1].view(-1, 1, 1, 1)
+        kernel = ((logits + logits.flip(1)) / 2).softmax(1)
+        half = self.kernel_size // 2
+        cells = F.unfold(F.pad(x, (half, half, half, half), 'replicate'), self.kernel_size)
+        cells = cells.view(*x.shape[:2], self.kernel_size**2, -1)
+        blurred = (cells * kernel[:, None, :, None]).sum(2).view_as(x)
+        return blurred + share * (x - blurred)
+
+
 class _Regressor(nn.Sequential):
     """Guesses values of z from an LR picture in [-1, 1]: three convolutions, their mean over the picture, a layer."""
 
@@ -90,6 +120,10 @@ class DegradationNet(nn.Module):
         generators (int): Networks of this kind, each with its own weights, of which the first value of z chooses one
             for each picture, all equally often (the idea of Lee et al., ECCVW 2022, against modes that one network
             leaves out). A step costs as much as one. Default: 1.
+        blur (int): Side of a kernel, odd, LQ pixels, that the camera makes for each picture and that filters the
+            averaged HR picture before the rest is learnt (the kernel module of PDM, Luo et al., CVPR 2022): cameras
+            that differ in sharpness are then a matter of a few values. Wants 'per_layer' and ``residual``. Default: 0,
+            none.
         regress_z (bool): Has a small network beside, for training alone, that guesses the first ``z_dim`` values of z
             from the result: `regress` (the latent regression of BicycleGAN, Zhu et al., NeurIPS 2017). Default: False.
 
@@ -109,12 +143,17 @@ class DegradationNet(nn.Module):
         fold: Literal[1, 2, 4, 8] = 1,
         size: int | None = None,
         generators: int = 1,
+        blur: int = 0,
         regress_z: bool = False,
     ) -> None:
         super().__init__()
         if generators < 1:
             raise ValueError(f'DegradationNet: generators is at least 1, not {generators}')
         require_literals(DegradationNet, scale=scale, noise=noise, norm=norm, fold=fold)
+        if blur and (blur < 3 or blur % 2 == 0 or noise == 'plane' or not residual):
+            raise ValueError(
+                f'DegradationNet: blur is 0, or odd, at least 3, with noise: per_layer and residual: true, not {blur}'
+            )
         size, multiple = size or 16 * scale, scale * 2**_UPS
         if fold > scale:
             raise ValueError(f'DegradationNet: fold is at most the scale {scale}, not {fold}')
@@ -141,10 +180,11 @@ class DegradationNet(nn.Module):
         self.injections = nn.ModuleList(_Injection(noise_planes, num_feat, z_dim) for _ in range(count))
         self.conv_base = nn.Conv2d(3, num_feat, 3, 1, 1) if residual else None
         self.conv_last = nn.Conv2d(num_feat, 3, 3, 1, 1)
+        self.blur = _CameraBlur(blur, z_dim, num_feat) if blur else None
         if residual:
             with torch.no_grad():
                 self.conv_last.weight.mul_(0.1)
-        own = (scale, num_feat, z_dim, noise, noise_planes, norm, residual, fold, size)
+        own = (scale, num_feat, z_dim, noise, noise_planes, norm, residual, fold, size, 1, blur)
         self.others = nn.ModuleList(DegradationNet(*own) for _ in range(generators - 1))
         self.regressor = _Regressor(num_feat, z_dim) if regress_z else None
 
@@ -210,6 +250,8 @@ class DegradationNet(nn.Module):
         height, width = hr.shape[-2:]
         x = hr * 2 - 1
         average = F.avg_pool2d(x, self.scale)
+        if self.blur is not None:
+            average = self.blur(average, z[:, : self.z_dim])
         if self.plane is not None:
             x = torch.cat([x, self.plane(z).view(-1, 1, height, width)], 1)
         features = self._features(self.conv_first(F.pixel_unshuffle(x, self.fold)), average, z, height, width)

@@ -9,7 +9,6 @@ from basicsr.utils.registry import ARCH_REGISTRY, METRIC_REGISTRY
 
 from facesr_ext.check.examine import refuse_faults
 from facesr_ext.comparison.draws import MEASURES, kid_column
-from facesr_ext.degradations.learned import LearnedDegradation
 from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.errors import FaceSRError, Finding, KeyPath, Level, hint, key_text
 from facesr_ext.host.names import registered_name
@@ -82,9 +81,9 @@ def _needs(options: Mapping[str, Any], degrading: bool) -> Iterator[tuple[KeyPat
 
 
 def _degradations(file: DegradationsFile) -> Iterator[tuple[KeyPath, str]]:
-    """Sections that build no degradation; networks that are not there are told when they are opened."""
+    """Sections that build no degradation."""
     for name, one in file.degradations.items():
-        if one.degradation is not None and one.degradation.get('type') != LearnedDegradation.__name__:
+        if one.degradation is not None:
             yield from _refused(('degradations', name, 'degradation'), one.degradation, file.scale)
     for name, pool in file.real.items():
         if pool.degradation is not None:
@@ -129,10 +128,12 @@ def _part(
 
 
 def _refused(key: KeyPath, section: dict[str, Any], scale: int) -> Iterator[tuple[KeyPath, str]]:
+    """A section that builds no degradation; a network that is not there yet is told where its set is opened."""
     try:
         build_degradation(section, scale)
     except FaceSRError as err:
-        yield (*key, *err.key[1:]), err.message
+        if err.key[-1:] != ('checkpoint',):
+            yield (*key, *err.key[1:]), err.message
 
 
 def _references(file: CompareFile) -> Iterator[tuple[KeyPath, str]]:

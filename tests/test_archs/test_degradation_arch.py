@@ -39,7 +39,9 @@ def test_sizes_and_range(scale: int, fold: int, blocks: int, norm: str) -> None:
         assert lq.min() >= 0 and lq.max() <= 1
 
 
-@pytest.mark.parametrize('options', [{}, VARIED, {**VARIED, 'norm': 'instance', 'residual': True, 'fold': 2}])
+@pytest.mark.parametrize(
+    'options', [{}, VARIED, {**VARIED, 'norm': 'instance', 'residual': True, 'fold': 2, 'blur': 5}]
+)
 def test_z_changes_the_result_and_everything_learns(options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     net = DegradationNet(**options)
@@ -84,6 +86,8 @@ def test_residual_begins_near_the_average_and_noise_planes_stay_where_they_are()
         ({'fold': 3}, 'fold is one of 1, 2, 4, 8'),
         ({'fold': 8}, 'fold is at most the scale 4, not 8'),
         ({'size': 60}, 'size is a multiple of 16 for scale 4, not 60'),
+        ({**VARIED, 'residual': True, 'blur': 4}, 'blur is 0, or odd, at least 3, .* not 4'),
+        ({'blur': 5}, 'with noise: per_layer and residual: true'),
     ],
 )
 def test_network_refuses(options: dict[str, Any], message: str) -> None:
@@ -109,6 +113,23 @@ def test_discriminator_judges_packs_of_neighbours() -> None:
     assert net(img[:1]).shape == (1, 1)
     with pytest.raises(ValueError, match='num_down at most num_block, not num_block 2, num_down 3'):
         DegradationDiscriminator(num_block=2, num_down=3)
+
+
+def test_a_camera_blurs_without_moving_or_lighting_the_picture() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**VARIED, residual=True, blur=5)
+    assert net.blur is not None
+    with torch.no_grad():
+        net.blur.kernel[-1].weight.mul_(20)  # far from where it begins
+        camera = torch.randn(4, net.z_dim)
+        flat = torch.full((4, 3, 9, 9), 0.3)
+        assert torch.allclose(net.blur(flat, camera), flat, atol=1e-4)
+        point = torch.zeros(4, 3, 9, 9)
+        point[:, :, 4, 4] = 1
+        kernels = net.blur(point, camera)
+    assert torch.allclose(kernels, kernels.flip(2, 3), atol=1e-5)
+    assert torch.allclose(kernels.sum((2, 3)), torch.ones(4, 3), atol=1e-4)
+    assert (kernels[0] - kernels[1]).abs().max() > 0.1  # each picture has its own
 
 
 def test_several_generators_are_chosen_by_z_and_all_learn() -> None:

@@ -130,9 +130,9 @@ def _descriptor(spandrel: Any, architecture: Any, state: Mapping[str, Any]) -> A
     net = _built(section)
     info = arch_info(net)
     scale = info.scale if info.input == 'small' else 1  # it takes the image at its final size
-    first = next(value for value in state.values() if getattr(value, 'ndim', 0) == 4)
+    width = section.get('num_feat') or next(iter(section.get('widths', ())), None)
     licence = read_description(state).get('licence')
-    tags = [f'{first.shape[0]}nf', *([str(licence)] if licence else [])]
+    tags = [*([f'{width}nf'] if width else []), *([str(licence)] if licence else [])]
     return spandrel.ImageModelDescriptor(
         net,
         {key: value for key, value in state.items() if key != KEY},

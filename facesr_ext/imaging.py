@@ -38,7 +38,6 @@ KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {'cubic': (
 """The kernels of MATLAB's ``imresize``, by its names, and how far they reach to each side."""
 
 
-@lru_cache(maxsize=64)
 def resize_matrix(in_length: int, out_length: int, kernel: str = 'cubic') -> torch.Tensor:
     """Weights of MATLAB's ``imresize`` along one axis.
 
@@ -51,6 +50,12 @@ def resize_matrix(in_length: int, out_length: int, kernel: str = 'cubic') -> tor
     Returns:
         Tensor: (out_length, in_length), float64, on the CPU. Shared: do not write into it.
     """
+    return torch.from_numpy(_resize_weights(in_length, out_length, kernel))
+
+
+@lru_cache(maxsize=64)
+def _resize_weights(in_length: int, out_length: int, kernel: str) -> np.ndarray:
+    """The same as an array: a tensor that is made while a graph is traced would not do outside of it."""
     weigh, reach = KERNELS[kernel]
     scale = out_length / in_length
     stretch = min(scale, 1.0)  # < 1 widens the kernel: MATLAB's antialiasing
@@ -63,7 +68,7 @@ def resize_matrix(in_length: int, out_length: int, kernel: str = 'cubic') -> tor
     mirrored = np.where(mirrored < in_length, mirrored, 2 * in_length - 1 - mirrored)
     matrix = np.zeros((out_length, in_length))
     np.add.at(matrix, (np.repeat(np.arange(out_length), support), mirrored.ravel()), weight.ravel())
-    return torch.from_numpy(matrix)
+    return matrix
 
 
 def imresize(img: torch.Tensor, size: tuple[int, int], kernel: str = 'cubic') -> torch.Tensor:
@@ -83,9 +88,36 @@ def imresize(img: torch.Tensor, size: tuple[int, int], kernel: str = 'cubic') ->
         >>> imresize(torch.ones(2, 3, 16, 24), (4, 6)).shape
         torch.Size([2, 3, 4, 6])
     """
+    if isinstance(img.shape[-2], torch.SymInt) or isinstance(img.shape[-1], torch.SymInt):
+        return _enlarge_of_any_size(img, size, kernel)
     rows = resize_matrix(img.shape[-2], size[0], kernel).to(device=img.device, dtype=img.dtype)
     cols = resize_matrix(img.shape[-1], size[1], kernel).to(device=img.device, dtype=img.dtype)
     return rows @ img @ cols.t()
+
+
+def _enlarge_of_any_size(img: torch.Tensor, size: tuple[int, int], kernel: str) -> torch.Tensor:
+    """`imresize` by a whole factor in a graph that is traced for images of any size: one convolution.
+
+    Raises:
+        ValueError: for another factor, or one of height and another of width.
+    """
+    height, width = img.shape[-2:]
+    factor, reach = int(size[0] // height), KERNELS[kernel][1]
+    if size != (height * factor, width * factor):
+        raise ValueError(f'a graph for images of any size enlarges by a whole factor, not {height}x{width} to {size}')
+    length = 2 * reach + 1  # of one pixel, what it and its neighbours give to each of the pixels that it becomes
+    rows, columns = slice(length * factor, (length + 1) * factor), slice(length - reach, length + reach + 1)
+    taps = resize_matrix(2 * length, 2 * length * factor, kernel)[rows, columns].to(device=img.device, dtype=img.dtype)
+    weight = torch.einsum('ab,cd->acbd', taps, taps).reshape(factor**2, 1, length, length)
+    planes = _mirrored(_mirrored(img.reshape(-1, 1, height, width), reach, -1), reach, -2)
+    return F.pixel_shuffle(F.conv2d(planes, weight), factor).reshape(*img.shape[:-2], *size)
+
+
+def _mirrored(img: torch.Tensor, num: int, dim: int) -> torch.Tensor:
+    """An image with so many pixels more at both ends of an axis, half-sample symmetric."""
+    length = img.shape[dim]
+    first, last = img.narrow(dim, 0, num), img.narrow(dim, length - num, num)
+    return torch.cat([first.flip(dim), img, last.flip(dim)], dim)
 
 
 def quantize(img: torch.Tensor) -> torch.Tensor:

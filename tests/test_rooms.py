@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'facesr_ext'
 ORDER = (
-    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('faces',),
+    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('spandrel',), ('faces',),
     ('degradations',), ('metrics',), ('data',), ('models',), ('inference',),
     ('challenge', 'reports', 'check', 'preparation', 'sweeps'), ('comparison',), ('cli',),
 )  # fmt: skip
@@ -18,7 +18,7 @@ ORDER = (
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 ONLY = {
     'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings',
-    'jinja2': 'comparison',
+    'jinja2': 'comparison', 'onnxruntime': 'inference',
 }  # fmt: skip
 """Packages that one room alone imports."""
 

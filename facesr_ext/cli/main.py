@@ -20,7 +20,7 @@ from facesr_ext.errors import FaceSRError, OptionError
 PANELS = {
     'Photographs and data': ('restore', 'prepare', 'degrade', 'sample'),
     'Training': ('train', 'test', 'check', 'sweep', 'interpolate'),
-    'Results': ('compare', 'report', 'publish', 'submit'),
+    'Results': ('compare', 'report', 'publish', 'export', 'submit'),
     'Help': ('env', 'list', 'init', 'schema'),
 }
 """The commands as ``facesr --help`` shows them: each panel's, in this order."""

@@ -9,6 +9,7 @@ import torch
 
 from facesr_ext.errors import OptionError
 from facesr_ext.inference.elsewhere import open_foreign, says_nothing
+from facesr_ext.inference.onnx_network import is_onnx
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.inference.shipped import SHIPPED, shipped_model
 from facesr_ext.models.device import default_device
@@ -27,7 +28,9 @@ def open_model(
     tile: int | None = None,
     key: str = 'model',
 ) -> Restorer:
-    """Opens a model of the package, a run or a checkpoint; one that does not say what it holds is spandrel's to know.
+    """Opens a model of the package, a run, a checkpoint or a file of ONNX.
+
+    A checkpoint that does not say what it holds is spandrel's to know.
 
     Raises:
         OptionError: for a place that is not there; ``key`` is the option that names it.
@@ -42,7 +45,7 @@ def open_model(
     if precision == AUTO:  # other networks may end in a layer whose bf16 would be seen
         on_cpu = str(device or default_device()) == 'cpu'
         precision = 'bf16' if shipped and on_cpu and cpu_computes_in_bf16() else 'fp32'
-    if path.is_file() and says_nothing(path):
+    if path.is_file() and not is_onnx(path) and says_nothing(path):
         net = open_foreign(path)
         return Restorer(None, arch=net, scale=net.info.scale, device=device, precision=precision, tile=tile)
     restorer = Restorer(path, device=device, precision=precision)

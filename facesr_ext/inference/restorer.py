@@ -20,6 +20,7 @@ from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.host.source import OptionFile
 from facesr_ext.imaging import to_images, to_tensor, with_coordinates
+from facesr_ext.inference.onnx_network import OnnxNetwork, is_onnx, open_onnx
 from facesr_ext.models.device import default_device
 from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
@@ -47,8 +48,9 @@ class Restorer:
 
     Args:
         checkpoint (str | PathLike | Sequence | None): A checkpoint (``.pth``, ``.safetensors``), the folder of a run
-            (its latest checkpoint), or several checkpoints of one network, whose mean is taken. Averaged weights
-            (``params_ema``) are taken where a file has them. None for a network without weights, which ``arch`` names.
+            (its latest checkpoint), several checkpoints of one network, whose mean is taken, or a file of ONNX (extra
+            ``export``). Averaged weights (``params_ema``) are taken where a file has them. None for a network without
+            weights, which ``arch`` names.
         device (str | device | None): Where it runs. Default: a GPU where there is one, else the CPU.
         arch (dict | str | PathLike | Module | None): For files that do not say what network they hold, as stock
             BasicSR's: the ``network_g`` section, or an option file that has it. A network that is built and loaded
@@ -73,8 +75,11 @@ class Restorer:
 
     Raises:
         CheckpointError: for a file that is missing, damaged, does not fit or does not say what network it holds.
+        DependencyError: for a file of ONNX, without ONNX Runtime.
         OptionError: for an argument that does not fit.
     """
+
+    net: nn.Module
 
     def __init__(
         self,
@@ -96,10 +101,13 @@ class Restorer:
                 raise OptionError(f'must be a number from 1 on, not {number!r}', (name,))
         self.device = _device(device)
         self.files = [] if checkpoint is None else find_checkpoints(checkpoint, average_last)
-        weights = read_weights(self.files, param_key) if self.files else None
-        self.metadata = weights.metadata if weights else {}
+        exported = self._exported(device is not None, arch, param_key)
+        weights = read_weights(self.files, param_key) if self.files and exported is None else None
+        self.metadata = exported.metadata if exported else weights.metadata if weights else {}
         self.precision = Precision({'precision': precision, 'channels_last': channels_last}, self.device)
-        if isinstance(arch, nn.Module):
+        if exported is not None:
+            self.net, stated = self._placed(exported), self.metadata.get('scale')
+        elif isinstance(arch, nn.Module):
             if weights is not None:
                 raise OptionError(
                     'is a network that is built already; leave the checkpoint out, or name its section', ('arch',)
@@ -114,6 +122,15 @@ class Restorer:
         if self.tiling is not None:
             self.tiling.require(('tile',), self.info.sizes.multiple_of)
         self.self_ensemble, self.batch_size = self_ensemble, batch_size
+
+    def _exported(self, asked: bool, arch: object, param_key: str | None) -> OnnxNetwork | None:
+        """The network of a file of ONNX; None for other files. ``asked``: the device was asked for."""
+        if len(self.files) != 1 or not is_onnx(self.files[0]):
+            return None
+        for name, given in (('arch', arch), ('param_key', param_key)):
+            if given is not None:
+                raise OptionError('is for checkpoints; a file of ONNX has its network inside', (name,))
+        return open_onnx(self.files[0], self.device.type, asked)
 
     def _build(self, section: dict[str, Any], weights: Weights | None) -> nn.Module:
         net: nn.Module = build_part(('network_g',), ARCH_REGISTRY, section)

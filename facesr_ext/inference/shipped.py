@@ -30,6 +30,8 @@ SHIPPED = {
     ),
 }
 DEFAULT = 'default'
+LICENCE = 'CC-BY-NC-SA-4.0'
+"""Of the weights of all of them."""
 _FOLDER = Path(__file__).with_name('pretrained')
 
 

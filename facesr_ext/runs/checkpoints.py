@@ -58,10 +58,15 @@ def save_safetensors(
     Raises:
         CheckpointError: if it cannot be written (disk full, no permission).
     """
+    data = safetensors_bytes(state, metadata)
+    _write_atomic(lambda file: file.write(data), path)
+
+
+def safetensors_bytes(state: Mapping[str, torch.Tensor], metadata: Mapping[str, Any] | None = None) -> bytes:
+    """What `save_safetensors` writes."""
     header = {'format': 'pt', META_KEY: json.dumps(metadata or {})}
     tensors = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
-    data = safetensors.torch.save(tensors, header)
-    _write_atomic(lambda file: file.write(data), path)
+    return bytes(safetensors.torch.save(tensors, header))
 
 
 def _write_atomic(write: Callable[[BinaryIO], Any], path: str | os.PathLike[str]) -> None:
@@ -105,7 +110,7 @@ def _read_torch(path: str | os.PathLike[str]) -> Any:
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     with safetensors.safe_open(path, framework='pt', device='cpu') as file:  # type: ignore[no-untyped-call]
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        state = {key: file.get_tensor(key) for key in file.keys() if key != META_KEY}  # noqa: SIM118
         header = file.metadata() or {}
     try:
         metadata = json.loads(header.get(META_KEY, '{}'))

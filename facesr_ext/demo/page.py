@@ -133,13 +133,13 @@ def _wire(page: gr.Blocks, parts: dict[str, Any], acts: _Acts) -> None:
     parts['all'].click(acts.all_on, None, faces, **quiet)
     parts['none'].click(acts.all_off, None, faces, **quiet)
     parts['again'].click(acts.leave, None, [source, *looked], **quiet)
-    done = parts['go'].click(
-        acts.restore, [parts['model'], switches, parts['strength']], [parts['slider'], parts['taking']],
-        show_progress_on=parts['slider'], **busy,
+    parts['go'].click(
+        acts.restore, [parts['model'], switches, parts['strength'], parts['format']],
+        [parts['slider'], parts['taking'], *made], show_progress_on=parts['slider'], **busy,
     )  # fmt: skip
-    written: dict[str, Any] = {'inputs': parts['format'], 'outputs': made, 'show_progress_on': parts['told'], **busy}
-    done.success(acts.write, **written)
-    parts['format'].input(acts.write, trigger_mode='always_last', **written)
+    parts['format'].input(
+        acts.write, parts['format'], made, show_progress_on=parts['told'], trigger_mode='always_last', **busy
+    )
     page.unload(acts.unload)
 
 
@@ -219,17 +219,18 @@ class _Acts:
         model: str,
         on: list[int],
         strength: float,
+        kind: str,
         request: gr.Request,
         progress: Callable[..., Any] = gr.Progress(),
     ) -> Any:
-        """Faces are restored."""
+        """Faces are restored, and the result is written."""
 
         def tell(done: int, of: int) -> None:
             progress(done / max(of, 1), desc=f'{len(on)} faces')
 
         with _told():
             pair = self.desk.restore(self._kept(request), model, on, strength, tell)
-        return [tuple(map(str, pair)), gr.update(visible=True)]
+        return [tuple(map(str, pair)), gr.update(visible=True), *self.write(kind, request)]
 
     def write(self, kind: str, request: gr.Request) -> Any:
         """The result is written to be taken home."""

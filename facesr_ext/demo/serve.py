@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Sequence
@@ -133,11 +135,21 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _run(app: Any, listener: socket.socket) -> None:
+    """Serves until Ctrl-C, or until the process is told to end; either comes back from here, for all to be deleted."""
     import uvicorn
 
-    logging.getLogger('uvicorn.error').setLevel(logging.ERROR)
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)  # to cut off pages that are open is no error
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
         app, log_level='error', access_log=False, server_header=False, limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_PATIENCE, ws='none',
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises it once more when it has ended
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            Server(config).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, ended)

@@ -61,10 +61,10 @@ def start_server(temporary: Path, *options: str) -> Server:
 
 
 def stop_server(server: Server) -> str:
-    """Stops it as Ctrl-C does; returns what it wrote to standard error."""
-    server.process.send_signal(signal.SIGINT)
+    """Stops it as a system does that shuts down; returns what it wrote to standard error."""
+    server.process.send_signal(signal.SIGTERM)
     try:
-        return server.process.communicate(timeout=60)[1]
+        return server.process.communicate(timeout=_PATIENCE)[1]
     except subprocess.TimeoutExpired:
         server.process.kill()
         raise
@@ -79,7 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield running
     if running.process.poll() is None:
         told = stop_server(running)
-        assert 'Traceback' not in told, told
+        assert 'Traceback' not in told and running.process.returncode == 0, told
     assert not list(running.temporary.iterdir())
 
 

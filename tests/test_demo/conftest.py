@@ -56,7 +56,7 @@ def start_server(temporary: Path, *options: str) -> Server:
     line = process.stdout.readline()
     if not line.startswith('http'):
         process.wait()
-        pytest.fail(f'{line}{process.stderr.read()}')
+        pytest.fail(f'exit status {process.returncode}: {line}{process.stderr.read()}')
     return Server(line.split()[0], process, temporary)
 
 

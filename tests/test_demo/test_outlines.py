@@ -20,8 +20,8 @@ def test_on_off_and_left_alone_look_different_and_the_photograph_stays() -> None
     assert (view == 100).all() and on.shape == view.shape
     for face in FACES[:2]:
         left, top, right, bottom = (int(2 * value) for value in face.box)
-        assert (on[(top + bottom) // 2, left] == (0, 200, 150)).all()
-        assert (off[bottom, (left + right) // 2] == (235, 235, 235)).all()
+        assert np.abs(on[(top + bottom) // 2, left].astype(int) - (0, 200, 150)).max() < 40
+        assert off[bottom, (left + right) // 2].min() > 180
         middle = np.s_[(top + bottom) // 2 - 2 : (top + bottom) // 2 + 2, (left + right) // 2 - 2 : (left + right) // 2]
         assert (off[middle] != 100).any() and (on[middle] == 100).all()
     assert (on[20:60, 340:380] != 100).any() and np.array_equal(on[20:60, 340:380], off[20:60, 340:380])

@@ -80,7 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if running.process.poll() is None:
         told = stop_server(running)
         assert 'Traceback' not in told and running.process.returncode == 0, told
-    assert not list(running.temporary.iterdir())
+    assert not list(running.temporary.glob('facesr_demo_*'))
 
 
 @pytest.fixture(scope='session')

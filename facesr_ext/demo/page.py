@@ -22,7 +22,7 @@ CSS = """
 .gradio-container {max-width: 1200px !important; margin: 0 auto !important}
 #marked img {cursor: pointer; touch-action: manipulation}
 #switches [data-testid=checkbox-group] {max-height: 220px; overflow-y: auto}
-#after {min-height: 240px}
+#after {min-height: 180px}
 footer {display: none !important}
 """
 

@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'facesr_ext'
 ORDER = (
     ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('spandrel',), ('faces',),
     ('degradations',), ('metrics',), ('data',), ('models',), ('inference',),
-    ('challenge', 'reports', 'check', 'preparation', 'sweeps'), ('comparison',), ('cli',),
+    ('challenge', 'reports', 'check', 'preparation', 'sweeps', 'demo'), ('comparison',), ('cli',),
 )  # fmt: skip
 """From the ground up; rooms of one row do not import each other."""
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 ONLY = {
     'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings',
     'jinja2': 'comparison', 'onnxruntime': 'inference',
+    'jinja2': 'comparison', 'gradio': 'demo', 'fastapi': 'demo', 'uvicorn': 'demo',
 }  # fmt: skip
 """Packages that one room alone imports."""
 

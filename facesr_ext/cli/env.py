@@ -46,6 +46,7 @@ _OPTIONAL = (
     ('facexlib', 'RetinaFace and masks of faces', "'facesr_ext[facexlib]'"),
     ('spandrel', 'networks of other programs', "'facesr_ext[export]'"),
     ('onnxruntime', 'networks as ONNX files', "'facesr_ext[export]'"),
+    ('gradio', 'the page of facesr demo', "'facesr_ext[demo]'"),
 )
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
 _COLOURS: dict[Status, str | None] = {'ok': None, 'note': COLOURS['warning'], 'broken': COLOURS['error']}

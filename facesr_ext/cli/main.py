@@ -18,7 +18,7 @@ from facesr_ext.cli.screen import tell_error
 from facesr_ext.errors import FaceSRError, OptionError
 
 PANELS = {
-    'Photographs and data': ('restore', 'prepare', 'degrade', 'sample'),
+    'Photographs and data': ('restore', 'demo', 'prepare', 'degrade', 'sample'),
     'Training': ('train', 'test', 'check', 'sweep', 'interpolate'),
     'Results': ('compare', 'report', 'publish', 'export', 'submit'),
     'Help': ('env', 'list', 'init', 'schema'),

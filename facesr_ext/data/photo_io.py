@@ -28,6 +28,8 @@ _TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True)
 _STRIP = 1 << 20  # bytes of a TIFF file that are deflated together
 _DESCRIBING = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 34665, 34853}
 """Of EXIF in TIFF: what says something of the photograph, and not how the file is laid out."""
+_PLAIN = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF')
+"""Formats (Pillow's names) of photographs whose size is known before they are decoded; MPO opens as JPEG."""
 _DAMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, IndexError)
 
 
@@ -56,11 +58,13 @@ def written_suffix(suffix: str) -> str | None:
     return suffix if suffix in WRITTEN else None
 
 
-def decode_photo_file(data: bytes) -> PhotoFile:
+def decode_photo_file(data: bytes, most_pixels: int | None = None) -> PhotoFile:
     """Decodes a photograph of any origin.
 
     Args:
         data (bytes): What the file holds.
+        most_pixels (int | None): Refuses larger ones unread, and formats that do not tell their size. Default: what
+            Pillow allows, 179 million.
 
     Raises:
         DatasetError: without a place: if it moves, is cut off, has too many pixels or cannot be decoded.
@@ -70,8 +74,10 @@ def decode_photo_file(data: bytes) -> PhotoFile:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # from half of what is refused on
-            return _decoded(data)
-    except UnidentifiedImageError:
+            return _decoded(data, most_pixels)
+    except UnidentifiedImageError as err:
+        if most_pixels is not None:
+            raise DatasetError('no photograph: JPEG, PNG, WebP, TIFF, BMP and AVIF are read') from err
         return PhotoFile(decode_image(data, 'it'))  # of another format than Pillow's
     except Image.DecompressionBombError as err:
         raise DatasetError(f'too many pixels for one photograph ({err}); cut it into parts') from err
@@ -81,8 +87,13 @@ def decode_photo_file(data: bytes) -> PhotoFile:
         raise DatasetError(f'damaged or cut off: {err}') from err
 
 
-def _decoded(data: bytes) -> PhotoFile:
-    with Image.open(io.BytesIO(data)) as img:
+def _decoded(data: bytes, most_pixels: int | None) -> PhotoFile:
+    Image.init()
+    formats = None if most_pixels is None else [name for name in _PLAIN if name in Image.OPEN]
+    with Image.open(io.BytesIO(data), formats=formats) as img:
+        if most_pixels is not None and img.width * img.height > most_pixels:
+            size = f'{img.width}x{img.height} px, and {most_pixels / 1e6:g} million pixels are allowed'
+            raise DatasetError(f'too many pixels for one photograph ({size}); make it smaller')
         frames = getattr(img, 'n_frames', 1)
         if frames > 1 and img.format != 'MPO':
             raise DatasetError(f'an animation or several pages: {frames} images in one file')

@@ -24,6 +24,8 @@ from facesr_ext.faces.paste import Patch, paste, stored_square
 from facesr_ext.imaging import to_images
 from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
 from facesr_ext.inference.opening import AUTO, open_model
+from facesr_ext.inference.photo_checks import is_gray, require_bounds, require_photo, require_strength, to_8_bits
+from facesr_ext.inference.progress import Progress, Steps
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.inference.shipped import DEFAULT
 from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_faces, read_choice
@@ -115,7 +117,7 @@ class PhotoRestorer:
         precision: str = AUTO,
         identity: bool = True,
     ) -> None:
-        _require_bounds(min_face, max_face, strength, upscale, angles, batch_size)
+        require_bounds(min_face, max_face, strength, upscale, angles, batch_size)
         self.choice, self.angles = read_choice(faces), tuple(angles)
         self.restorer = open_model(model, device=device, precision=precision)
         if self.restorer.info.input == 'hr':
@@ -131,9 +133,36 @@ class PhotoRestorer:
         self.landmarks, distances = _dlib(weights)
         self.identity = distances if identity else None
 
-    def restore(self, image: np.ndarray) -> RestoredPhoto:
-        """Restores one photograph, (H, W, 3) RGB, uint8 or uint16."""
-        return next(self.restore_many([image]))
+    def find(self, image: np.ndarray) -> list[FaceRecord]:
+        """Finds the faces of a photograph; those that `restore` would leave alone have the reason why."""
+        return self._looked_at(image, self.choice).records
+
+    def restore(
+        self,
+        image: np.ndarray,
+        *,
+        faces: str | Sequence[int] | None = None,
+        strength: float | None = None,
+        progress: Progress | None = None,
+    ) -> RestoredPhoto:
+        """Restores one photograph.
+
+        Args:
+            image (ndarray): (H, W, 3) RGB, uint8 or uint16.
+            faces, strength: In place of those of the restorer, for this photograph.
+            progress (Callable | None): Is told after each step (steps done, steps): a face is two, the network and
+                the pasting.
+
+        Raises:
+            OptionError: for faces or a strength that are none.
+            DatasetError: as `restore_many`.
+        """
+        if strength is not None:
+            require_strength(strength)
+        item = self._looked_at(image, self.choice if faces is None else read_choice(faces))
+        steps = Steps(2 * len(item.jobs), progress)
+        self._restore_faces([item], steps)
+        return self._put_together(item, self.strength if strength is None else strength, steps)
 
     def restore_many(self, images: Iterable[np.ndarray]) -> Iterator[RestoredPhoto]:
         """Restores photographs, in their order; faces of several go through the network together.
@@ -149,7 +178,7 @@ class PhotoRestorer:
         """
         waiting: list[_Waiting] = []
         for image in images:
-            waiting.append(self._looked_at(image))
+            waiting.append(self._looked_at(image, self.choice))
             faces = sum(len(item.jobs) for item in waiting)
             pixels = sum(item.photo.size // 3 for item in waiting)
             if faces >= 4 * (self.batch_size or _TOGETHER) or len(waiting) >= _WAITING or pixels > _PIXELS:
@@ -163,7 +192,7 @@ class PhotoRestorer:
         Raises:
             DatasetError: for a picture that is no square.
         """
-        _require_photo(image)
+        require_photo(image)
         height, width = image.shape[:2]
         if height != width:
             raise DatasetError(f'{width}x{height} px is no square, as an aligned face is; leave --aligned out')
@@ -211,12 +240,12 @@ class PhotoRestorer:
             return None
         return open_model(given, device=device, precision=precision, tile=_TILE, key='background')
 
-    def _looked_at(self, photo: np.ndarray) -> _Waiting:
+    def _looked_at(self, photo: np.ndarray, choice: str | tuple[int, ...]) -> _Waiting:
         """The faces of a photograph, and which of them wait for the network."""
-        _require_photo(photo)
-        image = _to_8_bits(photo)
+        require_photo(photo)
+        image = to_8_bits(photo)
         faces = find_faces(image, self.detector, self.angles)
-        inside, wanted = inner_faces(faces), chosen(self.choice, faces, photo.shape)
+        inside, wanted = inner_faces(faces), chosen(choice, faces, photo.shape)
         item = _Waiting(photo, [], [])
         for index, face in enumerate(faces):
             frame = frame_of('ffhq', face)
@@ -242,9 +271,9 @@ class PhotoRestorer:
     def _finished(self, waiting: Sequence[_Waiting]) -> Iterator[RestoredPhoto]:
         self._restore_faces(waiting)
         for item in waiting:
-            yield self._put_together(item)
+            yield self._put_together(item, self.strength)
 
-    def _restore_faces(self, waiting: Sequence[_Waiting]) -> None:
+    def _restore_faces(self, waiting: Sequence[_Waiting], steps: Steps | None = None) -> None:
         """Fills in ``before`` and ``after`` of all that wait, faces of one size together."""
         groups: dict[int, list[FaceRecord]] = defaultdict(list)
         for item in waiting:
@@ -258,6 +287,8 @@ class PhotoRestorer:
                 batch = records[start : start + step]
                 for record, after in zip(batch, self._through([r.before for r in batch]), strict=True):
                     record.after, record.done = after, True
+                if steps is not None:
+                    steps.more(len(batch))
 
     def _at_once(self, size: int) -> int:
         """How many faces of so many pixels a side go through the network together."""
@@ -291,12 +322,15 @@ class PhotoRestorer:
         half = len(images) // 2
         return self._through(images[:half]) + self._through(images[half:])
 
-    def _put_together(self, item: _Waiting) -> RestoredPhoto:
+    def _put_together(self, item: _Waiting, strength: float, steps: Steps | None = None) -> RestoredPhoto:
         ground, image = self._ground(item.photo), item.photo
         scale = np.array(ground.shape[1::-1]) / image.shape[1::-1]
-        patches = [self._patch(job, scale) for job in item.jobs]
-        pasted = paste(ground, patches, self.strength, self._keeps_gray(image))
-        return RestoredPhoto(pasted, item.records)
+        patches = []
+        for job in item.jobs:
+            patches.append(self._patch(job, scale))
+            if steps is not None:
+                steps.more(1)
+        return RestoredPhoto(paste(ground, patches, strength, self._keeps_gray(image)), item.records)
 
     def _ground(self, photo: np.ndarray) -> np.ndarray:
         """The photograph at the result's size, its faces not yet restored."""
@@ -305,7 +339,7 @@ class PhotoRestorer:
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         if self.background is None:
             return _resized(photo, size)
-        made = _in_tiles(self.background, _to_8_bits(photo))
+        made = _in_tiles(self.background, to_8_bits(photo))
         return _resized(made if photo.dtype == np.uint8 else made.astype(np.uint16) * 257, size)
 
     def _keeps_gray(self, photo: np.ndarray) -> bool:
@@ -352,40 +386,6 @@ def _in_tiles(background: Restorer, image: np.ndarray) -> np.ndarray:
             background.tiling = Tiling(size, size // 8)
 
 
-def is_gray(photo: np.ndarray) -> bool:
-    """Whether a photograph (H, W, 3) is grey, but for a JPEG's rounding."""
-    small = cv2.resize(_to_8_bits(photo), (256, 256), interpolation=cv2.INTER_AREA).astype(np.int16)
-    return float(np.ptp(small, axis=2).mean()) < 2
-
-
-def _require_photo(image: np.ndarray) -> None:
-    kind = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-    if not isinstance(image, np.ndarray) or image.dtype not in (np.uint8, np.uint16) or image.ndim != 3:
-        raise DatasetError(f'the photograph is {kind}; give (H, W, 3) RGB, uint8 or uint16')
-    if image.shape[2] != 3 or not image.size:
-        raise DatasetError(f'the photograph is {kind}; give (H, W, 3) RGB, uint8 or uint16')
-
-
-def _require_bounds(
-    min_face: int,
-    max_face: int | None,
-    strength: float,
-    upscale: float | None,
-    angles: Sequence[int],
-    batch_size: int | None,
-) -> None:
-    least = {'min_face': min_face, 'max_face': max_face, 'batch_size': batch_size}
-    for name, value in least.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise OptionError(f'must be a whole number from 1 on, not {value!r}', (name,))
-    if not 0 <= strength <= 1:
-        raise OptionError(f'must be from 0 to 1, not {strength!r}', ('strength',))
-    if upscale is not None and not 0.1 <= upscale <= 16:
-        raise OptionError(f'must be from 0.1 to 16, not {upscale!r}', ('upscale',))
-    if not angles or set(angles) - {0, 90, 180, 270}:
-        raise OptionError(f'must be of 0, 90, 180 and 270, not {list(angles)}', ('angles',))
-
-
 def _dlib(weights: Path | None) -> tuple[DlibLandmarks | None, DlibIdentity | None]:
     """Landmarks and identity, where the extra ``faces`` is installed."""
     try:
@@ -400,7 +400,3 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return image
     grows = size[0] >= image.shape[1]
     return cv2.resize(image, size, interpolation=cv2.INTER_LANCZOS4 if grows else cv2.INTER_AREA)
-
-
-def _to_8_bits(photo: np.ndarray) -> np.ndarray:
-    return photo if photo.dtype == np.uint8 else (photo // 257).astype(np.uint8)

@@ -125,8 +125,8 @@ def restore_bytes(restorer: PhotoRestorer, data: bytes, how: Written) -> tuple[b
     """
     photo = decode_photo_file(data)
     result = restorer.restore_aligned(photo.image) if how.aligned else restorer.restore(photo.image)
-    made, lost = encode_photo_file(_with_result(photo, result, how.suffix or photo.suffix), how.quality)
-    return made, _record('-', photo, result, lost)
+    made, lost = encode_photo_file(with_result(photo, result, how.suffix or photo.suffix), how.quality)
+    return made, photo_record('-', photo, result, lost)
 
 
 def _settle(out: Path, settings: dict[str, Any]) -> None:
@@ -243,7 +243,7 @@ def _together(
             yield task, DatasetError(f'cannot be processed: {err or "too little memory"}')
 
 
-def _with_result(photo: PhotoFile, result: RestoredPhoto, suffix: str) -> PhotoFile:
+def with_result(photo: PhotoFile, result: RestoredPhoto, suffix: str) -> PhotoFile:
     """What is written of a photograph: its result, with all that it carries."""
     alpha, size = photo.alpha, result.image.shape[1::-1]
     if alpha is not None and alpha.shape[::-1] != size:
@@ -251,7 +251,18 @@ def _with_result(photo: PhotoFile, result: RestoredPhoto, suffix: str) -> PhotoF
     return photo._replace(image=result.image, alpha=alpha, suffix=suffix)
 
 
-def _record(source: str, photo: PhotoFile, result: RestoredPhoto, lost: Sequence[str]) -> dict[str, Any]:
+def photo_record(source: str, photo: PhotoFile, result: RestoredPhoto, lost: Sequence[str]) -> dict[str, Any]:
+    """What is told of a restored photograph.
+
+    Args:
+        source (str): Where it comes from.
+        photo (PhotoFile): As it was.
+        result (RestoredPhoto): As it came back.
+        lost (Sequence[str]): What the written format cannot hold.
+
+    Returns:
+        dict: source, size, result_size, notes and faces, JSON's kinds.
+    """
     notes = list(lost)
     if not result.faces:
         notes.append('no face found')
@@ -267,7 +278,7 @@ def _record(source: str, photo: PhotoFile, result: RestoredPhoto, lost: Sequence
 def _write(task: _Task, photo: PhotoFile, result: RestoredPhoto, out: Path, how: Written) -> None:
     """Writes what is asked for of one photograph; the result last, which tells that it is done."""
     suffix = written_suffix(task.target.suffix) or photo.suffix
-    data, lost = encode_photo_file(_with_result(photo, result, suffix), how.quality)
+    data, lost = encode_photo_file(with_result(photo, result, suffix), how.quality)
     if how.save_crops or how.only_faces:
         _write_crops(task, result, out, how)
     if how.compare:
@@ -280,7 +291,7 @@ def _write(task: _Task, photo: PhotoFile, result: RestoredPhoto, out: Path, how:
         sides = np.concatenate([before, result.image], axis=1)
         _put(task.target.with_name(f'{task.target.stem}_compare.png'), encode_image(sides))
     if how.json:
-        text = json.dumps(_record(str(task.path), photo, result, lost), indent=1, ensure_ascii=False)
+        text = json.dumps(photo_record(str(task.path), photo, result, lost), indent=1, ensure_ascii=False)
         write_text(task.target.with_name(f'{task.target.name}.json'), text)
     if not how.only_faces:
         _put(task.target, data)

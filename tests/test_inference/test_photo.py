@@ -98,6 +98,36 @@ def test_faces_are_restored_and_the_rest_is_left_alone() -> None:
     assert np.array_equal(still.image, scene)
 
 
+def test_faces_and_strength_of_one_photograph_and_how_far_it_is() -> None:
+    restorer, scene = _photo_restorer(_restorer(Bright()), max_face=100, batch_size=1), _scene()
+    found = restorer.find(scene)
+    assert [(face.number, face.done) for face in found] == [(1, False), (2, False), (3, False)]
+    open_to = [face.number for face in found if face.reason is None]
+    assert 0 < len(open_to) < 3 and 'larger than 100 px' in str(found[0].reason)
+    told: list[tuple[int, int]] = []
+    one = restorer.restore(scene, faces=[open_to[-1]], progress=lambda done, of: told.append((done, of)))
+    assert [face.number for face in one.faces if face.done] == [open_to[-1]] and told == [(0, 2), (1, 2), (2, 2)]
+    full = (one.image.astype(int) - scene).max()
+    half = restorer.restore(scene, faces=[open_to[-1]], strength=0.5)
+    assert full > 40 and abs((half.image.astype(int) - scene).max() - full / 2) <= 1
+    assert np.array_equal(restorer.restore(scene).image, next(restorer.restore_many([scene])).image)
+    with pytest.raises(OptionError, match='from 0 to 1'):
+        restorer.restore(scene, strength=2)
+    with pytest.raises(OptionError, match='numbered from 1 on'):
+        restorer.restore(scene, faces=[0])
+
+
+def test_who_is_told_of_progress_may_end_the_work() -> None:
+    def stop(done: int, of: int) -> None:
+        if done:
+            raise DatasetError('enough')
+
+    net = Bright()
+    with pytest.raises(DatasetError, match='enough'):
+        _photo_restorer(_restorer(net), batch_size=1).restore(_scene(), progress=stop)
+    assert net.batches == [1]
+
+
 def test_many_photographs_share_batches_and_keep_their_order() -> None:
     net, scene = Bright(), _scene()
     scenes = [scene, scene[:, ::-1].copy(), np.roll(scene, 1, axis=2)]

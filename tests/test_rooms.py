@@ -18,8 +18,7 @@ ORDER = (
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 ONLY = {
     'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings',
-    'jinja2': 'comparison', 'onnxruntime': 'inference',
-    'jinja2': 'comparison', 'gradio': 'demo', 'fastapi': 'demo', 'uvicorn': 'demo',
+    'jinja2': 'comparison', 'onnxruntime': 'inference', 'gradio': 'demo', 'fastapi': 'demo', 'uvicorn': 'demo',
 }  # fmt: skip
 """Packages that one room alone imports."""
 

@@ -18,7 +18,7 @@ ORDER = (
 HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 ONLY = {
     'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings',
-    'jinja2': 'comparison',
+    'jinja2': 'comparison', 'av': 'data',
 }  # fmt: skip
 """Packages that one room alone imports."""
 

@@ -45,6 +45,7 @@ _OPTIONAL = (
     ('dlib', '68 landmarks and the identity of faces', "'facesr_ext[faces]'"),
     ('facexlib', 'RetinaFace and masks of faces', "'facesr_ext[facexlib]'"),
     ('spandrel', 'networks of other programs', "'facesr_ext[export]'"),
+    ('av', 'clips', "'facesr_ext[video]'"),
 )
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
 _COLOURS: dict[Status, str | None] = {'ok': None, 'note': COLOURS['warning'], 'broken': COLOURS['error']}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ _DEPTH = 8
 _QUALITY = {'libx264': 18, 'libx265': 20, 'libvpx-vp9': 24, 'libsvtav1': 24, 'libaom-av1': 22, 'libopenh264': None}
 """``crf`` of the codecs that have one, by which a difference is hardly seen."""
 _MORE: dict[str, dict[str, str]] = {
+    'libx264': {'x264-params': 'mbtree=0'},  # with it, x264 165 encodes the same frames differently each time
     'libx265': {'x265-params': 'log-level=error'},
     'libvpx-vp9': {'b': '0', 'row-mt': '1', 'cpu-used': '4'},
 }
@@ -119,19 +121,19 @@ def write_segment(path: Path, frames: Iterable[Any], info: ClipInfo, coding: Cod
     Raises:
         DatasetError: if the encoder refuses them.
     """
-    av = pyav()
+    av, given = pyav(), iter(frames)
+    first = next(given, None)  # before the file is opened: what it raises is not the encoder's to tell
+    if first is None:
+        return 0
     number = 0
     try:
         with av.open(str(path), 'w', format='matroska') as out:
-            stream = None
-            for frame in frames:
-                if stream is None:
-                    stream = _new_stream(out, frame, info, coding)
+            stream = _new_stream(out, first, info, coding)
+            for frame in itertools.chain([first], given):
                 frame.pts, frame.time_base = number, stream.codec_context.time_base
                 number += 1
                 out.mux(stream.encode(frame))
-            if stream is not None:
-                out.mux(stream.encode(None))
+            out.mux(stream.encode(None))
     except (av.FFmpegError, ValueError) as err:
         reason = getattr(err, 'strerror', None) or err
         raise DatasetError(f'{coding.codec} does not take these frames ({reason}); name another --codec') from err

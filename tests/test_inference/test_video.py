@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -184,7 +185,7 @@ def test_what_cannot_be_written_is_told_before_the_work(tmp_path: Path, restorer
 
     assert told('b.avi').startswith('--output: .avi is not written; say .mp4')
     assert told('b.webm') == '--output: .webm cannot hold its audio (aac); name another suffix, as .mkv'
-    assert 'did you mean libx264?' in told('b.mp4', codec='libx246')
+    assert 'did you mean libx265?' in told('b.mp4', codec='libx256')
     assert told('b.mp4', codec='mpeg4', crf=3).startswith('crf: mpeg4 has none')
     assert not list(tmp_path.glob('*.parts'))
 
@@ -219,17 +220,18 @@ def test_which_faces_are_restored_and_at_what_size(tmp_path: Path, restorer: Pho
     look(_Frames(scene(8, cut=4)), restorer, tmp_path / 'faces.jsonl', lambda: None)
 
     def plan(**asked: Any) -> Plan:
-        made = PhotoRestorer(restorer.restorer, identity=False, **asked)
+        made = copy.copy(restorer)
+        vars(made).update(asked)
         return Plan(tmp_path / 'faces.jsonl', 0.04, (144, 192), made)
 
     both = plan()
     assert [shot.first for shot in both.shots] == [0, 4] and [person.done for person in both.persons] == [True, True]
     sizes = [placed.size for number in range(8) for placed in both.placed(number)]
     assert len(sizes) == 8 and len(set(sizes[:4])) == len(set(sizes[4:])) == 1
-    second = plan(faces='2')
+    second = plan(choice=(2,))
     assert [person.reason for person in second.persons] == ['not asked for', None]
     assert sum(len(second.placed(number)) for number in range(8)) == 4
-    assert [person.done for person in plan(faces='largest').persons] == [True, True]
+    assert [person.done for person in plan(choice='largest').persons] == [True, True]
     small = plan(max_face=40)
     assert all('larger than 40 px' in person.reason for person in small.persons)
     assert all('smaller than 400 px' in person.reason for person in plan(min_face=400).persons)

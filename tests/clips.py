@@ -48,6 +48,7 @@ def write_clip(
     """
     av: Any = pytest.importorskip('av')
     with av.open(str(path), 'w') as out:
+        out.metadata['title'] = 'A clip'  # before the first packet, with which the head is written
         stream = out.add_stream('libx264', rate=25, options={'crf': '12'})
         stored = [np.ascontiguousarray(np.rot90(image, -turn // 90)) for image in images]
         stream.height, stream.width, stream.pix_fmt = *stored[0].shape[:2], layout
@@ -69,7 +70,6 @@ def write_clip(
                 part.sample_rate, part.pts = 44100, start
                 out.mux(voice.encode(part))
             out.mux(voice.encode())
-        out.metadata['title'] = 'A clip'
 
 
 def read_clip(path: Path) -> tuple[list[int], list[np.ndarray], dict[str, Any]]:

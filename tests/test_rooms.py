@@ -19,6 +19,7 @@ HEIGHT = {room: height for height, rooms in enumerate(ORDER) for room in rooms}
 ONLY = {
     'lmdb': 'data', 'facexlib': 'faces', 'dlib': 'faces', 'typer': 'cli', 'pydantic': 'settings',
     'jinja2': 'comparison', 'onnxruntime': 'inference', 'gradio': 'demo', 'fastapi': 'demo', 'uvicorn': 'demo',
+    'av': 'data',
 }  # fmt: skip
 """Packages that one room alone imports."""
 

@@ -47,6 +47,7 @@ _OPTIONAL = (
     ('spandrel', 'networks of other programs', "'facesr_ext[export]'"),
     ('onnxruntime', 'networks as ONNX files', "'facesr_ext[export]'"),
     ('gradio', 'the page of facesr demo', "'facesr_ext[demo]'"),
+    ('av', 'clips', "'facesr_ext[video]'"),
 )
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
 _COLOURS: dict[Status, str | None] = {'ok': None, 'note': COLOURS['warning'], 'broken': COLOURS['error']}

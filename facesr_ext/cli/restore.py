@@ -1,11 +1,11 @@
-"""``facesr restore``: whole photographs with their faces restored; a file, a folder, or a pipe."""
+"""``facesr restore``: photographs and clips with their faces restored; a file, a folder, or a pipe."""
 
 from __future__ import annotations
 
 import glob
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,17 +15,19 @@ from facesr_ext.errors import OptionError
 if TYPE_CHECKING:
     from facesr_ext.inference.photo import PhotoRestorer
     from facesr_ext.inference.photo_files import Written
+    from facesr_ext.inference.video.files import ClipWritten
 
 _MOST = 125
 """The largest exit status that no shell uses for itself."""
+_CLIPS: Any = {'rich_help_panel': 'Clips'}
 
 
 def main(
     inputs: list[str] = typer.Argument(
-        ..., metavar='INPUT...', help='Photographs, folders of them, globs; - for a pipe.'
+        ..., metavar='INPUT...', help='Photographs, clips, folders of them, globs; - for a pipe.'
     ),
     output: str | None = typer.Option(
-        None, '-o', '--output', help='A folder, by default restored; a file for one photograph; - for a pipe.'
+        None, '-o', '--output', help='A folder, by default restored; a file for one photograph or clip; - for a pipe.'
     ),
     model: str = typer.Option(
         'default', help='default (faithful), sharp, a run, or a file of weights, also of what spandrel knows.'
@@ -53,17 +55,24 @@ def main(
     device: str | None = typer.Option(None, help='cpu, cuda, cuda:1 or mps. Default: a GPU where there is one.'),
     precision: str = typer.Option('auto', help='auto, fp32, bf16, or on CUDA fp16.'),
     force: bool = typer.Option(False, '--force', help='Replace the one file that -o names.'),
+    frames: bool = typer.Option(False, '--frames', help="INPUT's pictures are the frames of one clip.", **_CLIPS),
+    fps: str | None = typer.Option(None, help='Frames a second of --frames into a clip. Default: 25.', **_CLIPS),
+    codec: str | None = typer.Option(None, help="FFmpeg's encoder. Default: libx264, above 8 bits libx265.", **_CLIPS),
+    crf: int | None = typer.Option(None, min=0, max=63, help='Its quality, less is better. Default: 18.', **_CLIPS),
 ) -> None:
-    """Restore the faces of photographs. Run it again to go on; the exit status says how many files failed."""
+    """Restore the faces of photographs and clips. Run it again to go on; the status says how many files failed."""
+    from facesr_ext.cli import clips
     from facesr_ext.data.photo_io import written_suffix
     from facesr_ext.inference.elsewhere import ForeignNetwork
     from facesr_ext.inference.photo import PhotoRestorer
     from facesr_ext.inference.photo_files import Written
+    from facesr_ext.inference.video.files import ClipWritten
 
     suffix = written_suffix(f'.{format.lstrip(".")}') if format else None
     if format and suffix is None:
         raise OptionError(f'{format!r} cannot be written; say png, jpg, webp or tif', ('--format',))
     how = Written(suffix, quality, aligned, only_faces, save_crops, compare, json)
+    moving = ClipWritten(codec, crf, clips.read_rate(fps), quality, suffix, json)
     settings = {
         'model': _stamp(model), 'faces': faces, 'min_face': min_face, 'max_face': max_face, 'strength': strength,
         'keep_gray': keep_gray, 'upscale': upscale, 'background': _stamp(background), 'rotated': rotated,
@@ -84,7 +93,12 @@ def main(
         return
     if output == '-':
         raise OptionError('names a folder, or a file for one photograph; a pipe has - for INPUT, too', ('--output',))
-    _files(restorer, inputs, Path(output or 'restored'), how, settings, force)
+    out = Path(output or 'restored').expanduser()
+    if frames:
+        clips.require_for_clips(how)
+        clips.frames(restorer, inputs, out, moving, settings, force)
+        return
+    _files(restorer, inputs, out, how, settings, force, moving)
 
 
 def _pipe(restorer: PhotoRestorer, inputs: list[str], output: str | None, how: Written) -> None:
@@ -102,26 +116,49 @@ def _pipe(restorer: PhotoRestorer, inputs: list[str], output: str | None, how: W
 
 
 def _files(
-    restorer: PhotoRestorer, inputs: list[str], out: Path, how: Written, settings: dict[str, object], force: bool
+    restorer: PhotoRestorer,
+    inputs: list[str],
+    out: Path,
+    how: Written,
+    settings: dict[str, object],
+    force: bool,
+    moving: ClipWritten,
 ) -> None:
+    from facesr_ext.cli import clips
+    from facesr_ext.data.clip_io import is_clip_name
     from facesr_ext.data.photo_io import written_suffix
     from facesr_ext.inference.photo_files import restore_files
+    from facesr_ext.inference.video.files import restore_clips
     from facesr_ext.preparation.find import find_photos
 
     sources = _expanded(inputs)
+    if len(sources) == 1 and is_clip_name(sources[0].name) and is_clip_name(out.name) and not out.is_dir():
+        clips.require_for_clips(how)
+        clips.one_clip(restorer, sources[0].expanduser(), out, moving, settings, force)
+        return
     if written_suffix(out.suffix) and not out.is_dir() and len(sources) == 1 and sources[0].expanduser().is_file():
-        _one_file(restorer, sources[0].expanduser(), out.expanduser(), how, force)
+        _one_file(restorer, sources[0].expanduser(), out, how, force)
         return
     items = find_photos(sources, out, ('INPUT', '--output'))
+    with_clips = any(is_clip_name(item.name) for item in items)
+    if with_clips:
+        clips.require_for_clips(how)
+        settings = {**settings, 'codec': moving.codec, 'crf': moving.crf}
     tally = restore_files(restorer, items, out, how, dict(settings))
-    for failure in tally.failures:
+    clip_tally = restore_clips(restorer, items, out, moving, dict(settings))
+    for target, record in clip_tally.done:
+        clips.tell_clip(target, record)
+    failures = [*tally.failures, *clip_tally.failures]
+    for failure in failures:
         tell_error(str(failure))
     left = f', {tally.left} left alone (--json says why)' if tally.left else ''
-    before = f', {tally.before} done before' if tally.before else ''
-    done = f'{tally.photos} photographs, {tally.faces} faces restored{left}{before}'
-    typer.echo(f'{done}; {len(tally.failures)} failed; results in {out}')
-    if tally.failures:
-        raise typer.Exit(min(len(tally.failures), _MOST))
+    earlier = tally.before + clip_tally.before
+    before = f', {earlier} done before' if earlier else ''
+    moved = f', {len(clip_tally.done)} clips' if with_clips else ''
+    done = f'{tally.photos} photographs, {tally.faces} faces restored{left}{moved}{before}'
+    typer.echo(f'{done}; {len(failures)} failed; results in {out}')
+    if failures:
+        raise typer.Exit(min(len(failures), _MOST))
 
 
 def _one_file(restorer: PhotoRestorer, source: Path, out: Path, how: Written, force: bool) -> None:

@@ -274,28 +274,38 @@ class PhotoRestorer:
             yield self._put_together(item, self.strength)
 
     def _restore_faces(self, waiting: Sequence[_Waiting], steps: Steps | None = None) -> None:
-        """Fills in ``before`` and ``after`` of all that wait, faces of one size together."""
-        groups: dict[int, list[FaceRecord]] = defaultdict(list)
+        """Fills in ``before`` and ``after`` of all that wait."""
+        records: list[FaceRecord] = []
+        squares: list[np.ndarray] = []
         for item in waiting:
             for job in item.jobs:
-                size = self._fed_size(job.frame.side, job.place)
-                job.record.before = stored_square(item.photo, job.frame, size)
-                groups[size].append(job.record)
-        for size, records in groups.items():
+                job.record.before = stored_square(item.photo, job.frame, self.fed_size(job.frame.side, job.place))
+                records.append(job.record)
+                squares.append(job.record.before)
+        for record, after in zip(records, self.restore_squares(squares, steps), strict=True):
+            record.after, record.done = after, True
+
+    def restore_squares(self, squares: Sequence[np.ndarray], steps: Steps | None = None) -> list[np.ndarray]:
+        """Aligned squares (S, S, 3) uint8 RGB of any sizes through the network, in their order; one size together."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for index, square in enumerate(squares):
+            groups[square.shape[0]].append(index)
+        done: dict[int, np.ndarray] = {}
+        for size, indices in groups.items():
             step = self.batch_size or self._at_once(size)
-            for start in range(0, len(records), step):
-                batch = records[start : start + step]
-                for record, after in zip(batch, self._through([r.before for r in batch]), strict=True):
-                    record.after, record.done = after, True
+            for start in range(0, len(indices), step):
+                batch = indices[start : start + step]
+                done.update(zip(batch, self._through([squares[index] for index in batch]), strict=True))
                 if steps is not None:
                     steps.more(len(batch))
+        return [done[index] for index in range(len(squares))]
 
     def _at_once(self, size: int) -> int:
         """How many faces of so many pixels a side go through the network together."""
         on_cpu = self.restorer.device.type == 'cpu'
         return min(_TOGETHER, max(1, _USUAL**2 // size**2)) if on_cpu else _TOGETHER
 
-    def _fed_size(self, side: float, place: float) -> int:
+    def fed_size(self, side: float, place: float) -> int:
         """Pixels of the square that the network is given for a face of this side: never fewer than it has.
 
         One that takes the enlarged face is given no more than the result has room for, within what it was trained on.
@@ -309,9 +319,9 @@ class PhotoRestorer:
         step = math.lcm(step, info.sizes.multiple_of)
         return math.ceil(size / step) * step
 
-    def _through(self, images: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    def _through(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Faces of one size through the network: one transfer to the device and one back, as 8 bits."""
-        batch = torch.from_numpy(np.stack([image for image in images if image is not None]))
+        batch = torch.from_numpy(np.stack(images))
         try:
             with torch.no_grad():
                 lq = batch.to(self.restorer.device).permute(0, 3, 1, 2).float().div_(255)
@@ -323,7 +333,7 @@ class PhotoRestorer:
         return self._through(images[:half]) + self._through(images[half:])
 
     def _put_together(self, item: _Waiting, strength: float, steps: Steps | None = None) -> RestoredPhoto:
-        ground, image = self._ground(item.photo), item.photo
+        ground, image = self.ground(item.photo), item.photo
         scale = np.array(ground.shape[1::-1]) / image.shape[1::-1]
         patches = []
         for job in item.jobs:
@@ -332,7 +342,7 @@ class PhotoRestorer:
                 steps.more(1)
         return RestoredPhoto(paste(ground, patches, strength, self._keeps_gray(image)), item.records)
 
-    def _ground(self, photo: np.ndarray) -> np.ndarray:
+    def ground(self, photo: np.ndarray) -> np.ndarray:
         """The photograph at the result's size, its faces not yet restored."""
         height, width = photo.shape[:2]
         factor = self.upscale or 1

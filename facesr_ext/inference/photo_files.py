@@ -95,7 +95,7 @@ def restore_files(
     _settle(out, settings)
     tasks, failures = _tasks(items, out, how)
     rank, ranks = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
-    known = _known(out)
+    known = known_stamps(out)
     mine = tasks[rank::ranks]
     waiting = [task for task in mine if task.stamp not in known or not (how.only_faces or task.target.is_file())]
     failures = failures if rank == 0 else []
@@ -106,7 +106,7 @@ def restore_files(
                 if isinstance(done, DatasetError):
                     raise done
                 _write(task, *done, out, how)
-                _note(out / WORK / f'{rank}.jsonl', task.stamp)
+                note_stamp(out / WORK / f'{rank}.jsonl', task.stamp)
                 restored = sum(face.done for face in done[1].faces)
                 photos, faces, left = photos + 1, faces + restored, left + len(done[1].faces) - restored
             except (DatasetError, OSError) as err:
@@ -184,7 +184,7 @@ def result_name(name: str, suffix: str | None) -> str:
     return name if written_suffix(own) == suffix else stem + suffix
 
 
-def _known(out: Path) -> set[str]:
+def known_stamps(out: Path) -> set[str]:
     """The stamps of the files that are done; a line that was cut off is none."""
     lines = [line for file in (out / WORK).glob('*.jsonl') for line in file.read_text(encoding='utf-8').split('\n')]
     known = set()
@@ -196,7 +196,8 @@ def _known(out: Path) -> set[str]:
     return {stamp for stamp in known if isinstance(stamp, str)}
 
 
-def _note(file: Path, stamp: str) -> None:
+def note_stamp(file: Path, stamp: str) -> None:
+    """Notes that the file of a stamp is done."""
     with file.open('a', encoding='utf-8') as stream:
         stream.write('\n' + json.dumps(stamp))
 

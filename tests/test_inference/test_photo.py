@@ -301,7 +301,7 @@ def test_a_network_that_saw_parts_of_faces_is_given_whole_ones_of_their_size(
     photos = PhotoRestorer(restorer)
     assert (photos.least_size, photos.trained_size) == (least, size)
     for side, place in ((60, 60), (60, 240), (size, size), (2 * size, size)):
-        fed = photos._fed_size(side, place)
+        fed = photos.fed_size(side, place)
         assert max(side, least) <= fed <= max(side, size) + 64  # up to the next of eight sizes
 
 

@@ -62,13 +62,12 @@ class _CameraBlur(nn.Module):
     def __init__(self, kernel_size: int, camera_dim: int, num_feat: int) -> None:
         super().__init__()
         self.kernel_size = kernel_size
-        self.kernel = nn.Sequential(
-            nn.Linear(camera_dim, num_feat), nn.LeakyReLU(0.2), nn.Linear(num_feat, kernel_size**2 + 1)
-        )
+        last = nn.Linear(num_feat, kernel_size**2 + 1)
+        self.kernel = nn.Sequential(nn.Linear(camera_dim, num_feat), nn.LeakyReLU(0.2), last)
         offsets = torch.arange(kernel_size) - kernel_size // 2
         with torch.no_grad():  # begins with Gaussians of about a pixel, half of which stays
-            self.kernel[-1].bias[:-1] = -(offsets[:, None] ** 2 + offsets**2).flatten() / 2
-            self.kernel[-1].bias[-1] = 0.5
+            last.bias[:-1] = -(offsets[:, None] ** 2 + offsets**2).flatten() / 2
+            last.bias[-1] = 0.5
 
     def forward(self, x: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
         values = self.kernel(camera).float()

@@ -6,6 +6,8 @@ from torch import nn
 
 from facesr_ext.imaging import low_pass
 
+_LEAST_FIGURE = 0.25 / 255  # a quarter of a level: below it pictures do not differ
+
 
 @LOSS_REGISTRY.register()
 class DiversityLoss(nn.Module):
@@ -81,3 +83,44 @@ class LowPassLoss(nn.Module):
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both (N, 3, h, w), RGB, [0, 1], larger than half a window -> a scalar."""
         return self.loss_weight * low_pass(pred - target, self.kernel_size).abs().mean()
+
+
+@LOSS_REGISTRY.register()
+class StatisticsLoss(nn.Module):
+    """Asks a batch of made pictures to have as many sharp, blurred, noisy and clean ones as a batch of real ones.
+
+    Of each picture three figures are taken, as logarithms: the mean absolute Laplacian of its mean channel (sharpness),
+    the mean absolute diagonal difference of that (noise), and the same of what its channels differ from it by (noise of
+    colours). The loss is the Wasserstein distance between the two batches in each figure: the mean absolute difference
+    of sorted values. The pictures need not be of the same people, since only the spread of the figures is compared. A
+    discriminator asks for that, too, but a generator that always makes pictures of middling sharpness may satisfy it.
+
+    Args:
+        loss_weight (float): Default: 1.0.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        """Both (N, 3, h, w), RGB, [0, 1], of any numbers of pictures -> a scalar."""
+        count = min(len(made), len(real))
+        levels = (torch.arange(count, device=made.device, dtype=torch.float32) + 0.5) / count
+        spreads = [torch.quantile(picture_figures(pictures), levels, 1) for pictures in (made, real)]
+        return self.loss_weight * (spreads[0] - spreads[1]).abs().mean()
+
+
+def picture_figures(pictures: torch.Tensor) -> torch.Tensor:
+    """(N, 3, h, w), RGB, [0, 1], from 3 px a side on -> (3, N): logarithms of sharpness, noise, noise of colours."""
+    pictures = pictures.float()
+    luma = pictures.mean(1, keepdim=True)
+    middle, beside = luma[..., 1:-1, 1:-1], luma[..., 1:-1, :-2] + luma[..., 1:-1, 2:]
+    laplacian = beside + luma[..., :-2, 1:-1] + luma[..., 2:, 1:-1] - 4 * middle
+    colours = pictures - luma
+    figures = [laplacian, _diagonal(luma), _diagonal(colours)]
+    return torch.stack([(figure.abs().flatten(1).mean(1) + _LEAST_FIGURE).log() for figure in figures])
+
+
+def _diagonal(x: torch.Tensor) -> torch.Tensor:
+    return x[..., 1:, 1:] - x[..., 1:, :-1] - x[..., :-1, 1:] + x[..., :-1, :-1]

@@ -33,6 +33,7 @@ class DegradationModel(FaceGANModel):
     averaged over scale x scale cells (``gt``), and the discriminator with real LR faces, which have nothing to do with
     the HR faces. ``diversity_opt`` is a loss of two results for the same HR faces, whose z differ in the first
     ``z_dim`` values alone: the same noise by two cameras. (Different noise is no merit: any noise would do.)
+    ``statistics_opt`` is a loss of the results and the real LR faces, as two batches of whatever people.
     ``latent_opt`` is a loss of these values and of what ``regress_z`` of the network guesses them to be, from the
     result: what cannot be seen in the picture cannot be guessed. All else is :class:`FaceGANModel`'s.
 
@@ -72,6 +73,7 @@ class DegradationModel(FaceGANModel):
     def init_training_settings(self) -> None:
         self.cri_diversity = self._build_loss('diversity_opt')
         self.cri_latent = self._build_loss('latent_opt')
+        self.cri_statistics = self._build_loss('statistics_opt')
         guesses = self.get_bare_model(self.net_g).regressor is not None
         if guesses != (self.cri_latent is not None):
             lacking = 'train: latent_opt, without which' if guesses else 'regress_z: true, without which'
@@ -130,6 +132,8 @@ class DegradationModel(FaceGANModel):
             camera = self._camera_size()
             cameras = (z[:, :camera] for z in (batch.z, batch.other_z) if z is not None)
             losses['l_g_diversity'] = self.cri_diversity(out.sr, other, *cameras)
+        if self.cri_statistics is not None and batch.unpaired is not None:
+            losses['l_g_statistics'] = self.cri_statistics(out.sr, batch.unpaired)
         if self.cri_latent is not None and batch.z is not None:
             with self.precision.autocast():
                 guess = self.get_bare_model(self.net_g).regress(out.sr).float()

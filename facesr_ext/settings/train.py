@@ -142,6 +142,9 @@ class DegradationTrain(GANTrain):
     """A training of a high-to-low network."""
 
     diversity_opt: Loss | None = option('results of different z are to differ, up to a bound')
+    statistics_opt: Loss | None = option(
+        'results are to be as often sharp, blurred, noisy and clean as real LR faces are'
+    )
     latent_opt: Loss | None = option('z is to be guessed from the result; network_g needs regress_z: true')
 
     @field_validator('augment')

@@ -6,7 +6,7 @@ import pytest
 import torch
 from basicsr.losses import build_loss
 
-from facesr_ext.losses.diversity_loss import DiversityLoss, LowPassLoss
+from facesr_ext.losses.diversity_loss import DiversityLoss, LowPassLoss, StatisticsLoss, picture_figures
 
 
 def test_diversity_is_bounded_and_asks_for_no_more_than_tau() -> None:
@@ -63,6 +63,28 @@ def test_low_pass_holds_colour_and_lets_texture_go() -> None:
     assert LowPassLoss(loss_weight=3.0)(img, img + 0.1).item() == pytest.approx(0.3, abs=1e-6)
     with pytest.raises(ValueError, match='kernel_size is odd and at least 3, not 4'):
         LowPassLoss(kernel_size=4)
+
+
+def test_statistics_compare_how_sharpness_and_noise_are_spread() -> None:
+    torch.manual_seed(0)
+    base = torch.rand(16, 3, 1, 1).expand(-1, -1, 16, 16)
+    strengths = torch.linspace(0.01, 0.1, 16).view(16, 1, 1, 1)
+    noisy = base + strengths * torch.randn(16, 3, 16, 16)
+    loss = StatisticsLoss()
+    assert float(loss(noisy, noisy[torch.randperm(16)])) == pytest.approx(0, abs=1e-6)  # whose they are does not count
+    again = base.flip(0) + strengths * torch.randn(16, 3, 16, 16)
+    middling = base + 0.055 * torch.randn(16, 3, 16, 16)  # as noisy on average, but none more than others
+    assert float(loss(again, noisy)) < 0.1 < 0.3 < float(loss(middling, noisy))
+    assert float(loss(noisy, noisy[::2])) < 0.1  # batches of other sizes
+
+
+def test_statistics_are_logarithms_of_differences() -> None:
+    flat, grey = torch.full((1, 3, 8, 8), 0.5), 0.2 * torch.randn(1, 1, 64, 64).expand(-1, 3, -1, -1)
+    least = torch.tensor(0.25 / 255).log()
+    assert torch.allclose(picture_figures(flat), least)
+    figures, twice = picture_figures(grey), picture_figures(2 * grey)
+    assert torch.allclose(twice[:2] - figures[:2], torch.tensor(2.0).log(), atol=1e-2)
+    assert torch.allclose(figures[2], least, atol=1e-3)  # grey noise has no colours
 
 
 def test_hinge_has_the_signs_of_the_paper() -> None:

@@ -124,6 +124,16 @@ def test_latent_regression_asks_the_result_for_its_camera(tmp_path: Path, monkey
     assert all(not torch.equal(a, b) for a, b in zip(before, model.net_g.regressor.parameters(), strict=True))
 
 
+def test_statistics_compare_results_with_the_real_lr_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model(tmp_path, monkeypatch, train__statistics_opt={'type': 'StatisticsLoss', 'loss_weight': 0.5})
+    seen: dict[str, Any] = {}
+    model.cri_statistics.register_forward_hook(lambda _, inputs, result: seen.update(inputs=inputs, result=result))
+    _step(model, 1, _batch())
+    made, real = seen['inputs']
+    assert torch.equal(real, model.batch.unpaired) and made.shape == real.shape
+    assert model.get_current_log()['l_g_statistics'] == pytest.approx(float(seen['result']), rel=1e-5)
+
+
 def test_spread_is_in_8_bit_units() -> None:
     levels = torch.tensor([100.0, 102.0, 104.0]).view(3, 1, 1, 1).expand(3, 3, 4, 4) / 255
     assert spread(levels) == pytest.approx(2.0)

@@ -15,7 +15,7 @@ def keep_freed_memory() -> bool:
 
     A training on the CPU frees its activations in each iteration and asks for the same sizes in the next. glibc returns
     large blocks to the system at once, which then fills every page with zeros when it hands them out again: up to 40 %
-    of the time of a step. The most memory that a training holds stays what it was.
+    of the time of a step. The most memory that a training holds stays what it was; the process keeps it to its end.
 
     Returns:
         bool: False, and nothing is done, on other systems and C libraries, or where the user has set glibc's own

@@ -54,6 +54,7 @@ def test_archs_and_losses_need_nothing_of_ours_but_their_descriptor_imaging_and_
         'facesr_ext.imaging',
         'facesr_ext.archs.arch_info',
         'facesr_ext.archs.arch_util',
+        'facesr_ext.archs.camera',
         'facesr_ext.host.lpips',
         'facesr_ext.host.programs',
     }

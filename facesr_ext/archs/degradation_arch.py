@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from facesr_ext.archs.arch_info import ArchInfo, Sizes, require_literals
+from facesr_ext.archs.camera import CameraBlur, CameraJpeg, CameraNoise
 from facesr_ext.imaging import low_pass
 
 _UPS = 2  # pixel-shuffles of the decoder: it begins at a quarter of the LQ's size
@@ -51,35 +52,6 @@ class _Injection(nn.Module):
         return x + self.mix(noise) * self.gain(camera)[:, :, None, None]
 
 
-class _CameraBlur(nn.Module):
-    """Blurs or sharpens the LR picture, as the camera says.
-
-    The camera makes a kernel that is never negative, sums to 1 and is the same when turned by half, so that no camera
-    lights or moves the picture; and a share: how much of what that blur takes away stays (0: none; above 1: it
-    sharpens).
-    """
-
-    def __init__(self, kernel_size: int, camera_dim: int, num_feat: int) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        last = nn.Linear(num_feat, kernel_size**2 + 1)
-        self.kernel = nn.Sequential(nn.Linear(camera_dim, num_feat), nn.LeakyReLU(0.2), last)
-        offsets = torch.arange(kernel_size) - kernel_size // 2
-        with torch.no_grad():  # begins with Gaussians of about a pixel, half of which stays
-            last.bias[:-1] = -(offsets[:, None] ** 2 + offsets**2).flatten() / 2
-            last.bias[-1] = 0.5
-
-    def forward(self, x: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
-        values = self.kernel(camera).float()
-        logits, share = values[:, :-1], values[:, -1].view(-1, 1, 1, 1)
-        kernel = ((logits + logits.flip(1)) / 2).softmax(1)
-        half = self.kernel_size // 2
-        cells = F.unfold(F.pad(x, (half, half, half, half), 'replicate'), self.kernel_size)
-        cells = cells.view(*x.shape[:2], self.kernel_size**2, -1)
-        blurred = (cells * kernel[:, None, :, None]).sum(2).view_as(x)
-        return blurred + share * (x - blurred)
-
-
 class _Regressor(nn.Sequential):
     """Guesses values of z from an LR picture in [-1, 1]: three convolutions, their mean over the picture, a layer."""
 
@@ -119,10 +91,14 @@ class DegradationNet(nn.Module):
         generators (int): Networks of this kind, each with its own weights, of which the first value of z chooses one
             for each picture, all equally often (the idea of Lee et al., ECCVW 2022, against modes that one network
             leaves out). A step costs as much as one. Default: 1.
-        blur (int): Side of a kernel, odd, LQ pixels, that the camera makes for each picture and that filters the
-            averaged HR picture before the rest is learnt (the kernel module of PDM, Luo et al., CVPR 2022): cameras
-            that differ in sharpness are then a matter of a few values. Wants 'per_layer' and ``residual``. Default: 0,
-            none.
+        blur (int): Side of a kernel, odd, LQ pixels. The camera makes it for each picture, with weights for the HR
+            pixels of a cell, and what they make of the HR picture takes the place of its average (the kernel module of
+            PDM, Luo et al., CVPR 2022): cameras that differ in sharpness are then a matter of a few values. Wants
+            'per_layer' and ``residual``. Default: 0, none.
+        grain (bool): Adds noise to that filtered picture, whose strength the camera says (PDM's noise module); it wants
+            what ``blur`` wants, and ``noise_planes`` of at least 4. Default: False.
+        jpeg (bool): The result is compressed, as strongly as the camera says; nearly all real LR pictures were. Wants
+            'per_layer'. Default: False.
         regress_z (bool): Has a small network beside, for training alone, that guesses the first ``z_dim`` values of z
             from the result: `regress` (the latent regression of BicycleGAN, Zhu et al., NeurIPS 2017). Default: False.
 
@@ -144,6 +120,8 @@ class DegradationNet(nn.Module):
         generators: int = 1,
         blur: int = 0,
         regress_z: bool = False,
+        grain: bool = False,
+        jpeg: bool = False,
     ) -> None:
         super().__init__()
         if generators < 1:
@@ -153,6 +131,13 @@ class DegradationNet(nn.Module):
             raise ValueError(
                 f'DegradationNet: blur is 0, or odd, at least 3, with noise: per_layer and residual: true, not {blur}'
             )
+        if grain and (noise == 'plane' or not residual or noise_planes < CameraNoise.PLANES):
+            raise ValueError(
+                'DegradationNet: grain needs noise: per_layer, residual: true and noise_planes of at least '
+                f'{CameraNoise.PLANES}'
+            )
+        if jpeg and noise == 'plane':
+            raise ValueError('DegradationNet: jpeg needs noise: per_layer')
         size, multiple = size or 16 * scale, scale * 2**_UPS
         if fold > scale:
             raise ValueError(f'DegradationNet: fold is at most the scale {scale}, not {fold}')
@@ -179,11 +164,13 @@ class DegradationNet(nn.Module):
         self.injections = nn.ModuleList(_Injection(noise_planes, num_feat, z_dim) for _ in range(count))
         self.conv_base = nn.Conv2d(3, num_feat, 3, 1, 1) if residual else None
         self.conv_last = nn.Conv2d(num_feat, 3, 3, 1, 1)
-        self.blur = _CameraBlur(blur, z_dim, num_feat) if blur else None
+        self.blur = CameraBlur(scale, blur, z_dim, num_feat) if blur else None
+        self.jpeg = CameraJpeg(z_dim, num_feat) if jpeg else None
+        self.grain = CameraNoise(z_dim, num_feat) if grain else None
         if residual:
             with torch.no_grad():
                 self.conv_last.weight.mul_(0.1)
-        own = (scale, num_feat, z_dim, noise, noise_planes, norm, residual, fold, size, 1, blur)
+        own = (scale, num_feat, z_dim, noise, noise_planes, norm, residual, fold, size, 1, blur, False, grain, jpeg)
         self.others = nn.ModuleList(DegradationNet(*own) for _ in range(generators - 1))
         self.regressor = _Regressor(num_feat, z_dim) if regress_z else None
 
@@ -248,24 +235,29 @@ class DegradationNet(nn.Module):
         """As `forward`, by this generator."""
         height, width = hr.shape[-2:]
         x = hr * 2 - 1
-        average = F.avg_pool2d(x, self.scale)
-        if self.blur is not None:
-            average = self.blur(average, z[:, : self.z_dim])
+        camera, noises = self._parts_of(z, height, width)
+        average = F.avg_pool2d(x, self.scale) if self.blur is None else self.blur(x, camera)
+        if self.grain is not None:
+            average = self.grain(average, noises[-1], camera)
         if self.plane is not None:
             x = torch.cat([x, self.plane(z).view(-1, 1, height, width)], 1)
-        features = self._features(self.conv_first(F.pixel_unshuffle(x, self.fold)), average, z, height, width)
+        features = self._features(self.conv_first(F.pixel_unshuffle(x, self.fold)), average, camera, noises)
         out = self.conv_last(features).float()
         if self.residual:
             out = out + average.clamp(-_WHITEST, _WHITEST).atanh()
-        return torch.tanh(out) / 2 + 0.5
+        lq = torch.tanh(out) / 2 + 0.5
+        return lq if self.jpeg is None else self.jpeg(lq, camera)
 
-    def _features(
-        self, x: torch.Tensor, average: torch.Tensor, z: torch.Tensor, height: int, width: int
-    ) -> torch.Tensor:
-        """(N, C, H / fold, W / fold) features of the HR picture -> (N, C, H / scale, W / scale) of the LQ."""
+    def _parts_of(self, z: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """z -> the camera, and the planes of noise of each size."""
         shapes = self._noise_shapes(height, width)
         camera, *planes = z.split([self.z_dim, *(self.noise_planes * h * w for h, w in shapes)], 1)
-        noises = [p.reshape(-1, self.noise_planes, h, w) for p, (h, w) in zip(planes, shapes, strict=True)]
+        return camera, [p.reshape(-1, self.noise_planes, h, w) for p, (h, w) in zip(planes, shapes, strict=True)]
+
+    def _features(
+        self, x: torch.Tensor, average: torch.Tensor, camera: torch.Tensor, noises: list[torch.Tensor]
+    ) -> torch.Tensor:
+        """(N, C, H / fold, W / fold) features of the HR picture -> (N, C, H / scale, W / scale) of the LQ."""
         blocks = iter(self.blocks)
         for down in self.downs:
             x = down(next(blocks)(next(blocks)(x, camera), camera))

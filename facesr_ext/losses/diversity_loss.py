@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
+from torch.nn import functional as F
 
 from facesr_ext.imaging import low_pass
 
@@ -69,31 +70,36 @@ class LowPassLoss(nn.Module):
     Args:
         loss_weight (float): Default: 1.0.
         kernel_size (int): Height and width of the window, odd; at the borders it is reflected. Default: 5.
+        margin (float): Errors up to it cost nothing: what cameras and JPEG do to such means. Default: 0.
 
     Raises:
-        ValueError: for an even or too small window.
+        ValueError: for an even or too small window, or a negative margin.
     """
 
-    def __init__(self, loss_weight: float = 1.0, kernel_size: int = 5) -> None:
+    def __init__(self, loss_weight: float = 1.0, kernel_size: int = 5, margin: float = 0.0) -> None:
         super().__init__()
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise ValueError(f'LowPassLoss: kernel_size is odd and at least 3, not {kernel_size}')
-        self.loss_weight, self.kernel_size = loss_weight, kernel_size
+        if margin < 0:
+            raise ValueError(f'LowPassLoss: margin is at least 0, not {margin}')
+        self.loss_weight, self.kernel_size, self.margin = loss_weight, kernel_size, margin
 
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both (N, 3, h, w), RGB, [0, 1], larger than half a window -> a scalar."""
-        return self.loss_weight * low_pass(pred - target, self.kernel_size).abs().mean()
+        return self.loss_weight * (low_pass(pred - target, self.kernel_size).abs() - self.margin).clamp(min=0).mean()
 
 
 @LOSS_REGISTRY.register()
 class StatisticsLoss(nn.Module):
     """Asks a batch of made pictures to have as many sharp, blurred, noisy and clean ones as a batch of real ones.
 
-    Of each picture three figures are taken, as logarithms: the mean absolute Laplacian of its mean channel (sharpness),
-    the mean absolute diagonal difference of that (noise), and the same of what its channels differ from it by (noise of
-    colours). The loss is the Wasserstein distance between the two batches in each figure: the mean absolute difference
-    of sorted values. The pictures need not be of the same people, since only the spread of the figures is compared. A
-    discriminator asks for that, too, but a generator that always makes pictures of middling sharpness may satisfy it.
+    Of each picture, and of it at half the size, figures are taken, as logarithms: the mean absolute Laplacian of its
+    mean channel (sharpness), the mean absolute diagonal difference of that (noise), the same of what its channels
+    differ from it by (noise of colours), and, at full size, noise over sharpness, since a sharp picture without noise
+    has high values of both. The loss is the Wasserstein distance between the two batches in each figure: the mean
+    absolute difference of sorted values. The pictures need not be of the same people, since only the spread of the
+    figures is compared. A discriminator asks for that, too, but a generator that always makes pictures of middling
+    sharpness may satisfy it.
 
     Args:
         loss_weight (float): Default: 1.0.
@@ -112,14 +118,20 @@ class StatisticsLoss(nn.Module):
 
 
 def picture_figures(pictures: torch.Tensor) -> torch.Tensor:
-    """(N, 3, h, w), RGB, [0, 1], from 3 px a side on -> (3, N): logarithms of sharpness, noise, noise of colours."""
+    """(N, 3, h, w), RGB, [0, 1], from 6 px a side on -> (7, N): logarithms of sharpness, noise, noise of colours, and
+    noise over sharpness, then of the first three at half the size."""
     pictures = pictures.float()
+    sharpness, noise, of_colours = _strengths(pictures)
+    halved = _strengths(F.avg_pool2d(pictures, 2))
+    return torch.stack([sharpness, noise, of_colours, noise - sharpness, *halved])
+
+
+def _strengths(pictures: torch.Tensor) -> list[torch.Tensor]:
     luma = pictures.mean(1, keepdim=True)
     middle, beside = luma[..., 1:-1, 1:-1], luma[..., 1:-1, :-2] + luma[..., 1:-1, 2:]
     laplacian = beside + luma[..., :-2, 1:-1] + luma[..., 2:, 1:-1] - 4 * middle
-    colours = pictures - luma
-    figures = [laplacian, _diagonal(luma), _diagonal(colours)]
-    return torch.stack([(figure.abs().flatten(1).mean(1) + _LEAST_FIGURE).log() for figure in figures])
+    figures = (laplacian, _diagonal(luma), _diagonal(pictures - luma))
+    return [(figure.abs().flatten(1).mean(1) + _LEAST_FIGURE).log() for figure in figures]
 
 
 def _diagonal(x: torch.Tensor) -> torch.Tensor:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from facesr_ext.archs.degradation_arch import DegradationDiscriminator, DegradationNet
 
 VARIED: dict[str, Any] = {'noise': 'per_layer', 'norm': 'none', 'num_feat': 16}
+CAMERA: dict[str, Any] = {'residual': True, 'blur': 5, 'grain': True, 'jpeg': True}
 
 
 def _parameters(net: torch.nn.Module) -> int:
@@ -39,9 +44,7 @@ def test_sizes_and_range(scale: int, fold: int, blocks: int, norm: str) -> None:
         assert lq.min() >= 0 and lq.max() <= 1
 
 
-@pytest.mark.parametrize(
-    'options', [{}, VARIED, {**VARIED, 'norm': 'instance', 'residual': True, 'fold': 2, 'blur': 5}]
-)
+@pytest.mark.parametrize('options', [{}, VARIED, {**VARIED, **CAMERA, 'norm': 'instance', 'fold': 2}])
 def test_z_changes_the_result_and_everything_learns(options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     net = DegradationNet(**options)
@@ -88,6 +91,9 @@ def test_residual_begins_near_the_average_and_noise_planes_stay_where_they_are()
         ({'size': 60}, 'size is a multiple of 16 for scale 4, not 60'),
         ({**VARIED, 'residual': True, 'blur': 4}, 'blur is 0, or odd, at least 3, .* not 4'),
         ({'blur': 5}, 'with noise: per_layer and residual: true'),
+        ({'jpeg': True}, 'jpeg needs noise: per_layer'),
+        ({**VARIED, 'grain': True}, 'grain needs noise: per_layer, residual: true and noise_planes of at least 4'),
+        ({**VARIED, 'residual': True, 'noise_planes': 3, 'grain': True}, 'noise_planes of at least 4'),
     ],
 )
 def test_network_refuses(options: dict[str, Any], message: str) -> None:
@@ -120,16 +126,71 @@ def test_a_camera_blurs_without_moving_or_lighting_the_picture() -> None:
     net = DegradationNet(**VARIED, residual=True, blur=5)
     assert net.blur is not None
     with torch.no_grad():
-        net.blur.kernel[-1].weight.mul_(20)  # far from where it begins
+        last = net.blur.kernel[-1]
+        assert isinstance(last, torch.nn.Linear)
+        last.weight[:-4].mul_(20)  # far from where it begins
         camera = torch.randn(4, net.z_dim)
-        flat = torch.full((4, 3, 9, 9), 0.3)
-        assert torch.allclose(net.blur(flat, camera), flat, atol=1e-4)
-        point = torch.zeros(4, 3, 9, 9)
-        point[:, :, 4, 4] = 1
+        flat = torch.full((4, 3, 36, 36), 0.3)
+        assert torch.allclose(net.blur(flat, camera), flat[..., :9, :9], atol=1e-4)
+        point = torch.zeros(4, 3, 36, 36)
+        point[:, :, 16:20, 16:20] = 1  # a cell
         kernels = net.blur(point, camera)
     assert torch.allclose(kernels, kernels.flip(2, 3), atol=1e-5)
     assert torch.allclose(kernels.sum((2, 3)), torch.ones(4, 3), atol=1e-4)
-    assert (kernels[0] - kernels[1]).abs().max() > 0.1  # each picture has its own
+    assert kernels.std(0).max() > 0.1  # each picture has its own
+
+
+def test_a_camera_may_look_at_the_middle_of_a_cell_alone() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**VARIED, residual=True, blur=3)
+    assert net.blur is not None
+    hr = torch.rand(1, 3, 32, 32)
+    last = net.blur.kernel[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+        last.bias[-4:] = torch.tensor([4.0, 0.0, 1.0, 1.0])  # a wide Gaussian; all of the detail stays
+        assert torch.allclose(net.blur(hr, torch.zeros(1, net.z_dim)), F.avg_pool2d(hr, 4), atol=1e-3)
+        last.bias[-4] = -4
+        middle = F.avg_pool2d(hr[..., 1:-1, 1:-1], 2, stride=4)
+        assert torch.allclose(net.blur(hr, torch.zeros(1, net.z_dim)), middle, atol=1e-3)
+
+
+def test_a_camera_is_as_noisy_as_it_says() -> None:
+    torch.manual_seed(0)
+    net = DegradationNet(**VARIED, residual=True, grain=True)
+    assert net.grain is not None
+    with torch.no_grad():
+        net.grain.levels[-1].weight.zero_()
+        net.grain.levels[-1].bias.copy_(torch.tensor([-3.0, -4.0, -20.0]))  # noise of single pixels
+        camera, flat = torch.randn(2, net.z_dim), torch.zeros(2, 3, 64, 64)
+        noise = torch.randn(2, 4, 64, 64)
+        added = net.grain(flat, noise, camera)
+        grey, colours = added.mean(1), added - added.mean(1, keepdim=True)
+        net.grain.levels[-1].bias[2] = 20.0
+        smeared = net.grain(flat, noise, camera)
+    assert grey.std().item() == pytest.approx((math.exp(-6) + math.exp(-8) / 3) ** 0.5, rel=0.05)
+    assert colours.std().item() == pytest.approx(math.exp(-4) * (2 / 3) ** 0.5, rel=0.05)
+    assert smeared.std().item() == pytest.approx(added.std().item(), rel=0.1)  # as strong
+    assert (smeared[..., 1:] - smeared[..., :-1]).std() < 0.7 * (added[..., 1:] - added[..., :-1]).std()
+
+
+@pytest.mark.parametrize('quality', [20, 50, 80])
+def test_a_camera_compresses_as_jpeg_files_do(quality: int) -> None:
+    net = DegradationNet(**VARIED, jpeg=True)
+    assert net.jpeg is not None
+    img = np.random.default_rng(0).integers(0, 256, (40, 56, 3)).astype(np.uint8)
+    img = (cv2.GaussianBlur(img, (0, 0), 2).astype(np.float64) * 3 - 255).clip(0, 255).astype(np.uint8)
+    with torch.no_grad():
+        last = net.jpeg.strength[-1]
+        last.weight.zero_()
+        last.bias.fill_(math.log(50 / quality if quality < 50 else 2 - quality / 50))
+        rgb = torch.from_numpy(img[..., ::-1].copy()).permute(2, 0, 1)[None] / 255
+        made = net.jpeg(rgb, torch.zeros(1, net.z_dim))[0].permute(1, 2, 0).numpy()[..., ::-1] * 255
+    codec = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
+    read = cv2.imdecode(cv2.imencode('.jpg', img, codec)[1], cv2.IMREAD_COLOR)
+    assert np.abs(made - read).mean() < 0.3 * np.abs(read - img.astype(np.float64)).mean()
 
 
 def test_several_generators_are_chosen_by_z_and_all_learn() -> None:

@@ -61,8 +61,12 @@ def test_low_pass_holds_colour_and_lets_texture_go() -> None:
     checker = ((torch.arange(16)[:, None] + torch.arange(16)) % 2 * 0.2 - 0.1).expand(1, 3, -1, -1)
     assert loss(img + checker, img) < 0.06 * checker.abs().mean()
     assert LowPassLoss(loss_weight=3.0)(img, img + 0.1).item() == pytest.approx(0.3, abs=1e-6)
+    assert LowPassLoss(margin=0.04)(img, img + 0.1).item() == pytest.approx(0.06, abs=1e-6)
+    assert LowPassLoss(margin=0.2)(img, img + 0.1).item() == 0
     with pytest.raises(ValueError, match='kernel_size is odd and at least 3, not 4'):
         LowPassLoss(kernel_size=4)
+    with pytest.raises(ValueError, match='margin is at least 0, not -0.1'):
+        LowPassLoss(margin=-0.1)
 
 
 def test_statistics_compare_how_sharpness_and_noise_are_spread() -> None:
@@ -81,10 +85,11 @@ def test_statistics_compare_how_sharpness_and_noise_are_spread() -> None:
 def test_statistics_are_logarithms_of_differences() -> None:
     flat, grey = torch.full((1, 3, 8, 8), 0.5), 0.2 * torch.randn(1, 1, 64, 64).expand(-1, 3, -1, -1)
     least = torch.tensor(0.25 / 255).log()
-    assert torch.allclose(picture_figures(flat), least)
+    assert torch.allclose(picture_figures(flat)[:3], least) and picture_figures(flat)[3].item() == 0
     figures, twice = picture_figures(grey), picture_figures(2 * grey)
     assert torch.allclose(twice[:2] - figures[:2], torch.tensor(2.0).log(), atol=1e-2)
     assert torch.allclose(figures[2], least, atol=1e-3)  # grey noise has no colours
+    assert torch.allclose(twice[3], figures[3], atol=1e-2)  # as much of it is noise
 
 
 def test_hinge_has_the_signs_of_the_paper() -> None:

@@ -41,7 +41,7 @@ def _step(model: Any, iteration: int, data: dict[str, Any]) -> None:
 
 def test_what_each_loss_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pixel loss the averaged HR face, the discriminator the real LR faces, the diversity loss two results."""
-    model, data = _model(tmp_path, monkeypatch), _batch()
+    model, data = _model(tmp_path, monkeypatch, train__diversity_opt={'type': 'DiversityLoss'}), _batch()
     seen: dict[str, Any] = {}
     model.losses['pixel_opt'].criterion.register_forward_pre_hook(lambda _, inputs: seen.update(pixel=inputs))
     model.cri_diversity.register_forward_pre_hook(lambda _, inputs: seen.update(diversity=inputs))
@@ -112,7 +112,7 @@ def test_validation_measures_the_spread_of_ten_results(tmp_path: Path, monkeypat
 def test_latent_regression_asks_the_result_for_its_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss is that of the guess, and both the guesser and the generator learn by it."""
     net = {**small_options(OPTIONS / 'degradation_net.yml')['network_g'], 'regress_z': True, 'generators': 2}
-    model = _model(tmp_path, monkeypatch, network_g=net, train__latent_opt=LATENT, train__diversity_opt=None)
+    model = _model(tmp_path, monkeypatch, network_g=net, train__latent_opt=LATENT)
     before = [p.clone() for p in model.net_g.regressor.parameters()]
     seen: dict[str, Any] = {}
     model.cri_latent.register_forward_pre_hook(lambda _, inputs: seen.update(latent=inputs))

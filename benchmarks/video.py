@@ -32,7 +32,7 @@ from facesr_ext.data.clip_io import pyav
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import FaceSRError
 from facesr_ext.inference.photo import PhotoRestorer
-from facesr_ext.inference.video.files import ClipWritten, restore_clip_file
+from facesr_ext.inference.video.files import ClipWritten, begin_anew, restore_clip_file
 from facesr_ext.inference.video.frames import FlickerMeter, total
 from facesr_ext.inference.video.look import look
 from facesr_ext.inference.video.plan import Plan
@@ -90,7 +90,7 @@ def print_clip(path: Path, model: str) -> None:
         model (str): As the command takes it.
     """
     restorer, out = PhotoRestorer(model, device='cpu', identity=False), path.with_name(f'{path.stem}_restored.mp4')
-    out.unlink(missing_ok=True)
+    begin_anew(out)
     start = time.process_time()
     record = restore_clip_file(restorer, path, out, ClipWritten(quiet=True), {})
     spent = time.process_time() - start
@@ -174,7 +174,7 @@ def print_memory(folder: Path, seconds: Sequence[int], rate: int, size: tuple[in
         path = folder / f'{length}s.mp4'
         write_clip(path, drawn_frames(length * rate, rate, size), rate=rate, crf=_CRF)
         out = path.with_name(f'{path.stem}_restored.mp4')
-        out.unlink(missing_ok=True)
+        begin_anew(out)
         command = [sys.executable, '-c', code, str(path), str(out), model]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         told_of = json.loads(output.splitlines()[-1])

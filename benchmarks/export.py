@@ -20,7 +20,7 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 
 from benchmarks.common import OPTIONS, add_clock, argument_parser, timed, told
-from facesr_ext.errors import DependencyError
+from facesr_ext.errors import DependencyError, OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.inference.export import export
 from facesr_ext.inference.export_graph import faces
@@ -36,6 +36,11 @@ RECIPES = (
 PLAIN: tuple[dict[str, Any], ...] = tuple(
     {'type': name, 'scale': 4} for name in ('Bicubic', 'Lanczos', 'Nearest', 'Anime4K')
 )
+REFUSED = (
+    'DegradationNet', 'DegradationDiscriminator', 'PatchDiscriminator', 'SRGANDiscriminator', 'WGANCritic',
+    'SRPGGANCritic',
+)  # fmt: skip
+"""Make no image of one that is as large or larger."""
 HEAD = '| network | parameters | fp32: differs | MB | fp16: differs | MB | PyTorch, ms | ONNX Runtime, ms | spandrel |'
 
 
@@ -53,12 +58,20 @@ def main() -> None:
         print('|---|' + '---:|' * (HEAD.count('|') - 2))
         for section in _sections():
             if not args.only or section['type'] in args.only:
-                print(_row(section, Path(folder), args.size, args.repeats, args.clock), flush=True)
+                print(_row_or_reason(section, Path(folder), args.size, args.repeats, args.clock), flush=True)
 
 
 def _sections() -> list[dict[str, Any]]:
     recipes = [yaml.safe_load((OPTIONS / f'{name}.yml').read_text(encoding='utf-8')) for name in RECIPES]
-    return [*(opt['network_g'] for opt in recipes), *PLAIN]
+    return [*(opt['network_g'] for opt in recipes), *PLAIN, *({'type': name} for name in REFUSED)]
+
+
+def _row_or_reason(section: dict[str, Any], *how: Any) -> str:
+    """A row; of a network that is not exported, what it says."""
+    try:
+        return _row(section, *how)
+    except OptionError as err:
+        return f'| {section["type"]} | not exported: {err.message} |' + ' |' * (HEAD.count('|') - 3)
 
 
 def _row(section: dict[str, Any], folder: Path, size: int, repeats: int, clock: Any) -> str:
@@ -108,7 +121,8 @@ def _through_spandrel(kind: str, model: Any, folder: Path, lq: torch.Tensor, res
     path = export(model, folder / 'a.safetensors', to='safetensors', force=True).path
     made = spandrel.ModelLoader('cpu').load_from_file(path)(lq)
     with torch.no_grad():
-        return f'{float((made - restorer.net(lq).clamp(0, 1)).abs().max()):.1e}'
+        apart = float((made - restorer.net(lq).clamp(0, 1)).abs().max())
+    return f'{apart:.1e}' if apart else '0'
 
 
 if __name__ == '__main__':

@@ -37,7 +37,7 @@ class GfpganStyle:
 
     def __init__(self, restorer: PhotoRestorer) -> None:
         self.restorer, self.network = restorer, restorer.restorer
-        self.size = restorer.trained_size if self.network.info.sizes.fixed else _SIZE
+        self.size = restorer.sizes.trained if self.network.info.sizes.fixed else _SIZE
 
     def restore(self, photo: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB -> the same."""

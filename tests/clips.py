@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from facesr_ext.faces.drawn.face import render_face
 
 WIDTH, HEIGHT, SIDE = 192, 144, 112
-TICK = Fraction(1, 12800)
+TICK = Fraction(1, 512 * 25)
 
 
 def scene(frames: int, cut: int | None = None) -> list[np.ndarray]:
@@ -26,50 +25,6 @@ def scene(frames: int, cut: int | None = None) -> list[np.ndarray]:
         image[16 : 16 + SIDE, left : left + SIDE] = render_face(3, 1 if second else 0, SIDE).image
         found.append(np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8))
     return found
-
-
-def write_clip(
-    path: Path,
-    images: Sequence[np.ndarray],
-    times: Sequence[int] | None = None,
-    turn: int = 0,
-    layout: str = 'yuv420p',
-    sound: bool = True,
-) -> None:
-    """Writes a clip as cameras do.
-
-    Args:
-        path (Path): Its file.
-        images (Sequence[ndarray]): Upright frames.
-        times (Sequence[int] | None): Of `TICK`. Default: 25 frames a second.
-        turn (int): By how many degrees against the clock the stored pictures have to be turned: 0, 90, 180, -90.
-        layout (str): Of the pixels.
-        sound (bool): With a tone.
-    """
-    av: Any = pytest.importorskip('av')
-    with av.open(str(path), 'w') as out:
-        out.metadata['title'] = 'A clip'  # before the first packet, with which the head is written
-        stream = out.add_stream('libx264', rate=25, options={'crf': '12'})
-        stored = [np.ascontiguousarray(np.rot90(image, -turn // 90)) for image in images]
-        stream.height, stream.width, stream.pix_fmt = *stored[0].shape[:2], layout
-        context = stream.codec_context
-        context.time_base = TICK
-        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
-        if turn:
-            stream.set_display_rotation(turn)
-        voice = out.add_stream('aac', rate=44100) if sound else None
-        for index, image in enumerate(stored):
-            frame = av.VideoFrame.from_ndarray(image).reformat(format=layout, dst_colorspace=1, dst_color_range=1)
-            frame.pts, frame.time_base = times[index] if times else 512 * index, TICK
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())
-        if voice is not None:
-            tone = np.sin(np.arange(44100 * len(images) // 25) * 0.06).astype(np.float32)[None]
-            for start in range(0, tone.shape[1], 1024):
-                part = av.AudioFrame.from_ndarray(tone[:, start : start + 1024], format='fltp', layout='mono')
-                part.sample_rate, part.pts = 44100, start
-                out.mux(voice.encode(part))
-            out.mux(voice.encode())
 
 
 def read_clip(path: Path) -> tuple[list[int], list[np.ndarray], dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from facesr_ext.cli.screen import tell_error
-from facesr_ext.errors import OptionError
+from facesr_ext.errors import DatasetError, OptionError
 
 if TYPE_CHECKING:
     from facesr_ext.inference.photo import PhotoRestorer
@@ -53,19 +55,11 @@ def one_clip(
     restorer: PhotoRestorer, source: Path, out: Path, how: ClipWritten, settings: dict[str, Any], force: bool
 ) -> None:
     """A clip into a file of a name of its own."""
-    from facesr_ext.errors import DatasetError
-    from facesr_ext.inference.video.files import begin_anew, restore_clip_file
-    from facesr_ext.runs.atomic import require_free
+    from facesr_ext.inference.video.files import restore_clip_file
 
-    require_free([out], [source], force)
-    if force:
-        begin_anew(out)
-    try:
-        record = restore_clip_file(restorer, source, out, how, settings)
-    except DatasetError as err:
-        tell_error(f'{source}: {err}')
-        raise typer.Exit(1) from None
-    tell_clip(out, record)
+    _require_free(out, source, force)
+    with _failing(f'{source}: '):
+        tell_clip(out, restore_clip_file(restorer, source, out, how, settings))
 
 
 def frames(
@@ -73,23 +67,35 @@ def frames(
 ) -> None:
     """A folder of frames into a folder, or into a clip."""
     from facesr_ext.data.clip_io import is_clip_name
-    from facesr_ext.errors import DatasetError
-    from facesr_ext.inference.video.files import begin_anew, restore_frames
-    from facesr_ext.runs.atomic import require_free
+    from facesr_ext.inference.video.files import restore_frames
 
     folder = Path(inputs[0]).expanduser()
     if len(inputs) > 1 or not folder.is_dir():
         raise OptionError('is for one folder, whose pictures are the frames of a clip', ('--frames',))
     if is_clip_name(out.name):
-        require_free([out], [folder], force)
-        if force:
-            begin_anew(out)
+        _require_free(out, folder, force)
+    with _failing():  # what is wrong names its picture
+        tell_clip(out, restore_frames(restorer, folder, out, how, settings))
+
+
+def _require_free(out: Path, source: Path, force: bool) -> None:
+    """A file of a name of its own is replaced by ``--force`` alone, which begins anew."""
+    from facesr_ext.inference.video.files import begin_anew
+    from facesr_ext.runs.atomic import require_free
+
+    require_free([out], [source], force)
+    if force:
+        begin_anew(out)
+
+
+@contextmanager
+def _failing(place: str = '') -> Iterator[None]:
+    """Tells what cannot be restored, and ends with status 1."""
     try:
-        record = restore_frames(restorer, folder, out, how, settings)
+        yield
     except DatasetError as err:
-        tell_error(str(err))
+        tell_error(f'{place}{err}')
         raise typer.Exit(1) from None
-    tell_clip(out, record)
 
 
 def tell_clip(out: Path, record: ClipRecord) -> None:

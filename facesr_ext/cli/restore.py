@@ -14,8 +14,8 @@ from facesr_ext.errors import OptionError
 
 if TYPE_CHECKING:
     from facesr_ext.inference.photo import PhotoRestorer
-    from facesr_ext.inference.photo_files import Written
-    from facesr_ext.inference.video.files import ClipWritten
+    from facesr_ext.inference.photo_files import Tally, Written
+    from facesr_ext.inference.video.files import ClipTally, ClipWritten
 
 _MOST = 125
 """The largest exit status that no shell uses for itself."""
@@ -63,31 +63,28 @@ def main(
     """Restore the faces of photographs and clips. Run it again to go on; the status says how many files failed."""
     from facesr_ext.cli import clips
     from facesr_ext.data.photo_io import written_suffix
-    from facesr_ext.inference.elsewhere import ForeignNetwork
     from facesr_ext.inference.photo import PhotoRestorer
     from facesr_ext.inference.photo_files import Written
     from facesr_ext.inference.video.files import ClipWritten
 
-    suffix = written_suffix(f'.{format.lstrip(".")}') if format else None
-    if format and suffix is None:
-        raise OptionError(f'{format!r} cannot be written; say png, jpg, webp or tif', ('--format',))
+    suffix = _suffix_of(format)
     how = Written(suffix, quality, aligned, only_faces, save_crops, compare, json)
     moving = ClipWritten(codec, crf, clips.read_rate(fps), quality, suffix, json)
+    asked: dict[str, Any] = {
+        'faces': faces, 'min_face': min_face, 'max_face': max_face, 'strength': strength, 'keep_gray': keep_gray,
+        'upscale': upscale, 'background': background, 'detector': detector, 'threshold': threshold,
+        'precision': precision,
+    }  # fmt: skip
     settings = {
-        'model': _stamp(model), 'faces': faces, 'min_face': min_face, 'max_face': max_face, 'strength': strength,
-        'keep_gray': keep_gray, 'upscale': upscale, 'background': _stamp(background), 'rotated': rotated,
-        'detector': detector, 'threshold': threshold, 'parse': parse, 'precision': precision, **vars(how),
+        **asked, 'model': _stamp(model), 'background': _stamp(background), 'rotated': rotated, 'parse': parse,
+        **vars(how),
     }  # fmt: skip
     restorer = PhotoRestorer(
-        model, faces=faces, min_face=min_face, max_face=max_face, strength=strength, keep_gray=keep_gray,
-        upscale=upscale, background=background, detector=detector, threshold=threshold,
-        angles=(0, 90, 180, 270) if rotated else (0,), parser=None if parse == 'none' else parse, weights=weights,
-        device=device, batch_size=batch_size, precision=precision,
+        model, **asked, angles=(0, 90, 180, 270) if rotated else (0,), parser=None if parse == 'none' else parse,
+        weights=weights, device=device, batch_size=batch_size,
         identity=json or written_suffix(Path(output or '').suffix) is not None,  # where it is told
     )  # fmt: skip
-    for used in (restorer.restorer, restorer.background):
-        if used is not None and isinstance(used.net, ForeignNetwork) and used.net.licence:
-            typer.echo(f'facesr: {used.net.name}: {used.net.licence}', err=True)
+    _tell_licences(restorer)
     if '-' in inputs:
         _pipe(restorer, inputs, output, how)
         return
@@ -97,8 +94,27 @@ def main(
     if frames:
         clips.require_for_clips(how)
         clips.frames(restorer, inputs, out, moving, settings, force)
-        return
-    _files(restorer, inputs, out, how, settings, force, moving)
+    else:
+        _files(restorer, inputs, out, how, settings, force, moving)
+
+
+def _suffix_of(format: str | None) -> str | None:
+    """The suffix of a format that can be written."""
+    from facesr_ext.data.photo_io import written_suffix
+
+    suffix = written_suffix(f'.{format.lstrip(".")}') if format else None
+    if format and suffix is None:
+        raise OptionError(f'{format!r} cannot be written; say png, jpg, webp or tif', ('--format',))
+    return suffix
+
+
+def _tell_licences(restorer: PhotoRestorer) -> None:
+    """Of networks that others have made."""
+    from facesr_ext.inference.elsewhere import ForeignNetwork
+
+    for used in (restorer.restorer, restorer.background):
+        if used is not None and isinstance(used.net, ForeignNetwork) and used.net.licence:
+            typer.echo(f'facesr: {used.net.name}: {used.net.licence}', err=True)
 
 
 def _pipe(restorer: PhotoRestorer, inputs: list[str], output: str | None, how: Written) -> None:
@@ -148,14 +164,19 @@ def _files(
     clip_tally = restore_clips(restorer, items, out, moving, dict(settings))
     for target, record in clip_tally.done:
         clips.tell_clip(target, record)
-    failures = [*tally.failures, *clip_tally.failures]
+    _tell(tally, clip_tally, with_clips, out)
+
+
+def _tell(photos: Tally, clips: ClipTally, with_clips: bool, out: Path) -> None:
+    """What became of all files; the exit status says how many failed."""
+    failures = [*photos.failures, *clips.failures]
     for failure in failures:
         tell_error(str(failure))
-    left = f', {tally.left} left alone (--json says why)' if tally.left else ''
-    earlier = tally.before + clip_tally.before
+    left = f', {photos.left} left alone (--json says why)' if photos.left else ''
+    earlier = photos.before + clips.before
     before = f', {earlier} done before' if earlier else ''
-    moved = f', {len(clip_tally.done)} clips' if with_clips else ''
-    done = f'{tally.photos} photographs, {tally.faces} faces restored{left}{moved}{before}'
+    moved = f', {len(clips.done)} clips' if with_clips else ''
+    done = f'{photos.photos} photographs, {photos.faces} faces restored{left}{moved}{before}'
     typer.echo(f'{done}; {len(failures)} failed; results in {out}')
     if failures:
         raise typer.Exit(min(len(failures), _MOST))

@@ -18,6 +18,7 @@ from facesr_ext.demo.outlines import face_at, outlined
 from facesr_ext.demo.store import GONE, Kept, Store
 from facesr_ext.errors import FaceSRError
 from facesr_ext.faces.detection import build_detector
+from facesr_ext.host.memory import give_freed_memory_back
 from facesr_ext.inference.face_record import RestoredPhoto
 from facesr_ext.inference.photo import PhotoRestorer
 from facesr_ext.inference.photo_checks import to_8_bits
@@ -75,6 +76,8 @@ class Desk:
         kept = self.store.put(session, name, data, upload)
         kept.found, kept.longest = found, max(photo.image.shape[:2])
         _write_jpeg(kept.folder / 'shown.jpg', _within(to_8_bits(photo.image), *_SHOWN))
+        del photo
+        give_freed_memory_back()
         return kept
 
     def outline(self, kept: Kept, on: Collection[int]) -> Path:
@@ -124,6 +127,8 @@ class Desk:
             old.unlink(missing_ok=True)
         for path, image in zip(pair, (photo.image, result.image), strict=True):
             _write_jpeg(path, _within(to_8_bits(image), *_COMPARED))
+        del photo, result, image
+        give_freed_memory_back()
         return pair
 
     def write(self, kept: Kept, kind: str) -> Made:

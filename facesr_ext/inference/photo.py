@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from facesr_ext.faces.parsing import FaceParser
 from facesr_ext.faces.paste import Patch, paste, stored_square
 from facesr_ext.imaging import to_images
 from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
+from facesr_ext.inference.face_sizes import USUAL, FaceSizes
 from facesr_ext.inference.opening import AUTO, open_model
 from facesr_ext.inference.photo_checks import is_gray, require_bounds, require_photo, require_strength, to_8_bits
 from facesr_ext.inference.progress import Progress, Steps
@@ -32,8 +32,6 @@ from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_f
 from facesr_ext.models.tiles import Tiling
 
 _LOOK = 256  # px at which landmarks, identity and labels of an aligned face are taken
-_LEAST_FED, _USUAL = 16, 512  # px of a face: the least that a network is fed; trained on, where no checkpoint says so
-_SHARPER = 1.5  # times the pixels that enlarged faces of the training had: sharper ones are overdone
 _TOLD_APART = 0.4  # identity distance from which it may be another person; bicubic of a 4x smaller face is as far
 _LEAST_TILE = 64
 _TOGETHER = 8  # faces in a batch
@@ -122,8 +120,8 @@ class PhotoRestorer:
         self.restorer = open_model(model, device=device, precision=precision)
         if self.restorer.info.input == 'hr':
             raise OptionError('makes faces smaller; name a network that restores them', ('model',))
-        self.least_size, self.trained_size = self._trained_sizes()
-        self.min_face, self.max_face = min_face, max_face or self._largest_gain()
+        self.sizes = FaceSizes(self.restorer)
+        self.min_face, self.max_face = min_face, max_face or self.sizes.largest_gain()
         if self.max_face < min_face:
             raise OptionError(f'{self.max_face} px is below the least, {min_face}', ('max_face',))
         self.strength, self.keep_gray, self.upscale, self.batch_size = strength, keep_gray, upscale, batch_size
@@ -197,7 +195,7 @@ class PhotoRestorer:
         if height != width:
             raise DatasetError(f'{width}x{height} px is no square, as an aligned face is; leave --aligned out')
         enlarged, scale = self.restorer.info.input == 'enlarged', self.restorer.scale
-        own = max(width, self.trained_size) if enlarged else width * scale
+        own = max(width, self.sizes.trained) if enlarged else width * scale
         size = own if self.upscale is None else max(1, round(width * self.upscale))
         record = FaceRecord(1, (0.0, 0.0, float(width), float(height)), 1.0, float(width), 0.0)
         face = Face(np.array(record.box, np.float32), 1.0, np.empty((0, 2), np.float32))
@@ -209,25 +207,6 @@ class PhotoRestorer:
         patch = Patch(whole(size, size), after, np.ones((size, size), np.float32))
         pasted = paste(ground, [patch], self.strength, self._keeps_gray(image))
         return RestoredPhoto(pasted, [record])
-
-    def _trained_sizes(self) -> tuple[int, int]:
-        """The least and the largest side of a whole face as the network was trained on, also by its parts, pixels."""
-        info, trained = self.restorer.info, self.restorer.metadata.get('trained_on')
-        if info.sizes.fixed:
-            side = info.sizes.fixed * (1 if info.input == 'enlarged' else self.restorer.scale)
-            return side, side
-        trained = trained if isinstance(trained, dict) else {}
-        size, shares = trained.get('image_size'), trained.get('crop_scale') or 1.0
-        low, high = shares if isinstance(shares, (list, tuple)) else (shares, shares)
-        if not isinstance(size, int) or size < 1 or not 0 < low <= high <= 1:
-            return _USUAL, _USUAL
-        return round(size / high), round(size / low)
-
-    def _largest_gain(self) -> int:
-        """The side of the largest face that the network makes better, pixels."""
-        if self.restorer.info.input == 'small' or self.restorer.scale == 1:
-            return self.trained_size
-        return max(_LEAST_FED, round(_SHARPER * self.trained_size / self.restorer.scale))
 
     def _background(
         self, given: str | os.PathLike[str] | Restorer, device: str | torch.device | None, precision: str
@@ -279,7 +258,7 @@ class PhotoRestorer:
         squares: list[np.ndarray] = []
         for item in waiting:
             for job in item.jobs:
-                job.record.before = stored_square(item.photo, job.frame, self.fed_size(job.frame.side, job.place))
+                job.record.before = stored_square(item.photo, job.frame, self.sizes.fed(job.frame.side, job.place))
                 records.append(job.record)
                 squares.append(job.record.before)
         for record, after in zip(records, self.restore_squares(squares, steps), strict=True):
@@ -303,21 +282,7 @@ class PhotoRestorer:
     def _at_once(self, size: int) -> int:
         """How many faces of so many pixels a side go through the network together."""
         on_cpu = self.restorer.device.type == 'cpu'
-        return min(_TOGETHER, max(1, _USUAL**2 // size**2)) if on_cpu else _TOGETHER
-
-    def fed_size(self, side: float, place: float) -> int:
-        """Pixels of the square that the network is given for a face of this side: never fewer than it has.
-
-        One that takes the enlarged face is given no more than the result has room for, within what it was trained on.
-        """
-        info = self.restorer.info
-        if info.sizes.fixed:
-            return info.sizes.fixed
-        fitting = min(max(place, self.least_size), self.trained_size)
-        size = float(max(side, fitting if info.input == 'enlarged' else _LEAST_FED))
-        step = max(4, 2 ** (math.floor(math.log2(size)) - 3))  # eight sizes from one power of 2 to the next
-        step = math.lcm(step, info.sizes.multiple_of)
-        return math.ceil(size / step) * step
+        return min(_TOGETHER, max(1, USUAL**2 // size**2)) if on_cpu else _TOGETHER
 
     def _through(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Faces of one size through the network: one transfer to the device and one back, as 8 bits."""

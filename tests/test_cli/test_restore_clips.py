@@ -10,10 +10,11 @@ import pytest
 import torch
 from basicsr.archs.srresnet_arch import MSRResNet
 
+from benchmarks.clips import write_clip
 from facesr_ext.cli.main import main
 from facesr_ext.data.image_io import write_image
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
-from tests.clips import read_clip, scene, write_clip
+from tests.clips import read_clip, scene
 
 needs_av = pytest.mark.skipif(importlib.util.find_spec('av') is None, reason='the extra video is not installed')
 

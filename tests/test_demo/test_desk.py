@@ -22,7 +22,7 @@ from facesr_ext.inference.photo_files import Written, restore_bytes
 
 @pytest.fixture(scope='module')
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(['default'], Store(tmp_path_factory.mktemp('visitors'), 1), Limits(megapixels=0.5), 'cpu')
+    return Desk(['default'], Store(tmp_path_factory.mktemp('visitors'), 1), Limits(megapixels=0.5, seconds=3600), 'cpu')
 
 
 @pytest.fixture(scope='module')

@@ -1,8 +1,9 @@
-"""Memory that a training on the CPU frees and takes again."""
+"""Memory that is freed: by a training on the CPU, which takes it again, and by a server, which gives it back."""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -18,6 +19,19 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(8):
     np.ones(1 << 23)
 print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+HOLES = """
+from pathlib import Path
+from facesr_ext.host.memory import give_freed_memory_back
+def held():
+    return int(Path('/proc/self/statm').read_text().split()[1])
+blocks = [b'x' * 65536 for _ in range(2000)]  # 131 MB
+kept = blocks[::50]
+del blocks
+before = held()
+give_freed_memory_back()
+print(before - held())
 """
 
 
@@ -39,3 +53,9 @@ def test_freed_memory_is_used_again_and_what_the_user_sets_stands() -> None:
     assert not left_alone
     assert many >= 8 * (64 // 2)  # pages of 4 KiB that the system has cleared again; of 2 MiB at most
     assert faults < many / 10
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
+def test_holes_between_what_is_held_are_given_back() -> None:
+    run = subprocess.run([sys.executable, '-c', HOLES], capture_output=True, text=True, check=True)
+    assert int(run.stdout) * os.sysconf('SC_PAGE_SIZE') > 100e6

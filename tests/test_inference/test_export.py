@@ -131,7 +131,7 @@ def test_faces_are_restored_by_it(restoring: tuple[Path, Path]) -> None:
 def test_photographs_are_restored_by_it(restoring: tuple[Path, Path]) -> None:
     face = render_face(6, 0, 90).image
     whole, other = (PhotoRestorer(path, device='cpu', identity=False) for path in restoring)
-    assert other.trained_size == whole.trained_size == 96
+    assert other.sizes.trained == whole.sizes.trained == 96
     made = [restorer.restore_aligned(face).image.astype(int) for restorer in (whole, other)]
     assert np.abs(made[0] - made[1]).max() <= 1
     with pytest.raises(OptionError, match='needs fp32'):

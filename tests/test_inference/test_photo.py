@@ -299,9 +299,9 @@ def test_a_network_that_saw_parts_of_faces_is_given_whole_ones_of_their_size(
     restorer = _restorer()
     restorer.metadata = {'trained_on': trained}
     photos = PhotoRestorer(restorer)
-    assert (photos.least_size, photos.trained_size) == (least, size)
+    assert (photos.sizes.least, photos.sizes.trained) == (least, size)
     for side, place in ((60, 60), (60, 240), (size, size), (2 * size, size)):
-        fed = photos.fed_size(side, place)
+        fed = photos.sizes.fed(side, place)
         assert max(side, least) <= fed <= max(side, size) + 64  # up to the next of eight sizes
 
 

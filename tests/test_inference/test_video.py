@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.clips import write_clip
 from facesr_ext import PhotoRestorer, Restorer
 from facesr_ext.data.image_io import read_image, write_image
 from facesr_ext.errors import DatasetError, DependencyError, OptionError
@@ -24,7 +25,7 @@ from facesr_ext.inference.video.look import look
 from facesr_ext.inference.video.plan import Plan, cuts
 from facesr_ext.inference.video.sources import FolderSource, Given
 from facesr_ext.preparation.find import Found
-from tests.clips import read_clip, scene, sound_of, write_clip
+from tests.clips import read_clip, scene, sound_of
 
 needs_av = pytest.mark.skipif(importlib.util.find_spec('av') is None, reason='the extra video is not installed')
 HOW = ClipWritten(json=True, quiet=True, segment=8)

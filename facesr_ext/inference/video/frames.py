@@ -34,6 +34,38 @@ class _Restored:
 
 
 @dataclass
+class FlickerMeter:
+    """How much followed faces differ from themselves one frame before.
+
+    Attributes:
+        flicker (dict[int, Flicker]): Of each `Person`, over frames that were given one after the other.
+    """
+
+    flicker: dict[int, Flicker] = field(default_factory=dict)
+    _last: dict[int, tuple[int, np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def add(self, number: int, placed: Sequence[Placed], before: np.ndarray, after: np.ndarray) -> None:
+        """Takes a frame.
+
+        Args:
+            number (int): Of the frame.
+            placed (Sequence[Placed]): Its faces.
+            before, after (ndarray): (H, W, 3) RGB as it was given, and restored; that may be larger.
+        """
+        scale = np.array(after.shape[1::-1]) / before.shape[1::-1]
+        for one in placed:
+            old = stored_square(before, one.frame, _MEASURED)
+            new = stored_square(after, one.frame.enlarged(scale), _MEASURED)
+            last = self._last.get(one.number)
+            self._last[one.number] = (number, old, new)
+            if last is None or last[0] != number - 1:
+                continue
+            mask = cv2.resize(one.mask, (_MEASURED, _MEASURED), interpolation=cv2.INTER_AREA)
+            differences = (temporal_difference(last[1], old, mask), temporal_difference(last[2], new, mask))
+            self.flicker.setdefault(one.number, Flicker()).add(*differences)
+
+
+@dataclass
 class FrameRestorer:
     """Restores frames of a clip; what becomes of one depends on it and its neighbours alone.
 
@@ -42,13 +74,12 @@ class FrameRestorer:
         plan (Plan): Where the faces are.
 
     Attributes:
-        flicker (dict[int, Flicker]): Of each `Person`, over the frames that were restored one after the other.
+        meter (FlickerMeter): Has all frames that were restored.
     """
 
     restorer: PhotoRestorer
     plan: Plan
-    flicker: dict[int, Flicker] = field(default_factory=dict)
-    _last: dict[int, tuple[int, np.ndarray, np.ndarray]] = field(default_factory=dict)
+    meter: FlickerMeter = field(default_factory=FlickerMeter)
 
     def frames(self, given: Iterable[Given], first: int, stop: int) -> Iterator[tuple[Given, np.ndarray]]:
         """Restores some frames.
@@ -112,21 +143,8 @@ class FrameRestorer:
             patches.append(Patch(frame, image, placed.mask))
         gray = self.plan.gray(number) if self.restorer.keep_gray is None else self.restorer.keep_gray
         made = paste(ground, patches, self.restorer.strength, gray, seed=number)
-        self._measure(item, patches, made)
+        self.meter.add(number, item.placed, photo, made)
         return item.given, made
-
-    def _measure(self, item: _Restored, patches: Sequence[Patch], made: np.ndarray) -> None:
-        """How much each face differs from itself one frame before, as it was given and as it is now."""
-        for placed, patch in zip(item.placed, patches, strict=True):
-            before = stored_square(item.given.image, placed.frame, _MEASURED)
-            after = stored_square(made, patch.frame, _MEASURED)
-            last = self._last.get(placed.number)
-            self._last[placed.number] = (item.given.number, before, after)
-            if last is None or last[0] != item.given.number - 1:
-                continue
-            mask = cv2.resize(placed.mask, (_MEASURED, _MEASURED), interpolation=cv2.INTER_AREA)
-            differences = (temporal_difference(last[1], before, mask), temporal_difference(last[2], after, mask))
-            self.flicker.setdefault(placed.number, Flicker()).add(*differences)
 
 
 def steadied(image: np.ndarray, others: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:

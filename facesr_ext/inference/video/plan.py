@@ -202,7 +202,7 @@ class Plan:
             person.reason = person.reason or (None if chosen else 'not asked for')
             person.done = person.reason is None
             largest = min(float(side.max()), self.restorer.max_face)
-            self._sizes[number] = self.restorer.fed_size(largest, largest * (self.restorer.upscale or 1))
+            self._sizes[number] = self.restorer.sizes.fed(largest, largest * (self.restorer.upscale or 1))
         return [person for _, person, _ in found]
 
     def _person(self, shot: _Shot, track: Track) -> Person:

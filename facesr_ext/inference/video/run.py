@@ -174,7 +174,7 @@ def _restore(
             worker = FrameRestorer(restorer, plan)
             given = stream.between(max(0, first - REACH), stop + REACH)
             sink.write(number, _counted(worker.frames(given, first, stop), stop - first, progress))
-            write_text(figures, json.dumps({key: vars(value) for key, value in worker.flicker.items()}))
+            write_text(figures, json.dumps({key: vars(value) for key, value in worker.meter.flicker.items()}))
         for key, value in json.loads(figures.read_text(encoding='utf-8')).items():
             whole.setdefault(int(key), Flicker()).join(Flicker(**value))
     return whole

@@ -22,12 +22,14 @@ import os
 import statistics
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from benchmarks.common import OPTIONS, Spent, Table, add_device, add_output, argument_parser, in_turns, ratio, told
 from benchmarks.train_sides import BASICSR, Case, Floor, Side
@@ -64,13 +66,18 @@ PARTS = ('data', 'degradation', 'networks', 'optimiser', 'EMA', 'log')
 
 
 class Worker:
-    """A process that holds one side at a time."""
+    """A process that holds one side at a time.
 
-    def __init__(self) -> None:
+    Args:
+        variables (Mapping): Environment variables that it has besides. Default: none.
+    """
+
+    def __init__(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         context = multiprocessing.get_context('spawn')
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other,), daemon=True)
-        self._process.start()
+        with patch.dict(os.environ, variables):
+            self._process.start()
         other.close()
 
     def ask(self, what: str, *given: Any) -> Any:

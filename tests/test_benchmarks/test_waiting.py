@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks import waiting
 from benchmarks.train_sides import Case
-from benchmarks.train_step import Worker
 from tests.support import OPTIONS, small_options, write_options
+from tests.test_benchmarks.here import Here
 
 
 def test_busy_processes_end_with_the_block() -> None:
@@ -24,11 +25,10 @@ def test_busy_processes_end_with_the_block() -> None:
 
 def test_rows_beside_a_busy_process(tmp_path: Path) -> None:
     path = write_options(small_options(OPTIONS / 'quickstart.yml'), tmp_path / 'quickstart.yml')
-    worker = Worker(waiting.SETTINGS['two, GOMP_SPINCOUNT=1000'][1])
+    worker: Any = Here()
     worker.ask('build', Case(path, 64, 2, torch.get_num_threads(), 'fp32'), False, tmp_path / 'files')
     start = time.perf_counter()
     plain, few = waiting.measure({waiting.PLAIN: worker, 'few': worker}, 1, (2, 0.0))
-    worker.end()
     assert plain['load'] == few['load'] == 1 and 0 < plain['s'] <= plain['longest, s'] < time.perf_counter() - start
     assert plain[f'times {waiting.PLAIN}'].value == 1.0
     assert set(waiting.COLUMNS) == set(few)

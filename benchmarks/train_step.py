@@ -33,6 +33,7 @@ from unittest.mock import patch
 
 from benchmarks.common import OPTIONS, Spent, Table, add_device, add_output, argument_parser, in_turns, ratio, told
 from benchmarks.train_sides import BASICSR, Case, Floor, Side
+from facesr_ext._threads import wanted
 from facesr_ext.errors import FaceSRError
 
 
@@ -129,7 +130,7 @@ def workers(names: Sequence[str]) -> Iterator[dict[str, Worker]]:
     started: dict[str, Worker] = {}
     try:
         for name in names:
-            started[name] = Worker()
+            started[name] = Worker({} if name == BASICSR else wanted())
         yield started
     finally:
         for worker in started.values():

@@ -25,7 +25,12 @@ def wait_briefly() -> bool:
         bool: False, and nothing is done, on other systems, where torch is loaded already, or where the user has set
         ``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY``: ``GOMP_SPINCOUNT=300000`` is how one switches this off.
     """
-    if not sys.platform.startswith('linux') or 'torch' in sys.modules or any(name in os.environ for name in _OWN):
-        return False
-    os.environ[SPINS] = FEW
-    return True
+    found = {} if 'torch' in sys.modules else wanted()
+    os.environ.update(found)
+    return bool(found)
+
+
+def wanted() -> dict[str, str]:
+    """What `wait_briefly` adds to the environment; for a process that is about to be started."""
+    own = not sys.platform.startswith('linux') or any(name in os.environ for name in _OWN)
+    return {} if own else {SPINS: FEW}

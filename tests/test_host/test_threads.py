@@ -47,8 +47,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @linux
 def test_it_is_set_once(fresh: pytest.MonkeyPatch) -> None:
+    assert _threads.wanted() == {'GOMP_SPINCOUNT': '1000'} and 'GOMP_SPINCOUNT' not in os.environ
     assert _threads.wait_briefly() and os.environ['GOMP_SPINCOUNT'] == '1000'
-    assert not _threads.wait_briefly()
+    assert not _threads.wait_briefly() and not _threads.wanted()
 
 
 def test_what_the_user_sets_stands(fresh: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import facesr_ext
+from facesr_ext._threads import wait_briefly
 
 
 class HostLoader:
@@ -35,6 +36,7 @@ class HostLoader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader  # leave no trace on the module
         module.__loader__ = self._loader
+        wait_briefly()  # before torch is loaded
         self._loader.exec_module(module)
         _register_quietly()
 

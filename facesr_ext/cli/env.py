@@ -27,6 +27,7 @@ from facesr_ext.cli.screen import COLOURS
 
 Status = Literal['ok', 'note', 'broken']
 _ROOM = 2 * 1024**3
+_MANY_SPINS = 100_000  # looks of a waiting thread that take a millisecond
 _PIP = {'OpenCV': 'opencv-python'}
 _VGG = ('vgg16', 'vgg19')
 _FACE_FILES = {
@@ -52,7 +53,7 @@ _OPTIONAL = (
 _MARKS: dict[Status, str] = {'ok': ' ', 'note': '-', 'broken': '!'}
 _COLOURS: dict[Status, str | None] = {'ok': None, 'note': COLOURS['warning'], 'broken': COLOURS['error']}
 _PROBE = """
-import json, sys
+import json, os, sys
 said = {'hook': any(getattr(finder, 'facesr_ext_finder', False) for finder in sys.meta_path), 'error': ''}
 try:
     import facesr_ext
@@ -64,6 +65,7 @@ except Exception as err:
     said['error'] = f'{type(err).__name__}: {err}'
 for name in ('basicsr', 'facesr_ext'):
     said[name] = getattr(sys.modules.get(name), '__file__', None)
+said['waiting'] = {name: os.environ[name] for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY') if name in os.environ}
 said['registered'] = getattr(sys.modules.get('facesr_ext.host.plugin'), '_state', '') == 'done'
 print('\\n' + json.dumps(said))
 """
@@ -121,8 +123,8 @@ def _ask_fresh_process() -> dict[str, Any]:
     """What another Python, started in the current folder as BasicSR's commands are, says of basicsr and facesr_ext.
 
     Returns:
-        dict: ``hook`` and ``registered`` (bool), ``basicsr`` and ``facesr_ext`` (file or None), ``error`` (text), and
-        ``whole`` (bool) where basicsr could be imported.
+        dict: ``hook`` and ``registered`` (bool), ``basicsr`` and ``facesr_ext`` (file or None), ``error`` (text),
+        ``waiting`` (variables), and ``whole`` (bool) where basicsr could be imported.
     """
     done = subprocess.run([sys.executable, '-c', _PROBE], capture_output=True, text=True, check=False)
     said: dict[str, Any] = json.loads((done.stdout.splitlines() or ['null'])[-1]) or {}
@@ -249,6 +251,23 @@ def _processor() -> Iterator[Line]:
     bf16 = 'precision: bf16 is fast here' if cpu_computes_in_bf16() else 'no fast bf16'
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} threads (OMP_NUM_THREADS)'
     yield Line('ok', 'CPU', f'{capability}, {threads}, {bf16}')
+    yield from _waiting(torch.get_num_threads())
+
+
+def _waiting(threads: int) -> Iterator[Line]:
+    """What becomes of several threads where other programs want the cores, too."""
+    from facesr_ext.models.device import busy_note
+
+    said = _ask_fresh_process()['waiting']
+    spins = said.get('GOMP_SPINCOUNT', '0' if said.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE' else '')
+    if threads > 1 and sys.platform.startswith('linux'):
+        how = ', '.join(f'{name}={value}' for name, value in said.items())
+        slow = 'spin for milliseconds, which is slow where other programs compute, too; GOMP_SPINCOUNT=1000 ends that'
+        told = spins.isdecimal() and int(spins) < _MANY_SPINS
+        yield Line('ok' if told else 'note', 'waiting threads', f'sleep soon ({how})' if told else slow)
+    note = busy_note()
+    if note is not None:
+        yield Line('note', 'load', note)
 
 
 def _weights() -> Iterator[Line]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import typer
 
 import facesr_ext
+from facesr_ext._threads import wait_briefly
 from facesr_ext.cli.screen import tell_error
 from facesr_ext.errors import FaceSRError, OptionError
 
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: Always; with status 2 where the user has to mend something, which stderr says.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    wait_briefly()
     try:
         if '' in words:  # the current folder, were it a path
             raise OptionError(f'argument {words.index("") + 1} is empty; is a variable of the shell not set?')

@@ -27,7 +27,7 @@ from facesr_ext.imaging import to_images, with_coordinates
 from facesr_ext.metrics.metric_info import Metrics
 from facesr_ext.models.batch import Batch, Output, images_given
 from facesr_ext.models.budget import require_budget
-from facesr_ext.models.device import choose_device, describe_device, wrap_distributed
+from facesr_ext.models.device import busy_note, choose_device, describe_device, wrap_distributed
 from facesr_ext.models.forward import cut_to_multiple, enlarge, mirror_mean, upscale
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.priors import PriorTargets
@@ -66,6 +66,9 @@ class FaceModel(BaseModel):
         get_root_logger().info(f'Machine: {describe_device(self.device)}')
         if opt['is_train'] and self.device.type == 'cpu':
             keep_freed_memory()
+            note = busy_note()
+            if note is not None:
+                get_root_logger().warning(f'A busy machine: {note}.')
         self.scale = _given(settings.scale, 'scale')
         self.precision = Precision(opt, self.device)
         self.degradation = build_degradation(opt['degradation'], self.scale) if opt.get('degradation') else None

@@ -65,6 +65,21 @@ def describe_device(device: torch.device) -> str:
     return f'{device.type}, {platform.platform()}'
 
 
+def busy_note() -> str | None:
+    """What to do where other programs want so many cores that this one's threads wait for each other; else None."""
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows has none
+        return None
+    if threads == 1 or load < cores:
+        return None
+    return (
+        f'{load:.1f} processes want the {cores} cores already: OMP_NUM_THREADS=1 computes with one thread, which waits '
+        'for no other; for small networks that is faster until they are idle'
+    )
+
+
 def wrap_distributed(net: nn.Module, device: torch.device, find_unused: bool) -> nn.Module:
     """Shares a network's gradients among the processes; all start with the first one's weights and buffers.
 

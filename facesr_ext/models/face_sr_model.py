@@ -103,6 +103,7 @@ class FaceSRModel(FaceModel):
         self.step_logs: Losses = {}
         self.steps: dict[str, Step] = {}
         self.pace = Pace(settings.total_iter)
+        self._averaged: list[tuple[torch.Tensor, torch.Tensor]] = []  # (average, own), once it is known
         self.setup_optimizers()
         self.setup_schedulers()
 
@@ -288,11 +289,14 @@ class FaceSRModel(FaceModel):
     def model_ema(self, decay: float = 0.999) -> None:
         """Averages parameters and float buffers, copies other buffers; the decay warms up as (1 + t) / (10 + t)."""
         decay = min(decay, (1 + self.current_iter) / (10 + self.current_iter))
-        own, ema = self.get_bare_model(self.net_g).state_dict(), self.net_g_ema.state_dict()
-        floats = [key for key in ema if ema[key].is_floating_point()]
-        torch._foreach_lerp_([ema[key] for key in floats], [own[key] for key in floats], 1 - decay)
-        for key in ema.keys() - set(floats):
-            ema[key].copy_(own[key])
+        if not self._averaged:  # the tensors stay the same ones, and looking them up takes longer than averaging some
+            own, ema = self.get_bare_model(self.net_g).state_dict(), self.net_g_ema.state_dict()
+            self._averaged = [(ema[key], own[key]) for key in ema]
+        floats = [pair for pair in self._averaged if pair[0].is_floating_point()]
+        torch._foreach_lerp_([ema for ema, _ in floats], [own for _, own in floats], 1 - decay)
+        for ema, own in self._averaged:
+            if not ema.is_floating_point():
+                ema.copy_(own)
 
     def get_current_log(self) -> OrderedDict[str, float]:
         """Losses of the last step, gathered and averaged over the processes; the runner asks every ``print_freq``."""

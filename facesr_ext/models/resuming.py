@@ -13,6 +13,7 @@ from basicsr.utils import get_root_logger
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesr_ext.errors import KeyPath, OptionError, key_text
+from facesr_ext.models.param_groups import HOW
 
 _POSITION = ('last_epoch', 'base_lrs', 'cumulative_period', 'verbose')
 """Of a scheduler: where it is, and what follows from its settings."""
@@ -48,6 +49,7 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any], key
         differences += _differences(_settings_of(old), _settings_of(new), key)
     groups = [{**new, 'params': old['params']} for old, new in zip(saved['param_groups'], fresh, strict=True)]
     optimizer.load_state_dict({'state': saved['state'], 'param_groups': groups})
+    _lay_out_moments(optimizer)
     return list(dict.fromkeys(differences))
 
 
@@ -72,9 +74,24 @@ def _require_moments(optimizer: torch.optim.Optimizer, index: int, moments: Mapp
         )
 
 
+def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Gives moments the memory layout of their weights, which a fused step on a CPU takes for granted.
+
+    They have another one where ``channels_last`` has changed since the state was saved.
+    """
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            alike = isinstance(value, torch.Tensor) and value.shape == parameter.shape
+            if alike and value.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def _settings_of(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What the option file says of a group of parameters; its learning rate is that of the beginning."""
-    settings = {name: value for name, value in group.items() if name not in ('params', 'initial_lr')}
+    """What the option file says of a group of parameters; its learning rate is that of the beginning.
+
+    How a step is computed is no setting: states of older versions have no ``fused``.
+    """
+    settings = {name: value for name, value in group.items() if name not in ('params', 'initial_lr', *HOW)}
     return {**settings, 'lr': group.get('initial_lr', group['lr'])}
 
 

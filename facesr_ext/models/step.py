@@ -73,6 +73,7 @@ class Step:
         self.limit = grad_clip or float('inf')
         self.patience = patience
         self.bad = 0
+        self._kept: list[torch.Tensor] = []
 
     @property
     def exhausted(self) -> bool:
@@ -88,7 +89,7 @@ class Step:
             iteration (int): For the log. Default: 0.
         """
         scaler = self.precision.scaler(self.label)
-        buffers = [b.clone() for b in self.net.buffers()]  # a forward pass that overflows spoils BatchNorm's statistics
+        self._keep_buffers()  # a forward pass that overflows spoils BatchNorm's statistics
         self.optimizer.zero_grad(set_to_none=True)
         result, whole = self._accumulate(parts, forward, scaler)
         scaler.unscale_(self.optimizer)
@@ -98,12 +99,20 @@ class Step:
             scaler.step(self.optimizer)
             self.bad = 0
         else:
-            for buffer, old in zip(self.net.buffers(), buffers, strict=True):
-                buffer.copy_(old)
+            _copy(self._kept, list(self.net.buffers()))
             if not self.precision.scaler_finds_its_scale(self.label, whole):
                 self._count_bad(iteration)
         scaler.update()
         return result
+
+    @torch.no_grad()
+    def _keep_buffers(self) -> None:
+        """Notes the buffers as they are, in memory that is taken once."""
+        buffers = list(self.net.buffers())
+        if self._kept:
+            _copy(buffers, self._kept)
+        else:
+            self._kept = [buffer.clone() for buffer in buffers]
 
     def _accumulate(
         self, parts: Sequence[Batch], forward: Callable[[Batch], Pass], scaler: Any
@@ -131,3 +140,9 @@ class Step:
             f'Iteration {iteration}: loss or gradient of net_{self.label} is not finite; step skipped '
             f'({self.bad} of {self.patience})'
         )
+
+
+@torch.no_grad()
+def _copy(sources: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
+    if sources:
+        torch._foreach_copy_(targets, sources)

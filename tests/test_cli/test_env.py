@@ -115,6 +115,20 @@ def test_hook_that_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert registration.status == 'ok'
 
 
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason="GNU's OpenMP is Linux's")
+def test_how_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lines(**said: str) -> list[env.Line]:
+        monkeypatch.setattr(env, '_ask_fresh_process', lambda: {'waiting': said})
+        return [line for line in env._waiting(2) if line.what == 'waiting threads']
+
+    assert lines(GOMP_SPINCOUNT='1000') == [env.Line('ok', 'waiting threads', 'sleep soon (GOMP_SPINCOUNT=1000)')]
+    assert lines(OMP_WAIT_POLICY='passive')[0].status == 'ok'
+    for said in ({}, {'OMP_WAIT_POLICY': 'ACTIVE'}, {'GOMP_SPINCOUNT': '300000'}):
+        (line,) = lines(**said)
+        assert line.status == 'note' and 'GOMP_SPINCOUNT=1000 ends that' in line.text
+    assert not [line for line in env._waiting(1) if line.what == 'waiting threads']
+
+
 def test_a_folder_of_our_name_hides_nothing(place: Path) -> None:
     (place / 'facesr_ext' / 'facesr_ext').mkdir(parents=True)
     env._ask_fresh_process.cache_clear()

@@ -196,7 +196,7 @@ class Comparison:
                     'costs': _each(content['costs'], lambda item: Cost(**_tuples(item)), 2),
                 }
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise DatasetError(f'{path} is no {FILE} of facesr compare ({err})') from err
 
 

@@ -167,10 +167,9 @@ class Plan:
     @staticmethod
     def _read(file: Path) -> dict[str, Any]:
         try:
-            settings = json.loads(file.read_text(encoding='utf-8'))
-        except ValueError as err:
+            return dict(json.loads(file.read_text(encoding='utf-8')))
+        except (OSError, ValueError, TypeError, RecursionError) as err:
             raise OptionError(f'{file} is damaged ({err}); take another folder', ('DST',)) from err
-        return dict(settings)
 
 
 _BOUNDS: tuple[tuple[str, float, float], ...] = (

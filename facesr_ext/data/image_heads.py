@@ -75,7 +75,7 @@ def _by_pillow(data: np.ndarray) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as img:
+            with Image.open(io.BytesIO(data.tobytes())) as img:
                 return img.width * img.height
     except Image.DecompressionBombError:
         return MOST_PIXELS + 1

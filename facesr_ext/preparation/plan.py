@@ -152,7 +152,7 @@ class Plan:
                 temporary.write_text(json.dumps(mine, indent=1), encoding='utf-8')
             return
         theirs = self._read(file)
-        known = {field.name: field.default for field in fields(self)}
+        known = json.loads(json.dumps({field.name: field.default for field in fields(self)}))  # lists, as mine
         other = [
             f'{_flag(name)} {theirs.get(name, default)} (now {mine[name]})'
             for name, default in known.items()

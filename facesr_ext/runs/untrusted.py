@@ -31,7 +31,7 @@ _MOST_ENTRIES = 10_000
 _ANY_ARGUMENT = 1024
 """A number that an argument of a network may be, however few weights there are."""
 _MOST_SCALE = 64
-_KINDS: dict[str, type | tuple[type, ...]] = {
+_KINDS: dict[str, type[Any]] = {
     'arch': dict, 'arch_from': str, 'challenge': dict, 'degradation': dict, 'input': str, 'iteration': int,
     'licence': str, 'run': str, 'scale': int, 'trained_on': dict, 'version': str,
 }  # fmt: skip
@@ -94,7 +94,8 @@ def plain_description(metadata: Any, path: str) -> dict[str, Any]:
 def _is_known(key: str, value: Any) -> bool:
     if value is None or key not in _KINDS:
         return True
-    if not isinstance(value, _KINDS[key]) or isinstance(value, bool):
+    kind: Any = _KINDS[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
         return False
     if key == 'scale':
         return 0 < int(value) <= _MOST_SCALE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
 import json
@@ -211,8 +212,8 @@ def _meta_info(text: str, folder: Path) -> None:
     store = LmdbStore(folder / 'x.lmdb')
     for name in store.names():
         store.size(name), store.has_mask(name), store.own([name])
-        _either(lambda name=name: store.image(name))
-        _either(lambda name=name: store.landmarks(name))
+        _either(functools.partial(store.image, name))
+        _either(functools.partial(store.landmarks, name))
 
 
 _POINTS = json.dumps({'a.png': [[1, 2], [3.5, 4], None, [5, 6], [7, 8]], 'b/c d.png': [None] * 5})
@@ -287,7 +288,7 @@ def _checkpoints(folder: Path) -> list[bytes]:
 def _checkpoint(data: bytes, folder: Path) -> None:
     for name in ('net.pth', 'net.safetensors'):
         path = _written(folder, name, data)
-        _either(lambda path=path: Restorer(path, device='cpu'))
+        _either(functools.partial(Restorer, path, device='cpu'))
 
 
 def _metadata(folder: Path) -> st.SearchStrategy[Any]:

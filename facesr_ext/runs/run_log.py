@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -20,6 +22,7 @@ _FIGURE = re.compile(r'(\w+): (-?\d+(?:\.\d*)?(?:e[-+]\d+)?|nan|-?inf)')
 _NETWORK = re.compile(r'Network: (\w+), (\d[\d,]{,20}) parameters')
 _IMAGES = re.compile(r'train images: *(\d[\d,]{,20}) *$')
 _TIME = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(,\d{3})?')
+_LONGEST = 30 * 86_400  # seconds between two lines: what is longer, is a clock that was set
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 
 
@@ -89,10 +92,14 @@ def read_run(folder: Path) -> RunLog:
 
 
 def _duration(lines: Sequence[str]) -> float:
-    """Seconds between the first and the last line that has a time."""
-    times = [found[0].replace(',', '.') for found in map(_TIME.match, lines) if found is not None]
-    first, last = (datetime.fromisoformat(times[i]) for i in (0, -1)) if times else (datetime.min, datetime.min)
-    return (last - first).total_seconds()
+    """Seconds from the first to the last line that has a time, without those by which the clock was set."""
+    found = [match[0].replace(',', '.') for match in map(_TIME.match, lines) if match is not None]
+    times: list[datetime] = []
+    for text in found:
+        with contextlib.suppress(ValueError):  # no time of any day
+            times.append(datetime.fromisoformat(text))
+    steps = [(after - before).total_seconds() for before, after in itertools.pairwise(times)]
+    return sum(step for step in steps if 0 < step < _LONGEST)
 
 
 def logged_options(lines: Iterable[str]) -> dict[str, str]:

@@ -30,9 +30,7 @@ PROMISES = {
 def main() -> None:
     """Runs them and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        '--fuzz', type=int, default=0, metavar='N', help='inputs of each reader; default: the short form'
-    )
+    parser.add_argument('--fuzz', type=int, default=0, metavar='N', help='inputs of each reader')
     fuzz = parser.parse_args().fuzz
     print('| promise | tests | passed | failed | skipped | inputs |\n|---|---|---|---|---|---|')
     failed = False

@@ -98,7 +98,8 @@ def test_pickles_that_end_early(tmp_path: Path) -> None:
 
 
 def test_descriptions_of_another_kind() -> None:
-    for arch in ([1], {'type': {}}, {'type': [1]}, 'SRResNet'):
+    kinds: list[object] = [[1], {'type': {}}, {'type': [1]}, 'SRResNet']
+    for arch in kinds:
         assert read_description({META_KEY: described_tensor({'arch': arch})}) == {}
     text = b'[' * 5000
     assert read_description({META_KEY: torch.tensor(list(text), dtype=torch.uint8)}) == {}

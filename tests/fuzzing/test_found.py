@@ -19,6 +19,8 @@ from PIL import Image
 from facesr_ext.challenge.packages import ZipPackage
 from facesr_ext.check.examine import check_file
 from facesr_ext.comparison.cache import Cache
+from facesr_ext.comparison.results import Comparison
+from facesr_ext.comparison.summary import summarise
 from facesr_ext.data.image_io import decode_photo
 from facesr_ext.data.photo_io import decode_photo_file
 from facesr_ext.data.stores import LandmarkFile
@@ -177,6 +179,11 @@ def test_notes_of_unfinished_work(line: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(FaceSRError, match=name.replace('.', r'\.')):
             read(tmp_path)
+
+
+def test_a_comparison_whose_reference_is_not_there() -> None:
+    with pytest.raises(DatasetError, match="the comparison has no method 'gone'; run it again"):
+        summarise(Comparison(name='a', reference='gone'))
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'WEBP'])

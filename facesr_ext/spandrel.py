@@ -20,6 +20,7 @@ from torch import nn
 from facesr_ext.errors import DependencyError
 
 KEY = 'facesr_ext'
+_REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Under this name a state dict has its description: JSON as UTF-8 in a tensor of bytes."""
 Shapes = Mapping[str, tuple[int, ...]]
 """The entries of a state dict, by their names."""
@@ -63,10 +64,10 @@ def read_description(state: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(bytes(tensor.tolist()))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    known = isinstance(found, dict) and isinstance(found.get('arch'), dict) and found['arch'].get('type') in GUESSES
-    return found if known else {}
+    arch = found.get('arch') if isinstance(found, dict) else None
+    return found if isinstance(arch, dict) and arch.get('type') in [*GUESSES] else {}
 
 
 def recognised(state: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def recognised(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     shapes = {key: tuple(value.shape) for key, value in state.items() if key != KEY and hasattr(value, 'shape')}
     section = read_description(state).get('arch') or _guessed(name, shapes)
-    return dict(section) if section.get('type') == name and _shapes_of(section) == shapes else {}
+    return dict(section) if section.get('type') == name and _shapes_of(section, state) == shapes else {}
 
 
 def _guessed(name: str, shapes: Shapes) -> dict[str, Any]:
@@ -87,12 +88,15 @@ def _guessed(name: str, shapes: Shapes) -> dict[str, Any]:
         return {}  # an entry that this network has is missing, or is of no such shape
 
 
-def _shapes_of(section: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """What a network of this section has; nothing is allocated. {} where there can be none."""
+def _shapes_of(section: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """What a network of this section has; nothing is allocated. {} where there can be none that has these weights."""
+    importlib.import_module('facesr_ext').register()
+    untrusted = importlib.import_module('facesr_ext.runs.untrusted')
+    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
     try:
-        with torch.device('meta'):
+        with torch.device('meta'), untrusted.in_proportion(section, tensors, 'the file'):
             net = _built(section)
-    except (TypeError, ValueError, RuntimeError):
+    except (*_REFUSALS, untrusted.CheckpointError):
         return {}
     return {key: tuple(value.shape) for key, value in net.state_dict().items()}
 

@@ -24,6 +24,12 @@ facesr_ext.register()  # also where the start-up hook is not read
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often what is drawn at random is tried."""
+    parser.addoption('--fuzz', type=int, default=0, metavar='N', help='N inputs of each reader in tests/fuzzing')
+
+
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from facesr_ext.errors import DatasetError
 
+MOST_BYTES = 1 << 28
+"""Of one result: an image of 8-bit RGB without any packing has 89 million pixels then."""
 _STAMP = (1980, 1, 1, 0, 0, 0)  # zip's oldest date: the same results make the same archive
 
 
@@ -34,21 +35,26 @@ class FolderPackage:
         if not root.is_dir():
             raise DatasetError(f'there is no folder {root}; name the folder of results')
         self.where, self.root = str(root), root
-        files = (p.relative_to(root).as_posix() for p in root.rglob('*') if not p.is_dir())
+        files = [p.relative_to(root).as_posix() for p in root.rglob('*') if not p.is_dir()]
         self.renamed = dict(renamed or {})
         told = {file: name for name, file in self.renamed.items()}
         self.names = sorted(told.get(file, file) for file in files)
         empty = (p for p in root.rglob('*') if p.is_dir() and not any(p.iterdir()))
         self.faults = [f'empty folder: {p.relative_to(root).as_posix()}' for p in sorted(empty)]
+        self.faults += [f'neither a file nor a folder: {file!r}' for file in files if not (root / file).is_file()]
 
     def read(self, name: str) -> bytes:
         """The content of a file.
 
         Raises:
-            DatasetError: if it cannot be read.
+            DatasetError: if it cannot be read, or is larger than an image can be.
         """
+        path = self.root / self.renamed.get(name, name)
         try:
-            return (self.root / self.renamed.get(name, name)).read_bytes()
+            if not path.is_file():  # a pipe would be waited for
+                raise DatasetError(f'{name} cannot be read: it is no file')
+            _require_size(name, path.stat().st_size)
+            return path.read_bytes()
         except OSError as err:
             raise DatasetError(f'{name} cannot be read: {err.strerror or err}') from err
 
@@ -67,7 +73,7 @@ class ZipPackage:
         self.where = str(path)
         try:
             self.archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as err:
+        except Exception as err:  # zipfile has no bounds on what it raises of damaged directories
             raise DatasetError(f'{path} is no zip archive that can be read: {err}') from err
         members = self.archive.infolist()
         count = Counter(member.filename for member in members)
@@ -80,16 +86,22 @@ class ZipPackage:
         """The content of a file, its checksum tested.
 
         Raises:
-            DatasetError: if it is damaged or encrypted.
+            DatasetError: if it is damaged or encrypted, or would be larger than an image can be.
         """
+        _require_size(name, self.archive.getinfo(name).file_size)  # zipfile reads no more than that
         try:
             return self.archive.read(name)
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as err:
+        except Exception as err:  # every way of packing has errors of its own
             raise DatasetError(f'{name} cannot be read from the archive: {err}') from err
 
     def close(self) -> None:
         """Closes the archive."""
         self.archive.close()
+
+
+def _require_size(name: str, size: int) -> None:
+    if size > MOST_BYTES:
+        raise DatasetError(f'{name} has {size:,} bytes unpacked; more than {MOST_BYTES:,} are not read')
 
 
 Package = FolderPackage | ZipPackage

@@ -109,7 +109,8 @@ def _score_one(package: Package, given: dict[str, str], name: str, gt: np.ndarra
     result = f'{PurePosixPath(name).stem}.png'
     if result not in given:
         raise DatasetError(f'{result} is missing')
-    sr = decode_stored(package.read(given[result]), given[result]).rgb
+    most = max(1 << 24, gt.shape[0] * gt.shape[1])
+    sr = decode_stored(package.read(given[result]), given[result], most).rgb
     if sr.shape != gt.shape:
         raise DatasetError(f'{result} is {sr.shape[1]}x{sr.shape[0]} px, its GT {gt.shape[1]}x{gt.shape[0]} px')
     return psnr_rgb(sr, gt)  # of RGB as of BGR

@@ -80,7 +80,7 @@ class Cache:
                     {key: float(value) for key, value in found['figures'].items()},
                     {key: _decoded(value) for key, value in found['features'].items()},
                 )
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue  # cut off by the end of an earlier run: it is measured again
 
 

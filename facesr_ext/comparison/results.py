@@ -158,8 +158,15 @@ class Comparison:
     what: str = 'method'
 
     def method(self, name: str) -> MethodFacts:
-        """The method of a name."""
-        return next(method for method in self.methods if method.name == name)
+        """The method of a name.
+
+        Raises:
+            DatasetError: if there is none, as in a file that was changed by hand.
+        """
+        found = next((method for method in self.methods if method.name == name), None)
+        if found is None:
+            raise DatasetError(f'the comparison has no method {name!r}; run it again')
+        return found
 
     def ran(self, set_name: str) -> list[MethodFacts]:
         """The methods that have figures on a set, in order."""
@@ -196,7 +203,7 @@ class Comparison:
                     'costs': _each(content['costs'], lambda item: Cost(**_tuples(item)), 2),
                 }
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise DatasetError(f'{path} is no {FILE} of facesr compare ({err})') from err
 
 

@@ -152,8 +152,8 @@ class Clip:
         av = pyav()
         try:
             container = av.open(str(self.path))
-        except (av.FFmpegError, OSError) as err:
-            raise DatasetError(f'cannot be opened as a clip: {err.strerror or err}') from err
+        except (av.FFmpegError, OSError, ValueError) as err:  # ValueError: texts in it that are none in UTF-8
+            raise DatasetError(f'cannot be opened as a clip: {getattr(err, "strerror", None) or err}') from err
         if not container.streams.video:
             container.close()
             raise DatasetError('it has no picture, only sound; name a clip')

@@ -10,8 +10,6 @@ import io
 import logging
 import os
 import re
-import struct
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from facesr_ext.data.image_heads import DAMAGE, HEAD, MOST_PIXELS, pixels_of
 from facesr_ext.errors import DatasetError
 
 IMAGE_SUFFIXES = (
@@ -114,7 +113,7 @@ def stored_size(file: str | os.PathLike[str] | io.BytesIO) -> tuple[int, int] | 
     try:
         with Image.open(file) as img:
             return img.height, img.width
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+    except (*DAMAGE, Image.DecompressionBombError):
         return None
 
 
@@ -129,9 +128,10 @@ def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
         ndarray: (H, W, 3), uint8, RGB.
 
     Raises:
-        DatasetError: naming the place, if it cannot be decoded.
+        DatasetError: naming the place, if it cannot be decoded, or has more than `MOST_PIXELS`.
     """
     array = np.frombuffer(data, np.uint8)
+    _require_few_pixels(array, where)
     try:
         img = cv2.imdecode(array, cv2.IMREAD_COLOR) if array.size else None
     except cv2.error as err:
@@ -146,6 +146,14 @@ def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
     return cv2.cvtColor(img, cv2.COLOR_BGR2RGB)
 
 
+def _require_few_pixels(array: np.ndarray, where: str) -> None:
+    if pixels_of(array[:HEAD].tobytes(), array) > MOST_PIXELS:
+        raise DatasetError(
+            f'{where} has more than {MOST_PIXELS // 10**6} million pixels, which are not decoded; cut it into parts, '
+            'or remove it'
+        )
+
+
 def decode_photo(data: bytes) -> np.ndarray:
     """Decodes a photograph of any origin as 8-bit RGB: turned as EXIF says, CMYK converted, white behind what is clear.
 
@@ -156,8 +164,9 @@ def decode_photo(data: bytes) -> np.ndarray:
         ndarray: (H, W, 3), uint8, RGB.
 
     Raises:
-        DatasetError: without a place: if it moves, is cut off or cannot be decoded.
+        DatasetError: without a place: if it moves, is cut off, has too many pixels or cannot be decoded.
     """
+    _require_few_pixels(np.frombuffer(data, np.uint8), 'it')
     try:
         with Image.open(io.BytesIO(data)) as img:
             frames = getattr(img, 'n_frames', 1)
@@ -165,16 +174,24 @@ def decode_photo(data: bytes) -> np.ndarray:
             if plain:
                 img.draft(img.mode, (1, 1))  # JPEG at an eighth of its size: only whether it is whole is asked here
             img.load()  # OpenCV fills up with grey what is cut off
-            seen = None if plain else _flattened(ImageOps.exif_transpose(img))
+            seen = None if plain else _flattened(turned(img))
     except Image.DecompressionBombError:
-        frames, seen = 1, None  # only large: OpenCV has bounds of its own
+        frames, seen = 1, None  # it is refused below
     except UnidentifiedImageError:
         frames, seen = 1, None  # of another format than Pillow's
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, IndexError) as err:
+    except DAMAGE as err:
         raise DatasetError(f'damaged or cut off: {err}') from err
     if frames > 1:
         raise DatasetError(f'an animation or several pages: {frames} images in one file')
     return decode_image(data, 'it') if seen is None else seen
+
+
+def turned(img: Image.Image) -> Image.Image:
+    """An image that is loaded, as its EXIF asks for; as it is where that is damaged."""
+    try:
+        return ImageOps.exif_transpose(img)
+    except DAMAGE:
+        return img
 
 
 def _flattened(img: Image.Image) -> np.ndarray:
@@ -211,23 +228,26 @@ def read_stored(path: str | os.PathLike[str]) -> StoredPicture:
     return decode_stored(data, str(path))
 
 
-def decode_stored(data: bytes, where: str) -> StoredPicture:
+def decode_stored(data: bytes, where: str, most_pixels: int | None = None) -> StoredPicture:
     """Decodes the bytes of a picture file whole, checksums included, as a scorer reads it: by Pillow.
 
     Args:
         data (bytes): What the file holds.
         where (str): Its place, for the message.
+        most_pixels (int | None): Refuses larger ones unread. Default: what Pillow allows, 179 million.
 
     Raises:
-        DatasetError: naming the place, if it is damaged, cut off or no picture.
+        DatasetError: naming the place, if it is damaged, cut off, too large or no picture.
     """
     try:
         with Image.open(io.BytesIO(data)) as img:
+            if most_pixels is not None and img.width * img.height > most_pixels:
+                raise DatasetError(f'{where} has {img.width}x{img.height} px, and {most_pixels:,} pixels are read')
             img.verify()  # checksums; the picture has to be opened again after it
         with Image.open(io.BytesIO(data)) as img:
             name, mode = str(img.format), img.mode
             rgb = np.array(img.convert('RGB'))
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as err:
+    except (*DAMAGE, Image.DecompressionBombError) as err:
         raise DatasetError(f'{where} is damaged or no picture: {err}') from err
     bits = data[24] if name == 'PNG' else 8  # IHDR's fifth field: Pillow shows 16 bits as 8
     return StoredPicture(name, mode, bits, rgb)
@@ -260,7 +280,7 @@ def decode_mask(data: bytes, where: str) -> np.ndarray:
             return np.array(img, dtype=np.uint8)
     except UnidentifiedImageError as err:
         raise DatasetError(f'cannot read the mask {where}: it is no image') from err
-    except (OSError, SyntaxError, Image.DecompressionBombError) as err:
+    except (*DAMAGE, Image.DecompressionBombError) as err:
         raise DatasetError(f'cannot read the mask {where}: {err}') from err
 
 

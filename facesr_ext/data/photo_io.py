@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.TiffTags import TAGS_V2_GROUPS
 
-from facesr_ext.data.image_io import decode_image
+from facesr_ext.data.image_heads import DAMAGE, HEAD, MOST_PIXELS, pixels_of
+from facesr_ext.data.image_io import decode_image, turned
 from facesr_ext.errors import DatasetError
 
 WRITTEN = ('.png', '.jpg', '.webp', '.tif')
@@ -30,7 +31,6 @@ _DESCRIBING = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 34665, 3
 """Of EXIF in TIFF: what says something of the photograph, and not how the file is laid out."""
 _PLAIN = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF')
 """Formats (Pillow's names) of photographs whose size is known before they are decoded; MPO opens as JPEG."""
-_DAMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, IndexError)
 
 
 class PhotoFile(NamedTuple):
@@ -71,6 +71,8 @@ def decode_photo_file(data: bytes, most_pixels: int | None = None) -> PhotoFile:
     """
     if not data:
         raise DatasetError('an empty file')
+    if pixels_of(data[:HEAD], np.frombuffer(data, np.uint8)) > MOST_PIXELS:
+        raise DatasetError('too many pixels for one photograph, more than 178 million; cut it into parts')
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # from half of what is refused on
@@ -83,7 +85,7 @@ def decode_photo_file(data: bytes, most_pixels: int | None = None) -> PhotoFile:
         raise DatasetError(f'too many pixels for one photograph ({err}); cut it into parts') from err
     except MemoryError as err:
         raise DatasetError('it needs more memory than there is; cut it into parts') from err
-    except _DAMAGE as err:
+    except DAMAGE as err:
         raise DatasetError(f'damaged or cut off: {err}') from err
 
 
@@ -98,14 +100,14 @@ def _decoded(data: bytes, most_pixels: int | None) -> PhotoFile:
         if frames > 1 and img.format != 'MPO':
             raise DatasetError(f'an animation or several pages: {frames} images in one file')
         suffix, icc = _SUFFIXES.get(str(img.format), '.png'), img.info.get('icc_profile')
-        exif = img.getexif()
+        exif = _readable_exif(img)
         turn = exif.get(_ORIENTATION, 1)
         if _bits(img, data) == 16 and (deep := _deep(data, turn)) is not None:
             exif.pop(_ORIENTATION, None)
             return PhotoFile(*deep, suffix=suffix, exif=_bytes_of(exif), icc=icc)
         img.load()
-        upright = ImageOps.exif_transpose(img)
-        exif = upright.getexif()
+        upright = turned(img)
+        exif = _readable_exif(upright)
         gray = img.mode in ('1', 'L', 'LA', 'I;16', 'I')
         if img.mode in ('CMYK', 'YCCK'):
             icc = None  # of other inks than the result's
@@ -135,6 +137,16 @@ def _deep(data: bytes, turn: int) -> tuple[np.ndarray, np.ndarray | None, bool] 
         return np.ascontiguousarray(np.repeat(stored[..., None], 3, 2)), None, True
     alpha = np.ascontiguousarray(stored[..., 3]) if stored.shape[2] == 4 else None
     return np.ascontiguousarray(stored[..., 2::-1]), alpha, False
+
+
+def _readable_exif(img: Image.Image) -> Image.Exif:
+    """That of an image; none where it is damaged, which costs the photograph no more than that."""
+    try:
+        exif = img.getexif()
+        exif.tobytes()
+    except DAMAGE:
+        return Image.Exif()
+    return exif
 
 
 def _bytes_of(exif: Image.Exif) -> bytes | None:

@@ -62,7 +62,7 @@ class FolderStore:
     def _own(self, name: str, plain: Mapping[str, str]) -> str | None:
         below = os.path.relpath(self.root / name, self.root) if os.path.isabs(name) else os.path.normpath(name)
         own = plain.get(plain_name(below))
-        if own is not None or below.startswith('..') or '\0' in below or not (self.root / below).is_file():
+        if own is not None or below.startswith('..') or '\0' in below or not _is_file(self.root / below):
             return own
         known = is_image_name(below) or stored_size(self.root / below) is not None  # hidden, or of no usual suffix
         return Path(below).as_posix() if known else None
@@ -158,11 +158,19 @@ class LmdbStore:
     def landmarks(self, name: str) -> np.ndarray | None:
         """(L, 2) float32 pixels of an image, NaN unknown; None where it has none."""
         data = self._get(LANDMARK_PREFIX + picture_key(name))
-        return None if data is None else _landmark_array(json.loads(data))
+        try:
+            return None if data is None else _landmark_array(json.loads(data))
+        except (ValueError, RecursionError) as err:
+            raise DatasetError(f'{self.root}: the landmarks of {name} are no list of [x, y] ({err})') from err
 
     def _get(self, key: str) -> bytes | None:
-        with _environment(self.root).begin() as transaction:
-            return transaction.get(key.encode())
+        try:
+            with _environment(self.root).begin() as transaction:
+                return transaction.get(key.encode())
+        except (lmdb.BadValsizeError, UnicodeEncodeError):
+            return None  # no key that an LMDB can have
+        except lmdb.Error as err:
+            raise DatasetError(f'{self.root} is damaged ({err}); write it anew') from err
 
 
 class LandmarkFile:
@@ -183,7 +191,7 @@ class LandmarkFile:
         self.root = root
         try:
             entries = json.loads(read_text(root), object_pairs_hook=_once)
-        except (OSError, ValueError) as err:
+        except (OSError, ValueError, RecursionError) as err:
             raise DatasetError(f'cannot read {root}: {err}', key) from err
         if not isinstance(entries, dict):
             raise DatasetError(f'{root} must hold image path -> landmarks, not a {type(entries).__name__}', key)
@@ -315,7 +323,25 @@ def plain_name(name: str) -> str:
 
 def picture_key(name: str) -> str:
     """The key of a picture: its relative path without suffix, as BasicSR has it."""
-    return PurePosixPath(name).with_suffix('').as_posix()
+    path = PurePosixPath(name)
+    return (path.with_suffix('') if path.name else path).as_posix()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # longer than a name can be; NUL
+        return False
+
+
+def _require_whole(environment: lmdb.Environment, root: Path) -> None:
+    """DatasetError for a file that was cut off: to read beyond its end would kill the process (SIGBUS)."""
+    needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+    size = (root / 'data.mdb').stat().st_size
+    if size < needed:
+        environment.close()
+        what = f'data.mdb has {size:,} of {needed:,} bytes'
+        raise DatasetError(f'{root} is cut off: {what}; copy it again, or write it anew')
 
 
 _environments: dict[str, tuple[int, lmdb.Environment]] = {}
@@ -330,7 +356,8 @@ def _environment(root: Path) -> lmdb.Environment:
             environment.close()  # inherited by a fork; what the parent holds stays open
         try:
             environment = lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False)
-        except lmdb.Error as err:
+            _require_whole(environment, root)
+        except (lmdb.Error, OSError) as err:
             raise DatasetError(f'cannot open the LMDB {root}: {err}') from err
         _environments[path] = (os.getpid(), environment)
     return environment

@@ -13,11 +13,11 @@ from facesr_ext.archs.degradation_arch import DegradationNet
 from facesr_ext.degradations.base import Degradation
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.host.names import name_here
-from facesr_ext.host.parts import build_part
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.imaging import imresize, quantize
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint, load_weights, select_params
 from facesr_ext.runs.recipes import how_to_train
+from facesr_ext.runs.untrusted import build_described
 
 
 @DEGRADATION_REGISTRY.register()
@@ -98,8 +98,8 @@ def _rebuild(path: Path) -> DegradationNet:
             'DegradationNet that DegradationModel has trained',
             ('degradation', 'checkpoint'),
         )
-    with torch.random.fork_rng(devices=[]):  # what it is initialised with is replaced: nobody else's draws change
-        net: DegradationNet = build_part(('degradation', 'checkpoint', str(path)), ARCH_REGISTRY, arch)
     state, _ = select_params(content, None, str(path))
+    with torch.random.fork_rng(devices=[]):  # what it is initialised with is replaced: nobody else's draws change
+        net: DegradationNet = build_described(('degradation', 'checkpoint', str(path)), arch, state, str(path))
     load_weights(net, state, str(path), strict=True)
     return net.requires_grad_(False).eval()

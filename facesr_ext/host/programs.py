@@ -1,8 +1,15 @@
-"""Networks of users as files that hold the network itself: TorchScript and programs of torch.export."""
+"""Networks of users as files that hold the network itself: TorchScript and programs of torch.export.
+
+Such a file is a program, and is trusted as one: its operators are run, which may compute for ever or read a file. No
+Python of it is run: what torch.export pickles is read as weights are, and compiled libraries are refused.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +18,10 @@ from torch import nn
 
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host.weights import why_unreadable
+
+_FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+_CODE = ('aotinductor', '.so', '.dll', '.dylib', 'custom_obj', 'opaque_obj')
+"""In names of what such a file may hold beside a graph: compiled libraries, and pickles of objects."""
 
 
 def load_program(path: str, example: torch.Tensor) -> nn.Module:
@@ -53,11 +64,30 @@ def load_program(path: str, example: torch.Tensor) -> nn.Module:
 
 def _read(file: Path) -> nn.Module:
     with zipfile.ZipFile(file) as archive:
-        names = {Path(name).name for name in archive.namelist()}
+        paths = archive.namelist()
+    names = {*paths, *(Path(name).name for name in paths)}
     if 'data.pkl' in names and 'constants.pkl' not in names and not any(n.startswith('archive_format') for n in names):
         raise ValueError('it holds weights without their network')
     if 'constants.pkl' in names:
         scripted: Any = torch.jit.load(str(file), map_location='cpu')
         return scripted.eval()
-    module: nn.Module = torch.export.load(file).module()
+    odd = [name for name in sorted(names) if any(part in name for part in _CODE)]
+    if odd:
+        raise ValueError(f'it holds code beside the network, {odd[0]}')
+    with _no_objects():
+        module: nn.Module = torch.export.load(file).module()
     return module
+
+
+@contextlib.contextmanager
+def _no_objects() -> Iterator[None]:
+    """`torch.load` reads weights alone in the block, also where torch.export asks it for any object."""
+    before = os.environ.get(_FORCED)
+    os.environ[_FORCED] = '1'
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FORCED]
+        else:
+            os.environ[_FORCED] = before

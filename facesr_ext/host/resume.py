@@ -13,6 +13,9 @@ from basicsr.utils import check_resume, set_random_seed
 
 from facesr_ext.errors import CheckpointError
 from facesr_ext.host.run_files import checkpoint_name, list_states, parse_checkpoint
+from facesr_ext.host.weights import why_unreadable
+
+_KINDS = {'epoch': int, 'iter': int, 'optimizers': list, 'schedulers': list}
 
 
 @dataclasses.dataclass
@@ -110,11 +113,15 @@ def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as err:  # on damaged bytes an unpickler raises nearly anything: KeyError, IndexError, EOFError ...
-        reason = str(err).strip().split('\n')[0]
-        raise CheckpointError(f'The training state {path} cannot be read ({type(err).__name__}: {reason}).') from err
-    missing = {'epoch', 'iter', 'optimizers', 'schedulers'} - set(state if isinstance(state, dict) else ())
+        raise CheckpointError(f'The training state {path} cannot be read ({why_unreadable(path, err)}).') from err
+    missing = _KINDS.keys() - set(state if isinstance(state, dict) else ())
     if missing:
         raise CheckpointError(f'{path} is no training state of BasicSR: it has no {", ".join(sorted(missing))}.')
+    seed = state.get('manual_seed')
+    odd = [key for key, kind in _KINDS.items() if not isinstance(state[key], kind)]
+    odd += [key for key in ('epoch', 'iter') if key not in odd and state[key] < 0]
+    if odd or not (seed is None or (isinstance(seed, int) and 0 <= seed < 2**32)):
+        raise CheckpointError(f'{path} is no training state of BasicSR: what it has as {(odd or ["manual_seed"])[0]}.')
     if path.stem.isdecimal() and int(path.stem) != state['iter']:
         raise CheckpointError(f'The training state {path} is one of iteration {state["iter"]} under another name.')
     for network in _networks_saved(opt):

@@ -19,6 +19,10 @@ from facesr_ext.errors import FaceSRError, Finding, KeyPath, OptionError
 from facesr_ext.host.choices import NONE, takes_none
 
 FORCED = '--force_yml'
+_MOST_BYTES = 1 << 20
+_DEEPEST = 100  # brackets in brackets, for which PyYAML takes the square of their number
+_MOST_VALUES = 200_000
+"""Of an option file and of what its aliases make of it: aliases of aliases would fill any memory."""
 _NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
 
 _COMPLETIONS: list[Callable[[dict[str, Any]], None]] = []
@@ -63,13 +67,17 @@ class OptionFile:
     def read(cls, path: str, overrides: Iterable[str] = ()) -> OptionFile:
         """Reads a file; one that cannot be read is a problem like any other."""
         try:
-            text = Path(path).read_text(encoding='utf-8')
+            with Path(path).open(encoding='utf-8') as stream:
+                text = stream.read(_MOST_BYTES)
+                whole = not stream.read(1)
         except FileNotFoundError:
             error = f'there is no such file (looked for from {Path.cwd()}); correct -opt'
-        except (OSError, UnicodeDecodeError) as err:
+        except (OSError, ValueError) as err:  # ValueError: another encoding, or NUL in the path
             error = f'cannot be read ({err}); give a YAML file in UTF-8'
         else:
-            return cls(path, text, overrides)
+            if whole:
+                return cls(path, text, overrides)
+            error = f'is longer than {_MOST_BYTES:,} characters, which no option file is; name another one'
         file = cls(path, '')
         file.problems = [Finding('error', error, where=path)]
         return file
@@ -107,25 +115,26 @@ class OptionFile:
     # ---- the file -----------------------------------------------------------------------------------------------
 
     def _parse(self, text: str) -> None:
-        loader = _SafeLoader(text)
         try:
+            loader = _SafeLoader(text)
             node = loader.get_single_node()
             if node is not None:
                 node = self._walk(loader, node, ())
+                _require_small(node)
                 options = loader.construct_document(node)
             else:
                 options = None
+            loader.dispose()
         except yaml.YAMLError as err:
             mark = getattr(err, 'problem_mark', None)
             problem = getattr(err, 'problem', None) or str(err).split('\n')[0]
-            message = f'this is no YAML: {problem}; look at indentation, quotes and colons here and in the line above'
+            remedy = 'look at indentation, quotes and colons here and in the line above'
+            message = str(problem) if isinstance(err, _Refused) else f'this is no YAML: {problem}; {remedy}'
             self._problem(mark.line + 1 if mark else 1, (), message)
             return
         except RecursionError:
-            self._problem(1, (), 'an anchor contains itself (&name ... *name); write the section out')
+            self._problem(1, (), 'sections lie in sections too deep to be read; write it flatter')
             return
-        finally:
-            loader.dispose()
         if isinstance(options, dict):
             self.options, self.readable = OrderedDict(options), True
         else:
@@ -191,9 +200,9 @@ class OptionFile:
             return
         try:
             section[path[-1]] = override_value(text.strip())
-        except yaml.YAMLError as err:
-            reason = str(err).split('\n')[0]
-            problem = self._problem(10**9, path, f'{text.strip()!r} is no value: {reason}; it was not executed')
+        except (yaml.YAMLError, ValueError, RecursionError) as err:  # ValueError: a number of thousands of digits
+            reason = getattr(err, 'problem', None) or str(err).split('\n')[0]
+            problem = self._problem(10**9, path, f'{text.strip()[:200]!r} is no value: {reason}; it was not executed')
             self.unsafe.extend([problem] * ('python/' in text))
         self._forced.add(path)
         self._none -= {place for place in self._none if place[: len(path)] == path}
@@ -207,8 +216,27 @@ class OptionFile:
             section[path[-1]] = NONE
 
 
+class _Refused(yaml.error.MarkedYAMLError):
+    """YAML, but not what an option file may be."""
+
+
 class _SafeLoader(yaml.SafeLoader):
-    """PyYAML's SafeLoader with ordered mappings, as BasicSR has them."""
+    """PyYAML's SafeLoader with ordered mappings, as BasicSR has them; a value that its tag does not fit is named."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        if self.flow_level == _DEEPEST:
+            problem = f'brackets lie {_DEEPEST} deep; write it flatter'
+            raise _Refused(problem=problem, problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError, TypeError, OverflowError) as err:
+            kind = node.tag.rpartition(':')[2]
+            text = node.value if isinstance(node.value, str) else '...'
+            problem = f'{text[:60]!r} cannot be read as {kind}; put texts into quotes'
+            raise _Refused(problem=problem, problem_mark=node.start_mark) from err
 
     def ordered_map(self, node: yaml.MappingNode) -> OrderedDict[str, Any]:
         self.flatten_mapping(node)
@@ -216,6 +244,29 @@ class _SafeLoader(yaml.SafeLoader):
 
 
 _SafeLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _SafeLoader.ordered_map)
+
+
+def _require_small(root: yaml.Node) -> None:
+    """Refuses a document in which an anchor contains itself, or whose aliases stand for too many values."""
+    sizes: dict[int, int | None] = {}
+
+    def size(node: yaml.Node) -> int:
+        known = sizes.get(id(node), 0)
+        if known is None:
+            problem = 'an anchor contains itself (&name ... *name); write the section out'
+            raise _Refused(problem=problem, problem_mark=node.start_mark)
+        if known or not isinstance(node, yaml.CollectionNode):
+            return known or 1
+        sizes[id(node)] = None
+        inner = node.value if isinstance(node, yaml.SequenceNode) else [each for pair in node.value for each in pair]
+        total = 1 + sum(map(size, inner))
+        if total > _MOST_VALUES:
+            problem = f'aliases (*name) stand for more than {_MOST_VALUES:,} values; write out what is meant'
+            raise _Refused(problem=problem, problem_mark=node.start_mark)
+        sizes[id(node)] = total
+        return total
+
+    size(root)
 
 
 class OptionLoader:
@@ -261,16 +312,25 @@ def override_value(text: str) -> Any:
     if re.match(r'!!float\S', text):  # BasicSR needs no space there
         return float(text.removeprefix('!!float'))
     if text[:1] in ('!', '"', "'"):
-        return yaml.load(text, _SafeLoader)
+        return _load(text)
     if text[:1] in ('[', '{'):
-        return _plain_leaves(yaml.load(text, _SafeLoader))
+        return _plain_leaves(_load(text))
     try:
-        value = yaml.load(text, _SafeLoader)
+        value = _load(text)
     except yaml.YAMLError:
         return text  # a path or pattern with characters that YAML reserves
     if value is None and text.startswith(('#', '&')):
         return text  # a colour, not a comment; an anchor means nothing here
     return value if value is None or isinstance(value, bool) else text  # neither dates nor times of day
+
+
+def _load(text: str) -> Any:
+    loader = _SafeLoader(text)
+    node = loader.get_single_node()
+    if node is None:
+        return None
+    _require_small(node)
+    return loader.construct_document(node)
 
 
 def _none_places(text: str) -> Iterator[KeyPath]:
@@ -282,8 +342,8 @@ def _none_places(text: str) -> Iterator[KeyPath]:
         for key, inner in value.items() if isinstance(value, dict) else ():
             yield from walk(inner, (*path, str(key)))
 
-    with contextlib.suppress(yaml.YAMLError):  # of which the override itself tells
-        yield from walk(yaml.load(text, _SafeLoader), ())
+    with contextlib.suppress(yaml.YAMLError, RecursionError):  # of which the override itself tells
+        yield from walk(_load(text), ())
 
 
 def _plain_value(text: str) -> Any:

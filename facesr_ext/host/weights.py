@@ -84,6 +84,8 @@ def why_unreadable(path: str | os.PathLike[str], err: Exception) -> str:
             return 'it is no weight file, but something else, as a web page or a pointer to one'
     except OSError:
         pass
+    if 'weights_only' in str(err):
+        return 'it holds other objects than weights, which could run code'
     return (str(err).strip().splitlines() or [type(err).__name__])[0]
 
 

@@ -17,6 +17,7 @@ from facesr_ext.archs.arch_info import ArchInfo, Sizes
 from facesr_ext.errors import CheckpointError, DatasetError, DependencyError
 from facesr_ext.inference.onnx_checks import require_harmless
 from facesr_ext.runs.checkpoints import META_KEY
+from facesr_ext.runs.untrusted import plain_description
 
 ONNX = '.onnx'
 GRAPH = 'graph'
@@ -58,7 +59,7 @@ class OnnxNetwork(nn.Module):
             )
         self.shape = _require_images(given[0], made[0], path)
         self.dtype, self.names = _KINDS[given[0].type], (given[0].name, made[0].name)
-        self.metadata = _description(session.get_modelmeta().custom_metadata_map)
+        self.metadata = _description(session.get_modelmeta().custom_metadata_map, path)
         graph = self.metadata.pop(GRAPH, None)
         self.info = _stated_info(graph, self.shape) if graph else self._tried()
 
@@ -140,10 +141,13 @@ def network_of(data: bytes, path: str, device: str = 'cpu', asked: bool = False)
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what fails is raised
     try:
-        session = ort.InferenceSession(data, options, providers=providers)
+        session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
     except Exception as err:  # ONNX Runtime has errors of its own for whatever is wrong with a file
         raise CheckpointError(f'{path} cannot be run by ONNX Runtime {ort.__version__}: {_first_line(err)}') from err
-    return OnnxNetwork(session, path)
+    try:
+        return OnnxNetwork(session, path)
+    except UnicodeDecodeError as err:
+        raise CheckpointError(f'{path} has names or notes that are no text in UTF-8: {err}') from err
 
 
 def _read(path: Path) -> bytes:
@@ -183,7 +187,7 @@ def _require_images(given: Any, made: Any, path: str) -> tuple[int | None, ...]:
     return tuple(side if isinstance(side, int) and side > 0 else None for side in given.shape)
 
 
-def _description(properties: Mapping[str, str]) -> dict[str, Any]:
+def _description(properties: Mapping[str, str], path: str) -> dict[str, Any]:
     """What the file says of itself; nothing where another program has written something else under our name."""
     try:
         found = json.loads(properties.get(META_KEY, '{}'))
@@ -192,7 +196,7 @@ def _description(properties: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get(GRAPH), dict):
         return {}
     scale = found.get('scale')
-    return found if scale is None or (type(scale) is int and scale > 0) else {}
+    return plain_description(found, path) if scale is None or (type(scale) is int and scale > 0) else {}
 
 
 def _stated_info(graph: Mapping[str, Any], shape: Sequence[int | None]) -> ArchInfo:

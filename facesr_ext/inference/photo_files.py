@@ -142,8 +142,8 @@ def _settle(out: Path, settings: dict[str, Any]) -> None:
             raise OptionError(f'cannot write {file}: {err.strerror or err}', ('--output',)) from err
         return
     try:
-        theirs = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as err:
+        theirs = dict(json.loads(file.read_text(encoding='utf-8')))
+    except (OSError, ValueError, TypeError, RecursionError) as err:
         raise OptionError(f'{file} is damaged ({err}); take another folder', ('--output',)) from err
     other = [f'{name} {theirs.get(name)} (now {value})' for name, value in mine.items() if theirs.get(name) != value]
     if other:
@@ -186,14 +186,20 @@ def result_name(name: str, suffix: str | None) -> str:
 
 def known_stamps(out: Path) -> set[str]:
     """The stamps of the files that are done; a line that was cut off is none."""
-    lines = [line for file in (out / WORK).glob('*.jsonl') for line in file.read_text(encoding='utf-8').split('\n')]
+    lines = [
+        line
+        for file in (out / WORK).glob('*.jsonl')
+        for line in file.read_text(encoding='utf-8', errors='replace').split('\n')
+    ]
     known = set()
     for line in lines:
         try:
-            known.add(json.loads(line))
-        except ValueError:
+            stamp = json.loads(line)
+        except (ValueError, RecursionError):
             continue
-    return {stamp for stamp in known if isinstance(stamp, str)}
+        if isinstance(stamp, str):
+            known.add(stamp)
+    return known
 
 
 def note_stamp(file: Path, stamp: str) -> None:

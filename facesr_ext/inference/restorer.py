@@ -27,6 +27,7 @@ from facesr_ext.models.precision import Precision
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.runs.checkpoints import Weights, described_network, load_weights, read_weights
 from facesr_ext.runs.folder import late_checkpoints, latest_checkpoint
+from facesr_ext.runs.untrusted import build_described
 
 PathLike = str | os.PathLike[str]
 Image = np.ndarray | torch.Tensor | PIL.Image.Image | PathLike
@@ -115,7 +116,7 @@ class Restorer:
             self.net, stated = self._placed(arch), None
         else:
             section, stated = _network_section(arch, self.metadata, self.files[-1] if self.files else '')
-            self.net = self._build(section, weights)
+            self.net = self._build(section, weights, described=arch is None)
         self.info = arch_info(self.net)
         self.scale = _choose_scale(scale or stated, self.info.scale)
         self.tiling = _tiling(tile)
@@ -132,8 +133,11 @@ class Restorer:
                 raise OptionError('is for checkpoints; a file of ONNX has its network inside', (name,))
         return open_onnx(self.files[0], self.device.type, asked)
 
-    def _build(self, section: dict[str, Any], weights: Weights | None) -> nn.Module:
-        net: nn.Module = build_part(('network_g',), ARCH_REGISTRY, section)
+    def _build(self, section: dict[str, Any], weights: Weights | None, described: bool) -> nn.Module:
+        if described and weights is not None:
+            net: nn.Module = build_described(('network_g',), section, weights.state, ', '.join(self.files))
+        else:
+            net = build_part(('network_g',), ARCH_REGISTRY, section)
         if weights is not None:
             load_weights(net, weights.state, ', '.join(self.files), True, described_network(weights.metadata))
         elif any(True for _ in net.parameters()):

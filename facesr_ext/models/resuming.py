@@ -17,6 +17,8 @@ from facesr_ext.models.param_groups import HOW
 
 _POSITION = ('last_epoch', 'base_lrs', 'cumulative_period', 'verbose')
 """Of a scheduler: where it is, and what follows from its settings."""
+_OF_PARAMETER = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg', 'grad_avg', 'exp_inf')
+"""Moments that have the shape of their parameter; Adafactor has others, too."""
 
 
 def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any], key: KeyPath) -> list[str]:
@@ -31,7 +33,7 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any], key
         list[str]: The settings that differ from those of the state, as 'train:optim_g:betas: (0.9, 0.99) -> ...'.
 
     Raises:
-        OptionError: if the moments are those of another optimiser, or of other groups of parameters.
+        OptionError: if the moments are those of another optimiser, of other groups of parameters, or not finite.
     """
     fresh = optimizer.state_dict()['param_groups']
     sizes, own_sizes = ([len(group['params']) for group in groups] for groups in (saved['param_groups'], fresh))
@@ -42,6 +44,7 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any], key
             '(path: pretrain_network_g)',
             key,
         )
+    _require_whole(optimizer, saved['state'], key)
     for index, moments in list(saved['state'].items())[:1]:  # the others have the same
         _require_moments(optimizer, index, moments, key)
     differences = []
@@ -84,6 +87,30 @@ def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
             alike = isinstance(value, torch.Tensor) and value.shape == parameter.shape
             if alike and value.stride() != parameter.stride():
                 moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _require_whole(optimizer: torch.optim.Optimizer, moments: Mapping[int, Mapping[str, Any]], key: KeyPath) -> None:
+    """Refuses moments that are not finite, or are of another shape than their parameter."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
+    for index, values in moments.items():
+        if index not in range(len(parameters)):
+            raise OptionError(f'the training state has moments of a parameter {index}, which is not there', key)
+        for name, value in values.items():
+            if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+                continue
+            if name in _OF_PARAMETER and value.shape != parameters[index].shape:
+                raise OptionError(
+                    f'the training state has {name} of shape {tuple(value.shape)} for parameter {index}, which has '
+                    f'{tuple(parameters[index].shape)}; leave the network as it was, or start anew from the weights '
+                    '(path: pretrain_network_g)',
+                    key,
+                )
+            if not value.isfinite().all():
+                raise OptionError(
+                    f'the training state has {name} of parameter {index} that is not finite; take an earlier state '
+                    '(path: resume_state)',
+                    key,
+                )
 
 
 def _settings_of(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class Plan:
                 temporary.write_text(json.dumps(mine, indent=1), encoding='utf-8')
             return
         theirs = self._read(file)
-        known = {field.name: field.default for field in fields(self)}
+        known = json.loads(json.dumps({field.name: field.default for field in fields(self)}))  # lists, as mine
         other = [
             f'{_flag(name)} {theirs.get(name, default)} (now {mine[name]})'
             for name, default in known.items()
@@ -167,10 +167,9 @@ class Plan:
     @staticmethod
     def _read(file: Path) -> dict[str, Any]:
         try:
-            settings = json.loads(file.read_text(encoding='utf-8'))
-        except ValueError as err:
+            return dict(json.loads(file.read_text(encoding='utf-8')))
+        except (OSError, ValueError, TypeError, RecursionError) as err:
             raise OptionError(f'{file} is damaged ({err}); take another folder', ('DST',)) from err
-        return dict(settings)
 
 
 _BOUNDS: tuple[tuple[str, float, float], ...] = (

@@ -239,10 +239,10 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
     """The records of all files below a folder by their file's stamp; a line that was cut off is left out."""
     records: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob('*.jsonl')):
-        for line in path.read_text(encoding='utf-8').splitlines():
+        for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:
+                records[record['stamp']] = record
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
-            records[record['stamp']] = record
     return records

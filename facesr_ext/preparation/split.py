@@ -153,11 +153,11 @@ def _read_table(path: Path) -> dict[str, str]:
         lines = [line.rsplit(None, 1) for line in read_text(path).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as err:
         raise OptionError(f'cannot read {path}: {err}', _KEY) from err
-    numbers = dict(enumerate(NAMES))
+    numbers = {str(number): name for number, name in enumerate(NAMES)}
     table: dict[str, str] = {}
     for count, parts in enumerate(lines, 1):
         value = parts[-1]
-        split = numbers.get(int(value)) if value.isdecimal() else value
+        split = numbers.get(value, value)
         if len(parts) != 2 or split not in NAMES:
             raise OptionError(f'{path}, line {count}: an image and train, val or test (or 0, 1, 2) are expected', _KEY)
         table[parts[0].strip()] = split

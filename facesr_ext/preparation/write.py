@@ -166,10 +166,10 @@ def read_kept(root: Path) -> dict[str, tuple[str, str]]:
         DatasetError: if it is damaged.
     """
     path = root / MANIFEST
-    lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
     try:
+        lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
         return {line['key']: (line['name'], line['split']) for line in map(json.loads, lines) if line['split']}
-    except (ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
         raise DatasetError(f'{path} is damaged ({err}); restore it, or make another data set', ('DST',)) from err
 
 

@@ -11,14 +11,13 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 
 from facesr_ext.archs.arch_info import arch_info
 from facesr_ext.errors import DatasetError, FaceSRError
-from facesr_ext.host.parts import build_part
 from facesr_ext.runs.checkpoints import META_KEY, file_sha256, load_checkpoint, select_params
 from facesr_ext.runs.folder import RunFolder, latest_checkpoint, run_of
 from facesr_ext.runs.run_log import RunLog, read_run
+from facesr_ext.runs.untrusted import build_described
 
 BUILTIN = 'builtin'
 """``dataroot_gt`` of drawn faces."""
@@ -155,7 +154,7 @@ def read_facts(source: Path, told: Told = Told()) -> ModelFacts:
     state, _ = select_params(content, None, str(path))
     metadata = content.get(META_KEY) or {}
     arch = metadata.get('arch') or None
-    parameters, own_scale, kind = _network(arch)
+    parameters, own_scale, kind = _network(arch, state, str(path))
     scale = metadata.get('scale')
     folder = run_of(path)
     status = path.stat()
@@ -176,12 +175,14 @@ def read_facts(source: Path, told: Told = Told()) -> ModelFacts:
     )
 
 
-def _network(arch: Mapping[str, Any] | None) -> tuple[int | None, int | None, str | None]:
+def _network(
+    arch: Mapping[str, Any] | None, state: Mapping[str, torch.Tensor], path: str
+) -> tuple[int | None, int | None, str | None]:
     """Parameters, scale and input of a network; None where it is not known or cannot be built here."""
     if arch is None:
         return None, None, None
     with contextlib.suppress(FaceSRError), torch.device('cpu'):
-        net = build_part(('network_g',), ARCH_REGISTRY, dict(arch))
+        net = build_described(('network_g',), dict(arch), state, path)
         info = arch_info(net)
         return sum(p.numel() for p in net.parameters()), info.scale if info.scale > 1 else None, info.input
     return None, None, None

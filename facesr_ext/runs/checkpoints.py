@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -26,6 +25,7 @@ from facesr_ext.host.names import name_here
 from facesr_ext.host.weights import where_to_get, why_unreadable
 from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.foreign import adapted, find_key
+from facesr_ext.runs.untrusted import plain_description, require_packed_plainly, require_plain_tensors
 
 META_KEY = 'facesr_ext'
 """Where a checkpoint holds what rebuilds its network, beside BasicSR's ``params`` and ``params_ema``."""
@@ -34,6 +34,7 @@ WRAPPERS = ('module', '_orig_mod')
 """What DataParallel / DistributedDataParallel / AveragedModel and ``torch.compile(net)`` add to the names."""
 
 SAFETENSORS = '.safetensors'
+_DEEPEST = 8
 
 
 def save_atomic(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -96,15 +97,20 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     except FileNotFoundError as err:
         remedy = where_to_get(path) or 'look whether the name is right'
         raise CheckpointError(f'there is no checkpoint {path}; {remedy}') from err
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as err:
+    except CheckpointError:
+        raise
+    except Exception as err:  # on damaged bytes an unpickler raises nearly anything
         reason = why_unreadable(path, err)
         raise CheckpointError(f'cannot read {path} (cut off, or holds more than weights): {reason}') from err
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, not a dict of weights')
-    return {**content, META_KEY: _here(_mapping(content[META_KEY]))} if META_KEY in content else content
+    if META_KEY not in content:
+        return content
+    return {**content, META_KEY: _here(plain_description(content[META_KEY], str(path)))}
 
 
 def _read_torch(path: str | os.PathLike[str]) -> Any:
+    require_packed_plainly(Path(path))
     return torch.load(path, map_location='cpu', weights_only=True)
 
 
@@ -114,9 +120,9 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
         header = file.metadata() or {}
     try:
         metadata = json.loads(header.get(META_KEY, '{}'))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         metadata = {}  # another program's entry of the same name: the weights are as good without it
-    return {'params': state, META_KEY: _mapping(metadata)}
+    return {'params': state, META_KEY: metadata}
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -128,13 +134,6 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return found.hexdigest()
 
 
-def _mapping(metadata: Any) -> dict[str, Any]:
-    """What a file says of itself; nothing where another program has written something else under that name."""
-    if not isinstance(metadata, dict) or not isinstance(metadata.get('arch') or {}, dict):
-        return {}
-    return metadata
-
-
 def _here(metadata: dict[str, Any]) -> dict[str, Any]:
     arch = metadata.get('arch') or {}
     if not isinstance(arch.get('type'), str):
@@ -143,7 +142,9 @@ def _here(metadata: dict[str, Any]) -> dict[str, Any]:
     return {**metadata, 'arch': {**arch, 'type': kind}}
 
 
-def select_params(content: dict[str, Any], param_key: str | None, path: str) -> tuple[dict[str, torch.Tensor], str]:
+def select_params(
+    content: dict[str, Any], param_key: str | None, path: str, depth: int = 0
+) -> tuple[dict[str, torch.Tensor], str]:
     """The weights of a checkpoint: those asked for, else those that `find_key` finds, else the file itself.
 
     Returns:
@@ -166,8 +167,11 @@ def select_params(content: dict[str, Any], param_key: str | None, path: str) -> 
         raise CheckpointError(f'{path} has no weights under {param_key!r}, but {type(state).__name__}; it has {keys}')
     nested = find_key(state) if param_key is not None else None
     if nested is not None:  # {'model': {'state_dict': ...}}
-        return select_params(dict(state), nested, path)
+        if depth == _DEEPEST:
+            raise CheckpointError(f'{path} has no weights {_DEEPEST} keys deep; name theirs (param_key)')
+        return select_params(dict(state), nested, path, depth + 1)
     found = canonical_names(state)
+    require_plain_tensors(found, path)
     if param_key is None and content and not found:
         raise CheckpointError(f'{path} has no weights under a key that is known, but {keys}; name theirs (param_key)')
     return found, param_key or '(the file itself)'
@@ -226,7 +230,7 @@ def canonical_names(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     ``_orig_mod`` goes wherever it stands (parts of a network can be compiled), ``module`` only at the front, and only
     where all names have it: a network may have a part of that name.
     """
-    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
     if any(key.startswith('module.') for key in tensors):
         tensors.pop('n_averaged', None)  # AveragedModel's counter, beside module.*
     names = {key: [part for part in key.split('.') if part != WRAPPERS[1]] for key in tensors}

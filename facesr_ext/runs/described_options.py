@@ -16,9 +16,10 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, METRIC_REGIS
 from facesr_ext.errors import OptionError
 from facesr_ext.host import source
 from facesr_ext.host.names import SUFFIX, name_here, taken_by
-from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
+from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint, select_params
 from facesr_ext.runs.folder import latest_checkpoint
 from facesr_ext.runs.recipes import shipped_options
+from facesr_ext.runs.untrusted import require_proportion
 
 FACE_SIZE = 128
 """Height and width of built-in faces where a checkpoint does not say what it was trained on."""
@@ -75,7 +76,8 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
     taken = isinstance(section, dict) and taken_by(ARCH_REGISTRY, section.get('type')) is not None
     if not wanted and not taken:
         return {}
-    metadata = described(checkpoint)
+    content = load_checkpoint(checkpoint)
+    metadata: dict[str, Any] = content.get(META_KEY) or {}
     if isinstance(section, dict) and taken:
         _take_name(section, metadata.get('arch') or {})
     if 'network_g' in wanted:
@@ -85,6 +87,7 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
                 'it; copy the section from the file that it was trained by',
                 ('network_g',),
             )
+        require_proportion(metadata['arch'], select_params(content, None, str(checkpoint))[0], str(checkpoint))
         wanted += [key for key in ('challenge',) if key not in options]
         options.setdefault('name', metadata.get('run') or checkpoint.parent.parent.name or checkpoint.stem)
         _complete_sets(options.get('datasets'), metadata.get('trained_on') or {})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -14,11 +16,13 @@ from facesr_ext.errors import DatasetError
 from facesr_ext.runs.folder import RunFolder
 from facesr_ext.runs.tables import read_means
 
-_ITERATION = re.compile(r'\[epoch: *(\d+), iter: *([\d,]+), lr:\(([^,)]+)')
-_SECONDS = re.compile(r'time \(data\): ([\d.]+)')
-_FIGURE = re.compile(r'(\w+): (-?\d[\d.]*(?:e[-+]\d+)?|nan|-?inf)')
-_NETWORK = re.compile(r'Network: (\w+), ([\d,]+) parameters')
+_ITERATION = re.compile(r'\[epoch: *(\d+), iter: *(\d[\d,]{,20}), lr:\((\d+(?:\.\d*)?(?:e[-+]\d+)?)')
+_SECONDS = re.compile(r'time \(data\): (\d+\.?\d*)')
+_FIGURE = re.compile(r'(\w+): (-?\d+(?:\.\d*)?(?:e[-+]\d+)?|nan|-?inf)')
+_NETWORK = re.compile(r'Network: (\w+), (\d[\d,]{,20}) parameters')
+_IMAGES = re.compile(r'train images: *(\d[\d,]{,20}) *$')
 _TIME = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(,\d{3})?')
+_LONGEST = 30 * 86_400  # seconds between two lines: what is longer, is a clock that was set
 _MACHINE = ('Machine: ', 'PyTorch: ', 'TorchVision: ', 'BasicSR: ', 'Time consumed: ')
 
 
@@ -77,21 +81,25 @@ def read_run(folder: Path) -> RunLog:
         steps.update((step.iteration, step) for step in map(_read_step, lines) if step is not None)
         for line in lines:
             if found := _NETWORK.search(line):
-                networks[found[1]] = int(found[2].replace(',', ''))
+                networks[found[1]] = _whole(found[2])
             for key in _MACHINE:
                 if key in line:
                     machine[key.strip(': ')] = line.partition(key)[2].strip()
-        images = next((int(line.split()[-1].replace(',', '')) for line in lines if 'train images:' in line), None)
+        images = next((_whole(found[1]) for found in map(_IMAGES.search, lines) if found), None)
     ordered = [steps[i] for i in sorted(steps)]
     name = options.get('name', folder.name)
     return RunLog(name, options, networks, machine, images, ordered, read_validations(RunFolder(folder)), seconds)
 
 
 def _duration(lines: Sequence[str]) -> float:
-    """Seconds between the first and the last line that has a time."""
-    times = [found[0].replace(',', '.') for found in map(_TIME.match, lines) if found is not None]
-    first, last = (datetime.fromisoformat(times[i]) for i in (0, -1)) if times else (datetime.min, datetime.min)
-    return (last - first).total_seconds()
+    """Seconds from the first to the last line that has a time, without those by which the clock was set."""
+    found = [match[0].replace(',', '.') for match in map(_TIME.match, lines) if match is not None]
+    times: list[datetime] = []
+    for text in found:
+        with contextlib.suppress(ValueError):  # no time of any day
+            times.append(datetime.fromisoformat(text))
+    steps = [(after - before).total_seconds() for before, after in itertools.pairwise(times)]
+    return sum(step for step in steps if 0 < step < _LONGEST)
 
 
 def logged_options(lines: Iterable[str]) -> dict[str, str]:
@@ -121,7 +129,7 @@ def logged_value(text: str) -> Any:
     """
     try:
         return ast.literal_eval(_WithoutClasses().visit(ast.parse(text, mode='eval')))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # MemoryError: of brackets in brackets
         return text
 
 
@@ -139,13 +147,17 @@ class _WithoutClasses(ast.NodeTransformer):
         return ast.Dict([key for key, _ in pairs], [value for _, value in pairs])
 
 
+def _whole(text: str) -> int:
+    return int(text.replace(',', ''))
+
+
 def _read_step(line: str) -> LoggedStep | None:
     found = _ITERATION.search(line)
     if found is None:
         return None
     seconds = _SECONDS.search(line)
     figures = {name: float(value) for name, value in _FIGURE.findall(line.rpartition(']')[2])}
-    iteration = int(found[2].replace(',', ''))
+    iteration = _whole(found[2])
     return LoggedStep(iteration, float(found[3]), float(seconds[1]) if seconds else math.nan, figures)
 
 

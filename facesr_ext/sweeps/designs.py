@@ -99,9 +99,9 @@ def _read_value(text: str) -> object:
         raise OptionError('a value is empty; write ~ for none', _AXIS)
     try:
         return override_value(text)
-    except yaml.YAMLError as err:
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
         reason = str(err).split('\n')[0]
-        raise OptionError(f'{text!r} is no value: {reason}; it was not executed', _AXIS) from err
+        raise OptionError(f'{text[:200]!r} is no value: {reason}; it was not executed', _AXIS) from err
 
 
 def _cut(text: str, separator: str) -> list[str]:

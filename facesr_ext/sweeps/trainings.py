@@ -69,7 +69,7 @@ class State:
             try:
                 content = json.loads(self.path.read_text(encoding='utf-8'))
                 self.results = {run: _read(item) for run, item in content['runs'].items()}
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
                 raise DatasetError(f'{self.path} cannot be read ({err}); remove it, the runs themselves stay') from err
 
     def add(self, run: Run, result: Result) -> None:
@@ -83,7 +83,7 @@ def sweep_of(folder: Path) -> str | None:
     """The name of the option file whose sweep a folder holds, None where it holds none."""
     try:
         return str(json.loads((folder / STATE).read_text(encoding='utf-8'))['name'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from basicsr.models import build_model
 
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.models.resuming import load_moments
 from tests.support import OPTIONS, small_options, write_options
 from tests.training import parse
 
@@ -117,6 +119,28 @@ def test_moments_of_another_optimiser_are_refused(
     with pytest.raises(OptionError, match=message) as err:
         _resumed(_options(tmp_path, monkeypatch, optim_g=optimizer), 2)
     assert err.value.key == ('train', 'optim_g')
+
+
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (lambda state: state[1]['exp_avg'].fill_(float('nan')), 'exp_avg of parameter 1 that is not finite; take an'),
+        (lambda state: state[0]['exp_avg_sq'].fill_(float('inf')), 'exp_avg_sq of parameter 0 that is not finite'),
+        (lambda state: state[0].update(exp_avg=torch.zeros(3)), r'exp_avg of shape \(3,\) for parameter 0, which has'),
+        (lambda state: state.update({7: state[0]}), 'moments of a parameter 7, which is not there'),
+    ],
+)
+def test_moments_that_would_spoil_the_weights_are_refused(damage: Callable[[Any], Any], message: str) -> None:
+    net = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    saved = copy.deepcopy(optimizer.state_dict())
+    fresh = torch.optim.Adam(net.parameters())
+    assert load_moments(fresh, copy.deepcopy(saved), ('train', 'optim_g')) == []
+    damage(saved['state'])
+    with pytest.raises(OptionError, match=message):
+        load_moments(torch.optim.Adam(net.parameters()), saved, ('train', 'optim_g'))
 
 
 def test_a_run_ends_with_a_state_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,8 +126,8 @@ def _settle(parts: Path, settings: dict[str, Any]) -> None:
         if not file.is_file():
             write_text(file, json.dumps(mine, indent=1))
             return
-        theirs = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as err:
+        theirs = dict(json.loads(file.read_text(encoding='utf-8')))
+    except (ValueError, TypeError, RecursionError) as err:
         raise OptionError(f'{file} is damaged ({err}); remove its folder, and begin again', ('--output',)) from err
     except OSError as err:
         raise OptionError(f'cannot write {file}: {err.strerror or err}', ('--output',)) from err

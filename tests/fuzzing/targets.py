@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import cv2
 import lmdb
 import numpy as np
+import pytest
 import torch
 from hypothesis import strategies as st
 from PIL import Image
@@ -433,7 +434,7 @@ def _clip(data: bytes, folder: Path) -> None:
 
 
 def _graphs(folder: Path) -> st.SearchStrategy[Any]:
-    import onnx
+    onnx = pytest.importorskip('onnx')
 
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     given = helper.make_tensor_value_info('x', kind, ['n', 3, 'h', 'w'])

@@ -27,7 +27,7 @@ from facesr_ext.host.entry import read_options
 from facesr_ext.imaging import to_images
 
 BASICSR = 'BasicSR'
-FACES = 8
+_BATCHES = 2  # of an epoch: a loader with fewer faces than a batch has would give none, for ever
 _KINDS = ['iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso']
 _SHARES = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
 _KERNELS: dict[str, Any] = {
@@ -99,7 +99,9 @@ class Side:
         torch.manual_seed(0)
         torch.set_num_threads(case.threads)
         opt = _options(case, folder)
-        files = _Files(opt, folder / f'{case.recipe.stem}_{opt["datasets"]["train"]["image_size"]}')
+        count = _BATCHES * case.batch
+        name = f'{case.recipe.stem}_{opt["datasets"]["train"]["image_size"]}_{count}'
+        files = _Files(opt, folder / name, count)
         (_as_stock if stock else _as_ours)(opt, files)
         for key in ('models', 'training_states', 'visualization'):
             Path(opt['path'][key]).mkdir(parents=True, exist_ok=True)
@@ -220,22 +222,23 @@ def _timed(seconds: dict[str, float], device: str, part: str, owner: Any, name: 
 class _Files:
     """Drawn faces on the disk, with masks, and the LQ that BasicSR's paired data set reads."""
 
-    def __init__(self, opt: dict[str, Any], folder: Path) -> None:
+    def __init__(self, opt: dict[str, Any], folder: Path, count: int) -> None:
+        self.count = count
         self.gt, self.lq, self.masks, self.names = (folder / name for name in ('gt', 'lq', 'masks', 'names.txt'))
         if self.names.exists():
             return
         for path in (self.gt, self.lq, self.masks):
             path.mkdir(parents=True)
         degradation = build_degradation(opt['degradation'], opt['scale'])
-        drawn = DrawnFaces(FACES, 0, opt['datasets']['train']['image_size'])
-        for i in range(FACES):
+        drawn = DrawnFaces(count, 0, opt['datasets']['train']['image_size'])
+        for i in range(count):
             face = drawn[i]
             gt = torch.from_numpy(face.image).permute(2, 0, 1)[None].float() / 255
             lq, _ = degradation.pair(gt, torch.Generator().manual_seed(i))
             write_image(self.gt / f'{i}.png', face.image)
             write_image(self.lq / f'{i}.png', to_images(lq)[0])
             write_mask(self.masks / f'{i}.png', face.parsing)
-        self.names.write_text(''.join(f'{i}.png\n' for i in range(FACES)), encoding='utf-8')
+        self.names.write_text(''.join(f'{i}.png\n' for i in range(count)), encoding='utf-8')
 
 
 def _options(case: Case, folder: Path) -> dict[str, Any]:
@@ -273,7 +276,7 @@ def _as_stock(opt: dict[str, Any], files: _Files) -> None:
     kept |= {'dataroot_gt': str(files.gt), 'io_backend': {'type': 'disk'}, 'gt_size': side, 'scale': opt['scale']}
     if 'realesrgan' in str(opt['degradation'].get('preset')):
         opt['datasets']['train'] = {**kept, **_KERNELS, 'type': 'RealESRGANDataset', 'meta_info': str(files.names)}
-        opt.update(STOCK, model_type='RealESRNetModel', gt_size=side, queue_size=FACES)
+        opt.update(STOCK, model_type='RealESRNetModel', gt_size=side, queue_size=files.count)
     else:
         pairs = {'type': 'PairedImageDataset', 'dataroot_lq': str(files.lq), 'use_rot': False}
         opt['datasets']['train'] = {**kept, **pairs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -133,6 +134,14 @@ def quantize(img: torch.Tensor) -> torch.Tensor:
 def low_pass(img: torch.Tensor, size: int) -> torch.Tensor:
     """Means over a sliding window of an odd size, (N, C, h, w) -> the same; reflected at the borders."""
     return F.avg_pool2d(F.pad(img, [size // 2] * 4, mode='reflect'), size, stride=1)
+
+
+def dct_basis() -> torch.Tensor:
+    """(64, 64), float64, orthonormal: a row holds the pixels of one frequency of JPEG's 8 x 8 blocks, row after row."""
+    axis = torch.arange(8, dtype=torch.float64)
+    cosines = torch.cos((2 * axis + 1) * axis[:, None] * math.pi / 16)
+    cosines *= torch.where(axis == 0, math.sqrt(1 / 8), math.sqrt(2 / 8))[:, None]
+    return torch.kron(cosines, cosines)
 
 
 def with_coordinates(img: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:

@@ -12,7 +12,7 @@ from basicsr.utils.diffjpeg import c_table, y_table
 from torch import nn
 from torch.nn import functional as F
 
-from facesr_ext.imaging import low_pass
+from facesr_ext.imaging import dct_basis, low_pass
 
 _SPREAD = 2.5  # of the last weights: from the beginning on, widths and JPEG's steps differ by a factor of about two
 _SMEAR = 3  # window of smeared noise, pixels
@@ -113,11 +113,8 @@ class CameraJpeg(nn.Module):
         with torch.no_grad():  # begins with qualities of about 40 to 80
             last.bias.fill_(math.log(0.7))
             last.weight *= _SPREAD
-        places = torch.arange(8)
-        waves = torch.cos((2 * places + 1) * places[:, None] * math.pi / 16) / 2
-        waves[0] /= math.sqrt(2)
-        self.register_buffer('waves', torch.einsum('iy,jx->ijyx', waves, waves).view(64, 1, 8, 8), persistent=False)
-        for name, table in (('grey', y_table), ('colour', c_table)):  # basicsr has them the other way round
+        self.register_buffer('waves', dct_basis().float().view(64, 1, 8, 8), persistent=False)
+        for name, table in (('grey', y_table), ('colour', c_table)):  # BasicSR has rows and columns exchanged
             self.register_buffer(name, table.detach().T.reshape(1, 64, 1, 1).clone(), persistent=False)
 
     def forward(self, x: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:

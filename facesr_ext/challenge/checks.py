@@ -21,7 +21,7 @@ from facesr_ext.models.forward import enlarge
 
 JUNK = ('.ds_store', 'thumbs.db', 'desktop.ini', '__macosx')
 _SHOWN = 8
-_ANY_PIXELS = 1 << 24  # images of another size than wanted are decoded up to here, and named
+ANY_PIXELS = 1 << 24  # images of another size than wanted are decoded up to here, and named
 _THUMBNAIL = (16, 16)
 _UNLIKE = 10.0  # levels between thumbnails; GT and LQ of the 2023 edition's pairs are less than 5 apart
 _ECHO = 1  # levels between a result and OpenCV's or MATLAB's bicubic of its LQ
@@ -177,7 +177,7 @@ class _Images:
             data = self.package.read(path)
             lq = read_image(self.task.lq[name])
             height, width = (side * self.task.scale for side in lq.shape[:2])
-            image = decode_stored(data, path, most_pixels=max(_ANY_PIXELS, height * width))
+            image = decode_stored(data, path, most_pixels=max(ANY_PIXELS, height * width))
         except DatasetError as err:
             self.faults['damaged or no image'].append(f'{path} ({err.__cause__ or err})')
             return

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from facesr_ext.challenge.checks import ANY_PIXELS
 from facesr_ext.challenge.packages import Package, open_package
 from facesr_ext.data.image_io import decode_stored, list_images, read_image, read_stored
 from facesr_ext.errors import DatasetError, SubmissionError
@@ -109,7 +110,7 @@ def _score_one(package: Package, given: dict[str, str], name: str, gt: np.ndarra
     result = f'{PurePosixPath(name).stem}.png'
     if result not in given:
         raise DatasetError(f'{result} is missing')
-    most = max(1 << 24, gt.shape[0] * gt.shape[1])
+    most = max(ANY_PIXELS, gt.shape[0] * gt.shape[1])
     sr = decode_stored(package.read(given[result]), given[result], most).rgb
     if sr.shape != gt.shape:
         raise DatasetError(f'{result} is {sr.shape[1]}x{sr.shape[0]} px, its GT {gt.shape[1]}x{gt.shape[0]} px')

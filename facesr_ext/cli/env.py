@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import typer
 
 import facesr_ext
+from facesr_ext._threads import FEW, SPINS
 from facesr_ext.cli.screen import COLOURS
 
 Status = Literal['ok', 'note', 'broken']
@@ -262,7 +263,7 @@ def _waiting(threads: int) -> Iterator[Line]:
     spins = said.get('GOMP_SPINCOUNT', '0' if said.get('OMP_WAIT_POLICY', '').upper() == 'PASSIVE' else '')
     if threads > 1 and sys.platform.startswith('linux'):
         how = ', '.join(f'{name}={value}' for name, value in said.items())
-        slow = 'spin for milliseconds, which is slow where other programs compute, too; GOMP_SPINCOUNT=1000 ends that'
+        slow = f'spin for milliseconds, which is slow where other programs compute, too; {SPINS}={FEW} ends that'
         told = spins.isdecimal() and int(spins) < _MANY_SPINS
         yield Line('ok' if told else 'note', 'waiting threads', f'sleep soon ({how})' if told else slow)
     note = busy_note()

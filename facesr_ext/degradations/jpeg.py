@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -11,6 +10,7 @@ from basicsr.utils import diffjpeg
 from torch.nn import functional as F
 
 from facesr_ext.degradations.ops import on_device_of
+from facesr_ext.imaging import dct_basis
 
 CodecName = Literal['libjpeg', 'diffjpeg']
 _BLOCK = 8
@@ -29,10 +29,7 @@ class _Matrices(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _matrices(device: torch.device, dtype: torch.dtype) -> _Matrices:
-    axis = torch.arange(_BLOCK, dtype=torch.float64)
-    cosines = torch.cos((2 * axis + 1) * axis[:, None] * math.pi / (2 * _BLOCK))
-    cosines *= torch.where(axis == 0, math.sqrt(1 / _BLOCK), math.sqrt(2 / _BLOCK))[:, None]
-    matrices = (torch.tensor(_TO_YCBCR), torch.tensor(_FROM_CBCR), torch.kron(cosines, cosines))
+    matrices = (torch.tensor(_TO_YCBCR), torch.tensor(_FROM_CBCR), dct_basis())
     return _Matrices(*(matrix.to(device, dtype) for matrix in matrices))
 
 

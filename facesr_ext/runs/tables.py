@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facesr_ext.errors import DatasetError
@@ -16,17 +18,10 @@ def read_columns(path: Path) -> dict[str, list[float]]:
     Raises:
         DatasetError: if the file is no such table.
     """
-    try:
-        with path.open(newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-        if len(rows) > 1 and rows[-1].get('name') == MEAN:
-            rows = rows[:-1]
-        keys = [key for key in (rows[0] if rows else ()) if key != 'name']
+    with _reading(path) as (rows, _):
         if rows and 'name' not in rows[0]:
             raise ValueError('it has no column "name"')
-        return {key: [float(row[key] or math.nan) for row in rows] for key in keys}
-    except (OSError, ValueError, TypeError, csv.Error) as err:
-        raise DatasetError(f'{path} is no table of a validation or test: {err}') from err
+        return {key: [float(row[key] or math.nan) for row in rows] for key in _figures(rows)}
 
 
 def read_means(path: Path) -> dict[str, float]:
@@ -35,12 +30,22 @@ def read_means(path: Path) -> dict[str, float]:
     Raises:
         DatasetError: if the file is no such table.
     """
+    with _reading(path) as (rows, means):
+        rows = [means] if means else rows
+        return {key: math.fsum(float(row[key]) for row in rows) / len(rows) for key in _figures(rows)}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[list[dict[str, str]], dict[str, str]]]:
+    """The rows of images, and that of their means, {} for none; what is wrong in the block is the file's fault."""
     try:
         with path.open(newline='', encoding='utf-8') as file:
             rows = list(csv.DictReader(file))
-        if len(rows) > 1 and rows[-1].get('name') == MEAN:
-            rows = rows[-1:]
-        keys = [key for key in (rows[0] if rows else ()) if key != 'name']
-        return {key: math.fsum(float(row[key]) for row in rows) / len(rows) for key in keys}
+        means = rows.pop() if len(rows) > 1 and rows[-1].get('name') == MEAN else {}
+        yield rows, means
     except (OSError, ValueError, TypeError, OverflowError, csv.Error) as err:
         raise DatasetError(f'{path} is no table of a validation or test: {err}; remove it') from err
+
+
+def _figures(rows: list[dict[str, str]]) -> list[str]:
+    return [key for key in (rows[0] if rows else ()) if key != 'name']

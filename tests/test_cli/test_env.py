@@ -125,7 +125,7 @@ def test_how_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines(OMP_WAIT_POLICY='passive')[0].status == 'ok'
     for said in ({}, {'OMP_WAIT_POLICY': 'ACTIVE'}, {'GOMP_SPINCOUNT': '300000'}):
         (line,) = lines(**said)
-        assert line.status == 'note' and 'GOMP_SPINCOUNT=1000 ends that' in line.text
+        assert line.status == 'note' and 'GOMP_SPINCOUNT=10000 ends that' in line.text
     assert not [line for line in env._waiting(1) if line.what == 'waiting threads']
 
 

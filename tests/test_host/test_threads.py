@@ -31,7 +31,7 @@ def _asked(folder: Path, before: str = '', **variables: str) -> list[str | None]
 
 @linux
 def test_an_import_of_basicsr_begins_with_it(tmp_path: Path) -> None:
-    assert _asked(tmp_path) == ['1000', '1000']
+    assert _asked(tmp_path) == ['10000', '10000']
     assert _asked(tmp_path, GOMP_SPINCOUNT='7') == ['7', '7']
     assert _asked(tmp_path, FACESR_EXT_AUTOLOAD='0') == [None, None]
 
@@ -47,8 +47,8 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @linux
 def test_it_is_set_once(fresh: pytest.MonkeyPatch) -> None:
-    assert _threads.wanted() == {'GOMP_SPINCOUNT': '1000'} and 'GOMP_SPINCOUNT' not in os.environ
-    assert _threads.wait_briefly() and os.environ['GOMP_SPINCOUNT'] == '1000'
+    assert _threads.wanted() == {'GOMP_SPINCOUNT': '10000'} and 'GOMP_SPINCOUNT' not in os.environ
+    assert _threads.wait_briefly() and os.environ['GOMP_SPINCOUNT'] == '10000'
     assert not _threads.wait_briefly() and not _threads.wanted()
 
 

@@ -20,7 +20,7 @@ import yaml
 from basicsr.utils.registry import ARCH_REGISTRY
 
 from benchmarks.common import OPTIONS, add_clock, argument_parser, timed, told
-from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.errors import CheckpointError, DependencyError, OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.inference.export import export
 from facesr_ext.inference.export_graph import faces
@@ -77,7 +77,7 @@ def _row_or_reason(section: dict[str, Any], *how: Any) -> str:
 def _row(section: dict[str, Any], folder: Path, size: int, repeats: int, clock: Any) -> str:
     restorer = _restorer(section, folder)
     model: Any = restorer.files[0] if restorer.files else restorer
-    made = [export(model, folder / 'a.onnx', half=half, force=True) for half in (True, False)]  # fp32 is timed
+    made = [_made(model, folder / 'a.onnx', half) for half in (True, False)]  # fp32 is timed
     scale = restorer.info.scale if restorer.info.input == 'small' else 1
     lq = faces(1, (size // scale, size // scale))
     runs = {'torch': restorer.net, 'onnx': open_onnx(folder / 'a.onnx')}
@@ -87,11 +87,21 @@ def _row(section: dict[str, Any], folder: Path, size: int, repeats: int, clock: 
             for name, run in runs.items():
                 spent[name].append(timed(lambda run=run: run(lq), 'cpu', clock))  # type: ignore[misc]
     times = [f'{1000 * statistics.median(values[1:]):.1f}' for values in spent.values()]  # the first one warms up
-    sizes = [f'{one.difference:.1e} | {one.size / 1e6:.2f}' for one in reversed(made)]
     apart = [f'{key} {section[key]}' for key in ('scale', 'upscale', 'fold') if key in section]
     number = f'{sum(p.numel() for p in restorer.net.parameters()):,}'
     other = _through_spandrel(section['type'], model, folder, lq, restorer)
-    return f'| {" | ".join([", ".join([section["type"], *apart]), number, *sizes, *times, other])} |'
+    return f'| {" | ".join([", ".join([section["type"], *apart]), number, *reversed(made), *times, other])} |'
+
+
+def _made(model: Any, path: Path, half: bool) -> str:
+    """Difference and size of the file; a network that fp16 changes too much is not written with it."""
+    try:
+        made = export(model, path, half=half, force=True)
+    except CheckpointError:
+        if not half:
+            raise
+        return 'refused | -'
+    return f'{made.difference:.1e} | {made.size / 1e6:.2f}'
 
 
 def _restorer(section: dict[str, Any], folder: Path) -> Restorer:

@@ -105,7 +105,7 @@ class Anime4K(nn.Module):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'Anime4K: {name} is from 0 to 1, not {getattr(self, name)}')
         self.scale, self.passes = scale, passes
-        self.info = ArchInfo(scale)
+        self.info = ArchInfo(scale, decides=True)
 
     def forward(self, lq: torch.Tensor) -> torch.Tensor:
         """Super-resolves images.

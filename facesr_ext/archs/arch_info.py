@@ -78,6 +78,7 @@ class ArchInfo:
             (:func:`~facesr_ext.imaging.with_coordinates`); without them it takes the image for a whole face.
         priors (Priors | None): With ``return_priors`` it gives these maps, and perhaps a coarse image, too.
         conditional (bool): A discriminator that is given the enlarged LQ beside the image.
+        decides (bool): Rounds or compares within, so that the last bit of another engine can change a pixel altogether.
     """
 
     scale: int = 1
@@ -88,6 +89,7 @@ class ArchInfo:
     coords: bool = False
     priors: Priors | None = None
     conditional: bool = False
+    decides: bool = False
 
 
 def arch_info(net: nn.Module) -> ArchInfo:

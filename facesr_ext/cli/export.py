@@ -29,4 +29,5 @@ def main(
     asked = (int(sides[1]), int(sides[2])) if sides else None
     made = export(model, output, to=to, half=fp16, size=asked, opset=opset, licence=licence, force=force)
     told = f'{made.path}: {made.size:,} bytes, {made.takes}'
-    typer.echo(f'{told}; differs from PyTorch by at most {made.difference:.1e} of [0, 1]; sha256 {made.sha256}')
+    of = '' if made.share == 1 else f', but for one value in {1 / (1 - made.share):.0f}'
+    typer.echo(f'{told}; differs from PyTorch by at most {made.difference:.1e} of [0, 1]{of}; sha256 {made.sha256}')

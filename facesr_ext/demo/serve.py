@@ -15,6 +15,7 @@ from typing import Any
 from facesr_ext.demo.limits import Limits
 from facesr_ext.demo.store import Store, Sweeper
 from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host.memory import share_memory_among_threads
 
 _CONNECTIONS = 400  # at once; a page holds two
 _PATIENCE = 3  # seconds for what is under way when the server is stopped
@@ -38,6 +39,7 @@ def serve(
         OptionError: for an address that cannot be listened at, and for models that are none.
     """
     require_gradio()
+    share_memory_among_threads()
     with (
         _listening(host, port) as listener,
         tempfile.TemporaryDirectory(prefix='facesr_demo_', ignore_cleanup_errors=True) as folder,

@@ -40,6 +40,8 @@ SUFFIXES = {'onnx': ONNX, 'pt2': '.pt2', 'safetensors': SAFETENSORS}
 """The kinds of files, and how their names end."""
 TOLERANCE, HALF_TOLERANCE = 1e-3, 2e-2
 """By how much a value of [0, 1] may differ from PyTorch's fp32: a quarter of an 8-bit level; in fp16 five of them."""
+DECIDED = 0.999
+"""The share of values that this holds for, where the network decides pixel by pixel."""
 _Run = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -50,7 +52,8 @@ class Exported(NamedTuple):
         path (Path): The file.
         sha256 (str): Of it.
         size (int): Bytes.
-        difference (float): The largest one of any value between file and network on drawn faces, in [0, 1].
+        difference (float): The largest one between file and network on drawn faces, in [0, 1].
+        share (float): Of the values, that ``difference`` holds for: below 1 for networks that round or compare within.
         takes (str): Which images it takes, in words.
     """
 
@@ -58,6 +61,7 @@ class Exported(NamedTuple):
     sha256: str
     size: int
     difference: float
+    share: float
     takes: str
 
 
@@ -96,7 +100,8 @@ def export(
     Raises:
         OptionError: for an argument that does not fit, and a network that makes no larger or equally large image.
         CheckpointError: where the network has no such form, or the file would differ by more than is allowed (1e-3, in
-            fp16 2e-2): nothing is written then.
+            fp16 2e-2; of a network that rounds or compares within, one value in a thousand may): nothing is written
+            then.
         DependencyError: if a package is missing.
     """
     target = _target(model, output, to)
@@ -106,7 +111,8 @@ def export(
     size = _exportable(restorer, half, size)
     made = _MAKERS[to](restorer, _described(restorer, model, licence, half), half, size, opset)
     batches = [faces(num, sides) for num, sides in checked_sizes(restorer.info, size)]
-    difference = largest_difference(made.run, restorer.net, batches)
+    share = DECIDED if restorer.info.decides else 1.0
+    difference = largest_difference(made.run, restorer.net, batches, share)
     allowed = HALF_TOLERANCE if half else TOLERANCE
     if not difference <= allowed:
         raise CheckpointError(
@@ -119,7 +125,7 @@ def export(
             temporary.write_bytes(made.data)
     except OSError as err:
         raise CheckpointError(f'cannot write {target}: {err.strerror or err}') from err
-    return Exported(target, hashlib.sha256(made.data).hexdigest(), len(made.data), difference, made.takes)
+    return Exported(target, hashlib.sha256(made.data).hexdigest(), len(made.data), difference, share, made.takes)
 
 
 def _target(model: str | os.PathLike[str] | Restorer, output: str | os.PathLike[str] | None, to: str) -> Path:

@@ -83,13 +83,20 @@ class Visit:
         return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
+@pytest.fixture(scope='module')
+def contexts(browser: Any) -> Iterator[dict[str, Any]]:
+    """One a size, whose pages share what they have read of the server's scripts and compiled."""
+    opened = {name: browser.new_context(accept_downloads=True, **size) for name, size in SIZES.items()}
+    yield opened
+    for context in opened.values():
+        context.close()
+
+
 @pytest.fixture
-def visit(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    size = SIZES[getattr(request, 'param', 'desk')]
-    context = browser.new_context(accept_downloads=True, **size)
-    visit = Visit(context.new_page(), server.url)
+def visit(contexts: dict[str, Any], server: Server, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    visit = Visit(contexts[getattr(request, 'param', 'desk')].new_page(), server.url)
     yield visit
-    context.close()
+    visit.page.close()
     assert not visit.faults
     own = server.url + '/'
     assert all(address.startswith((own, 'data:', f'blob:{own}')) for address in visit.asked)

@@ -34,6 +34,26 @@ give_freed_memory_back()
 print(before - held())
 """
 
+THREADS = """
+import threading
+from pathlib import Path
+from facesr_ext.host.memory import share_memory_among_threads
+shared = share_memory_among_threads()
+gate = threading.Barrier(13)
+def turn():
+    block = bytearray(1000)
+    gate.wait()
+    gate.wait()
+for _ in range(12):
+    threading.Thread(target=turn).start()
+gate.wait()
+lines = [line.split() for line in Path('/proc/self/maps').read_text().splitlines()]
+places = [int(line[0].split('-')[0], 16) for line in lines if line[1] == 'rw-p' and len(line) == 5]
+heaps = sum(place % (1 << 26) == 0 for place in places)  # glibc puts each at a multiple of 64 MiB
+gate.wait()
+print(int(shared), heaps)
+"""
+
 
 def _kept_and_faults(**variables: str) -> tuple[bool, int]:
     known = {key: value for key, value in os.environ.items() if not key.startswith(('MALLOC_', 'GLIBC_TUNABLES'))}
@@ -59,3 +79,17 @@ def test_freed_memory_is_used_again_and_what_the_user_sets_stands() -> None:
 def test_holes_between_what_is_held_are_given_back() -> None:
     run = subprocess.run([sys.executable, '-c', HOLES], capture_output=True, text=True, check=True)
     assert int(run.stdout) * os.sysconf('SC_PAGE_SIZE') > 100e6
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
+def test_threads_share_heaps_unless_the_user_says_how_many() -> None:
+    def shared_and_heaps(**variables: str) -> tuple[str, int]:
+        known = {key: value for key, value in os.environ.items() if not key.startswith(('MALLOC_', 'GLIBC_TUNABLES'))}
+        run = subprocess.run(
+            [sys.executable, '-c', THREADS], env={**known, **variables}, capture_output=True, text=True, check=True
+        )
+        shared, heaps = run.stdout.split()
+        return shared, int(heaps)
+
+    assert shared_and_heaps()[0] == '1' and shared_and_heaps()[1] <= 1
+    assert shared_and_heaps(MALLOC_ARENA_MAX='12')[0] == '0' and shared_and_heaps(MALLOC_ARENA_MAX='12')[1] > 3

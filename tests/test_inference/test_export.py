@@ -371,3 +371,12 @@ def test_what_is_for_checkpoints_alone_is_refused(tmp_path: Path) -> None:
     for more in ({'arch': {'type': 'Nearest'}}, {'param_key': 'params'}):
         with pytest.raises(FaceSRError, match='has its network inside'):
             Restorer(tmp_path / 'a.onnx', device='cpu', **more)
+
+
+def test_a_network_that_rounds_within_may_differ_in_a_few_values(tmp_path: Path) -> None:
+    restorer = Restorer(None, arch={'type': 'Anime4K', 'scale': 4}, device='cpu')
+    made = export(restorer, tmp_path / 'a.onnx', size=(32, 32))
+    assert made.share == 0.999 and made.difference < 1e-4
+    with pytest.raises(CheckpointError, match='leave --fp16 out'):
+        export(restorer, tmp_path / 'b.onnx', size=(32, 32), half=True)
+    assert not (tmp_path / 'b.onnx').exists()

@@ -380,3 +380,17 @@ def test_a_network_that_rounds_within_may_differ_in_a_few_values(tmp_path: Path)
     with pytest.raises(CheckpointError, match='leave --fp16 out'):
         export(restorer, tmp_path / 'b.onnx', size=(32, 32), half=True)
     assert not (tmp_path / 'b.onnx').exists()
+
+
+def test_differences_of_large_images_and_what_is_no_number() -> None:
+    from torch import nn
+
+    from facesr_ext.inference.export_graph import largest_difference
+
+    lq = torch.zeros(1, 3, 2400, 2400)  # more values than torch.quantile takes
+    apart = torch.zeros_like(lq)
+    apart[0, 0, 0, :9] = 0.5
+    assert largest_difference(lambda x: x + apart, nn.Identity(), [lq]) == 0.5
+    assert largest_difference(lambda x: x + apart, nn.Identity(), [lq], 0.999) == 0
+    apart[0, 0, 0, 0] = float('nan')
+    assert largest_difference(lambda x: x + apart, nn.Identity(), [lq], 0.999) == float('inf')

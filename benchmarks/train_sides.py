@@ -7,11 +7,13 @@ import logging
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from basicsr.data import build_dataset
+from basicsr.data.paired_image_dataset import PairedImageDataset
 from basicsr.models import build_model
 from basicsr.utils import get_root_logger
 from torch import nn
@@ -25,9 +27,9 @@ from facesr_ext.degradations.presets import build_degradation
 from facesr_ext.faces.drawn.face import DrawnFaces
 from facesr_ext.host.entry import read_options
 from facesr_ext.imaging import to_images
+from facesr_ext.metrics.face_metric import psnr_rgb
 
 BASICSR = 'BasicSR'
-_BATCHES = 2  # of an epoch: a loader with fewer faces than a batch has would give none, for ever
 _KINDS = ['iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso']
 _SHARES = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
 _KERNELS: dict[str, Any] = {
@@ -50,6 +52,10 @@ class Case(NamedTuple):
         precision (str): Ours; BasicSR's models know fp32 alone.
         preset (str | None): A degradation instead of the file's. Default: None.
         device (str): Where. Default: 'cpu'.
+        batches (int): Of an epoch; a loader with fewer faces than a batch has would give none, for ever. Default: 2.
+        seed (int): Of the weights and of the order of the faces. Default: 0.
+        pixels_alone (bool): The loss of the result's pixels is the only one, and nothing limits the gradient, as in
+            BasicSR's models. Default: False.
     """
 
     recipe: Path
@@ -59,6 +65,9 @@ class Case(NamedTuple):
     precision: str
     preset: str | None = None
     device: str = 'cpu'
+    batches: int = 2
+    seed: int = 0
+    pixels_alone: bool = False
 
 
 class Floor(NamedTuple):
@@ -96,19 +105,22 @@ class Side:
 
     def __init__(self, case: Case, stock: bool, folder: Path) -> None:
         get_root_logger().setLevel(logging.ERROR)
-        torch.manual_seed(0)
         torch.set_num_threads(case.threads)
         opt = _options(case, folder)
-        count = _BATCHES * case.batch
+        count = case.batches * case.batch
         name = f'{case.recipe.stem}_{opt["datasets"]["train"]["image_size"]}_{count}'
         files = _Files(opt, folder / name, count)
         (_as_stock if stock else _as_ours)(opt, files)
         for key in ('models', 'training_states', 'visualization'):
             Path(opt['path'][key]).mkdir(parents=True, exist_ok=True)
-        self.case, self.iteration = case, 0
-        data = build_dataset({**opt['datasets']['train'], 'manual_seed': 0})
-        self.loader = DataLoader(data, case.batch, shuffle=True, drop_last=True)
+        self.case, self.iteration, self.files = case, 0, files
+        data = build_dataset({**opt['datasets']['train'], 'manual_seed': case.seed})
+        if isinstance(data, PairedImageDataset):  # as the disk lists them
+            data.paths.sort(key=itemgetter('gt_path'))
+        order = torch.Generator().manual_seed(case.seed)
+        self.loader = DataLoader(data, case.batch, shuffle=True, drop_last=True, generator=order)
         self.batches = self._batches()
+        torch.manual_seed(case.seed)
         self.model: Any = build_model(deepcopy(opt))
 
     def _batches(self) -> Iterator[Any]:
@@ -139,6 +151,26 @@ class Side:
             stack.enter_context(timed('data', self, 'draw'))
             whole = working(spent(self._iterate, self.case.device), self.case.device)
         return {**seconds, 'networks': whole - sum(seconds.values())}
+
+    def train(self, count: int) -> tuple[list[float], Spent]:
+        """So many iterations: the loss of the pixels in each, and what they cost together."""
+        losses = []
+
+        def run() -> None:
+            for _ in range(count):
+                self._iterate()
+                losses.append(float(self.model.get_current_log()['l_pix']))
+
+        return losses, spent(run, self.case.device)
+
+    def psnrs(self, count: int) -> list[float]:
+        """PSNR-RGB (dB) of so many faces that were not trained on, by the averaged weights."""
+        net, values = self.model.net_g_ema.eval(), []
+        for gt, lq in self.files.drawn(count, seed=1):
+            with torch.no_grad():
+                made = net(lq.to(next(net.parameters()).device)).cpu()
+            values.append(psnr_rgb(to_images(made)[0][..., ::-1], to_images(gt)[0][..., ::-1]))
+        return values
 
     def draw(self) -> Any:
         """The next batch, out of the files."""
@@ -223,22 +255,26 @@ class _Files:
     """Drawn faces on the disk, with masks, and the LQ that BasicSR's paired data set reads."""
 
     def __init__(self, opt: dict[str, Any], folder: Path, count: int) -> None:
-        self.count = count
+        self.count, self.side = count, opt['datasets']['train']['image_size']
+        self.degradation = build_degradation(opt['degradation'], opt['scale'])
         self.gt, self.lq, self.masks, self.names = (folder / name for name in ('gt', 'lq', 'masks', 'names.txt'))
         if self.names.exists():
             return
         for path in (self.gt, self.lq, self.masks):
             path.mkdir(parents=True)
-        degradation = build_degradation(opt['degradation'], opt['scale'])
-        drawn = DrawnFaces(count, 0, opt['datasets']['train']['image_size'])
+        faces = DrawnFaces(count, 0, self.side)
+        for i, (gt, lq) in enumerate(self.drawn(count, seed=0)):
+            write_image(self.gt / f'{i:04d}.png', to_images(gt)[0])
+            write_image(self.lq / f'{i:04d}.png', to_images(lq)[0])
+            write_mask(self.masks / f'{i:04d}.png', faces[i].parsing)
+        self.names.write_text(''.join(f'{i:04d}.png\n' for i in range(count)), encoding='utf-8')
+
+    def drawn(self, count: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Pairs of GT and LQ, (1, 3, H, W) each, RGB, [0, 1]."""
+        faces = DrawnFaces(count, seed, self.side)
         for i in range(count):
-            face = drawn[i]
-            gt = torch.from_numpy(face.image).permute(2, 0, 1)[None].float() / 255
-            lq, _ = degradation.pair(gt, torch.Generator().manual_seed(i))
-            write_image(self.gt / f'{i}.png', face.image)
-            write_image(self.lq / f'{i}.png', to_images(lq)[0])
-            write_mask(self.masks / f'{i}.png', face.parsing)
-        self.names.write_text(''.join(f'{i}.png\n' for i in range(count)), encoding='utf-8')
+            gt = torch.from_numpy(faces[i].image).permute(2, 0, 1)[None].float() / 255
+            yield gt, self.degradation.pair(gt, torch.Generator().manual_seed(i))[0]
 
 
 def _options(case: Case, folder: Path) -> dict[str, Any]:
@@ -259,6 +295,9 @@ def _options(case: Case, folder: Path) -> dict[str, Any]:
     content = opt['train'].pop('content_opt', None)  # VGG's features need weights; both sides take the pixels alone
     if content is not None:
         opt['train']['pixel_opt'] = {'type': 'MSELoss', 'loss_weight': content.get('pixel_weight', 1.0)}
+    if case.pixels_alone:
+        for key in ('coarse_opt', 'parsing_opt', 'landmark_opt', 'grad_clip'):
+            opt['train'].pop(key, None)
     return opt
 
 

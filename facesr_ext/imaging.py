@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -13,7 +14,9 @@ from torch.nn import functional as F
 
 def to_tensor(image: np.ndarray) -> torch.Tensor:
     """(H, W, 3) uint8 RGB -> (3, H, W) float32 [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(np.ascontiguousarray(image), list(planes))  # twice as fast as a copy of the transposed image
+    return torch.from_numpy(planes).float().div_(255)
 
 
 def to_images(batch: torch.Tensor) -> list[np.ndarray]:

@@ -13,11 +13,8 @@ from facesr_ext.inference.onnx_network import is_onnx
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.inference.shipped import SHIPPED, shipped_model
 from facesr_ext.models.device import default_device
-from facesr_ext.models.precision import cpu_computes_in_bf16
+from facesr_ext.models.precision import AUTO, cpu_computes_in_bf16
 from facesr_ext.models.tiles import Tiling
-
-AUTO = 'auto'
-"""The precision that suits the model and the processor."""
 
 
 def open_model(
@@ -30,7 +27,8 @@ def open_model(
 ) -> Restorer:
     """Opens a model of the package, a run, a checkpoint or a file of ONNX.
 
-    A checkpoint that does not say what it holds is spandrel's to know.
+    A checkpoint that does not say what it holds is spandrel's to know. ``precision: auto`` is bf16 for the models of
+    the package on a CPU that has instructions for it, else fp32.
 
     Raises:
         OptionError: for a place that is not there; ``key`` is the option that names it.

@@ -23,12 +23,13 @@ from facesr_ext.faces.paste import Patch, paste, stored_square
 from facesr_ext.imaging import to_images
 from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
 from facesr_ext.inference.face_sizes import USUAL, FaceSizes
-from facesr_ext.inference.opening import AUTO, open_model
+from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.photo_checks import is_gray, require_bounds, require_photo, require_strength, to_8_bits
 from facesr_ext.inference.progress import Progress, Steps
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.inference.shipped import DEFAULT
 from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_faces, read_choice
+from facesr_ext.models.precision import AUTO
 from facesr_ext.models.tiles import Tiling
 
 _LOOK = 256  # px at which landmarks, identity and labels of an aligned face are taken

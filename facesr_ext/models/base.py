@@ -76,6 +76,8 @@ class FaceModel(BaseModel):
         self.current_iter, self.cut_told = 0, False
         self.validated: dict[str, int | str] = {}
         self.net_g = self._build_net('g')
+        if opt['is_train']:
+            self.precision.tell(self.device)
         net = self.get_bare_model(self.net_g)
         require_budget(net, settings.challenge.max_params)
         self.info = arch_info(net)

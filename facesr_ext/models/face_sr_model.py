@@ -275,11 +275,11 @@ class FaceSRModel(FaceModel):
         """
         step = self.steps[label]
         result = step.run(parts, forward, self.current_iter)
-        if step.exhausted:
-            good = max(0, self.current_iter - step.bad)
+        if step.guard.exhausted:
+            good = max(0, self.current_iter - step.guard.bad)
             self.save(0, good)
             raise FaceSRError(
-                f'{step.patience} steps of net_{label} in a row were not finite. The last good state is saved as '
+                f'{step.guard.patience} steps of net_{label} in a row were not finite. The last good state is saved as '
                 f'iteration {good} in {self.opt["path"]["models"]}. Lower train:optim_{label}:lr, set '
                 'train:grad_clip, or look for bad images.'
             )

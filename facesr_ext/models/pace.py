@@ -8,8 +8,8 @@ from collections.abc import Callable
 LONG = 2 * 86400.0
 """Seconds from which on a training is called long."""
 SHORTER = (
-    'a GPU is many times faster; on a CPU take a smaller file (fsrnet_fast.yml, nafsr.yml), precision=bf16 where the '
-    'processor has it, or fewer iterations (train:total_iter, and train:scheduler with it)'
+    'a GPU is many times faster; on a CPU take a smaller file (fsrnet_fast.yml, nafsr.yml), precision=auto, or '
+    'fewer iterations (train:total_iter, and train:scheduler with it)'
 )
 """What to do about a long one."""
 _MEASURED = 5.0  # seconds after the first iteration, which pays for what later ones find ready

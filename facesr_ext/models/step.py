@@ -11,6 +11,7 @@ from torch import nn
 
 from facesr_ext.models.batch import Batch
 from facesr_ext.models.device import sharing
+from facesr_ext.models.guard import Guard
 from facesr_ext.models.precision import Precision
 
 Losses = dict[str, torch.Tensor]
@@ -57,7 +58,7 @@ class Step:
         patience (int): So many bad steps in a row are too many. Default: 10.
 
     Attributes:
-        bad (int): Bad steps in a row, up to the last one.
+        guard (Guard): Counts bad steps.
     """
 
     def __init__(
@@ -71,14 +72,8 @@ class Step:
     ) -> None:
         self.label, self.net, self.optimizer, self.precision = label, net, optimizer, precision
         self.limit = grad_clip or float('inf')
-        self.patience = patience
-        self.bad = 0
+        self.guard = Guard(optimizer, next(net.parameters()).device, patience)
         self._kept: list[torch.Tensor] = []
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether there were too many bad steps in a row."""
-        return self.bad >= self.patience
 
     def run(self, parts: Sequence[Batch], forward: Callable[[Batch], Pass], iteration: int = 0) -> StepResult:
         """Accumulates gradients over micro-batches and steps.
@@ -95,15 +90,34 @@ class Step:
         scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.limit)
         result.logs[f'grad_norm_{self.label}'] = norm.detach()
-        if bool(torch.isfinite(norm)):  # a loss that is not finite has no finite gradient, on any process
+        finite = torch.isfinite(norm)  # a loss that is not finite has no finite gradient, on any process
+        if self.guard.late and not scaler.is_enabled():
+            self._step_unread(finite, iteration)
+        else:
+            self._step_read(bool(finite), iteration, whole)
+        return result
+
+    def _step_read(self, finite: bool, iteration: int, whole: torch.Tensor) -> None:
+        """Steps where the gradient is known to be finite."""
+        scaler = self.precision.scaler(self.label)
+        if finite:
             scaler.step(self.optimizer)
-            self.bad = 0
+            self.guard.count(True)
         else:
             _copy(self._kept, list(self.net.buffers()))
             if not self.precision.scaler_finds_its_scale(self.label, whole):
-                self._count_bad(iteration)
+                self.guard.count(False)
+                self._tell(iteration, self.guard.bad)
         scaler.update()
-        return result
+
+    @torch.no_grad()
+    def _step_unread(self, finite: torch.Tensor, iteration: int) -> None:
+        """Steps where the gradient is finite, which the device alone knows as yet."""
+        told = self.guard.step(finite, iteration)
+        for buffer, kept in zip(self.net.buffers(), self._kept, strict=True):
+            buffer.copy_(torch.where(finite, buffer, kept))
+        for bad, number in told:
+            self._tell(bad, number)
 
     @torch.no_grad()
     def _keep_buffers(self) -> None:
@@ -134,11 +148,10 @@ class Step:
                 result.outputs.append(output)
         return result, whole
 
-    def _count_bad(self, iteration: int) -> None:
-        self.bad += 1
+    def _tell(self, iteration: int, number: int) -> None:
         get_root_logger().warning(
             f'Iteration {iteration}: loss or gradient of net_{self.label} is not finite; step skipped '
-            f'({self.bad} of {self.patience})'
+            f'({number} of {self.guard.patience})'
         )
 
 

@@ -48,7 +48,9 @@ class TestFile(File):
 
 class _Ours(Section):
     degradation: DegradationPart | None = option('how LQ is made from GT: a preset, or a type and its arguments')
-    precision: Literal['fp32', 'bf16', 'fp16'] = option('of training; fp16 on CUDA alone, with loss scaling', 'fp32')
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = option(
+        'of training; auto: bf16 where the device has instructions for it, else fp32; fp16 on CUDA alone', 'fp32'
+    )
     channels_last: bool = option('memory layout of networks and batches', False)
     compile: bool = option('torch.compile of the networks; names in checkpoints stay as they are', False)
     tf32: bool | None = option("TF32 products on CUDA; default: torch's setting")

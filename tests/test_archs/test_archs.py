@@ -217,3 +217,10 @@ def test_luma_and_its_exchange() -> None:
     assert torch.allclose(luma(img) * 219 + 16, rgb2ycbcr_pt(img, y_only=True) * 255, atol=1e-3)
     new = torch.rand(2, 1, 5, 4, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(luma(exchange_luma(img, new)), new, atol=1e-6)
+
+
+def test_any_view_of_an_image_becomes_the_same_tensor() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    for view in (image, image[:, ::-1], image[::2], image.transpose(1, 0, 2), image[..., ::-1]):
+        made = to_tensor(view)
+        assert made.is_contiguous() and torch.equal(made, torch.tensor(view.transpose(2, 0, 1).copy()) / 255)

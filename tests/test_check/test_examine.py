@@ -111,7 +111,7 @@ BAD = [
         'must be at least 1'),
     Bad('value that is none of a few', 'norm: bn', 'norm: gn', 'network_g:norm', 'must be one of bn, none'),
     Bad('value refused by the class', 'hg_num: 2', 'hg_num: 0', 'network_g:type', 'at least 1', at='type: FSRNet'),
-    Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', 'must be one of fp32, bf16, fp16'),
+    Bad('precision', 'precision: fp32', 'precision: fp64', 'precision', 'must be one of auto, fp32, bf16, fp16'),
     Bad('value refused by the optimiser', 'betas: [0.9, 0.99]', 'betas: [0.9, 1.5]', 'train:optim_g', 'Invalid beta',
         at='  optim_g:'),
     Bad('value refused by the scheduler', 'periods: [100000]', 'periods: [100000]\n    restart_weights: 1',

@@ -11,6 +11,7 @@ import pytest
 import torch
 from basicsr.models import build_model
 
+from facesr_ext.archs.arch_info import ArchInfo
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.models.precision import Precision
 from tests.support import OPTIONS, small_options, with_landmarks
@@ -73,6 +74,25 @@ def test_unfit_options(changes: dict[str, Any], message: str) -> None:
         Precision(changes, torch.device('cpu'))
 
 
+@pytest.mark.parametrize('able', [True, False])
+def test_auto_takes_bf16_where_the_processor_and_the_networks_have_it(
+    able: bool, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    monkeypatch.setattr('facesr_ext.models.precision.cpu_computes_in_bf16', lambda: able)
+    cpu = torch.device('cpu')
+    precision = Precision({'precision': 'auto'}, cpu)
+    assert precision.dtype is (torch.bfloat16 if able else None)
+    precision.tell(cpu)
+    Precision({'precision': 'fp32'}, cpu).tell(cpu)
+    Precision({'precision': 'bf16'}, cpu).tell(cpu)
+    assert told[0] == f'precision: {"bf16" if able else "fp32"} (auto)'
+    assert [line[:23] for line in told[1:]] == (['precision: fp32, on a C'] if able else [])
+    single = torch.nn.Identity()
+    single.info = ArchInfo(1, halves=False)  # type: ignore[assignment]
+    precision.require('network_g', single)
+    assert precision.dtype is None
+
+
 # ---- loss scaling --------------------------------------------------------------------------------------------------
 
 
@@ -93,7 +113,7 @@ def test_the_scalers_own_skipped_steps_are_not_bad(name: str, tmp_path: Path, mo
     for iteration in range(1, 40):
         _step(model, iteration)
         scales.append(model.precision.scaler('g').get_scale())
-        assert model.steps['g'].bad == 0
+        assert model.steps['g'].guard.bad == 0
         if not _equal(old, _weights(model)):
             break
         old = _weights(model)  # BatchNorm's statistics, too
@@ -106,7 +126,7 @@ def test_a_loss_that_is_not_finite_is_bad_in_fp16_too(tmp_path: Path, monkeypatc
     bad = _batch()
     bad['gt'][0, 0, 0, 0] = float('nan')
     _step(model, 2, bad)
-    assert model.steps['g'].bad == 1
+    assert model.steps['g'].guard.bad == 1
     with pytest.raises(FaceSRError, match='2 steps of net_g in a row were not finite'):
         _step(model, 3, bad)
 
@@ -116,7 +136,7 @@ def test_a_scale_that_cannot_go_lower_is_bad(tmp_path: Path, monkeypatch: pytest
     model, _ = _scaled('fsrnet', tmp_path, monkeypatch, 1.0)
     model.net_g.coarse[0][0].weight.register_hook(lambda grad: grad * float('inf'))
     _step(model, 1)
-    assert model.steps['g'].bad == 1
+    assert model.steps['g'].guard.bad == 1
 
 
 def test_scalers_are_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

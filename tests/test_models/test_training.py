@@ -191,17 +191,20 @@ def test_bf16_step_is_close_to_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert logs[1]['l_pix'] == pytest.approx(logs[0]['l_pix'], rel=0.02)
 
 
+@pytest.mark.parametrize('late', [False, True])
 def test_steps_that_are_not_finite_are_skipped_then_training_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also as on a GPU, where the optimiser leaves them out and they are told of one iteration late."""
     model = build_model(_options('fsrnet', tmp_path, monkeypatch, nonfinite_patience=3))
+    model.steps['g'].guard.late = late
     _step(model, 1, _batch())
     good, bad = _weights(model.net_g), _batch()
     bad['gt'][0, 0, 0, 0] = float('nan')
     _step(model, 2, bad)
     assert all(torch.equal(good[key], value) for key, value in model.net_g.state_dict().items())  # statistics, too
     _step(model, 3, _batch(seed=3))
-    assert model.steps['g'].bad == 0
+    assert model.steps['g'].guard.bad == 0
     good = _weights(model.net_g)
     with pytest.raises(FaceSRError, match='3 steps of net_g in a row were not finite.* saved as iteration 3'):
         for iteration in (4, 5, 6):
@@ -209,6 +212,25 @@ def test_steps_that_are_not_finite_are_skipped_then_training_stops(
     saved = load_checkpoint(Path(model.opt['path']['models']) / 'net_g_3.pth')
     assert all(torch.equal(saved['params'][key], value) for key, value in good.items())
     assert (Path(model.opt['path']['training_states']) / '3.state').is_file()
+
+
+def test_a_bad_step_that_is_told_of_late_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    bad = _batch()
+    bad['gt'][0, 0, 0, 0] = float('nan')
+    batches = [_batch(seed=1), bad, _batch(seed=2), bad, bad, _batch(seed=3), _batch(seed=4)]
+    ends = []
+    for late in (False, True):
+        model = build_model(_options('fsrnet', tmp_path, monkeypatch))
+        model.steps['g'].guard.late = late
+        for iteration, batch in enumerate(batches, 1):
+            _step(model, iteration, batch)
+        moments = [value for state in model.optimizer_g.state.values() for value in state.values()]
+        ends.append([*model.net_g.state_dict().values(), *model.net_g_ema.state_dict().values(), *moments])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+    said = [f'{text.split(":")[0]} {text[-9:]}' for text in told if 'skipped' in text]
+    assert said == 2 * ['Iteration 2 (1 of 10)', 'Iteration 4 (1 of 10)', 'Iteration 5 (2 of 10)']
 
 
 # ---- validation ----------------------------------------------------------------------------------------------------
@@ -313,7 +335,7 @@ def test_unfit_checkpoints_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({'network_g': {'scale': 4}}, 'built for scale 4, but scale is 8'),
         ({'network_g': {'num_landmark': 68}}, 'num_landmark is 68, but train: landmark_opt is missing'),
         ({'datasets': {'train': {'dataroot_gt': 'photos'}}}, 'has no dataroot_parsing.*prior=false'),
-        ({'precision': 'fp8'}, 'precision: must be one of fp32, bf16, fp16'),
+        ({'precision': 'fp8'}, 'precision: must be one of auto, fp32, bf16, fp16'),
         ({'scale': None}, 'scale: is missing'),
         ({'degradation': {'preset': 'bicubic_x4'}}, 'reduces by 4'),
     ],

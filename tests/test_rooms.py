@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'facesr_ext'
 ORDER = (
-    ('errors', 'imaging'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('spandrel',), ('faces',),
-    ('degradations',), ('metrics',), ('data',), ('models',), ('inference',),
+    ('errors', 'imaging', 'places'), ('host',), ('settings',), ('archs',), ('losses',), ('runs',), ('spandrel',),
+    ('faces',), ('degradations',), ('metrics',), ('data',), ('models',), ('inference',),
     ('challenge', 'reports', 'check', 'preparation', 'sweeps', 'demo'), ('comparison',), ('cli',),
 )  # fmt: skip
 """From the ground up; rooms of one row do not import each other."""

@@ -16,6 +16,7 @@ from facesr_ext.data.image_io import list_images, read_lines
 from facesr_ext.data.sources import BUILTIN
 from facesr_ext.errors import DatasetError, FaceSRError, KeyPath
 from facesr_ext.metrics.metric_info import size_problem
+from facesr_ext.places import user_path
 
 _FILES = ('meta_info_file', 'meta_info', 'landmark_file')
 
@@ -36,7 +37,7 @@ def _check_folder(check: Check, place: KeyPath, value: Any) -> None:
     if not isinstance(value, str):
         check.error(place, f'must be the path of a folder, not {value!r}')
         return
-    path = Path(value).expanduser()
+    path = user_path(value)
     if not path.exists():
         check.error(place, f'there is no folder {path} (looked for from {Path.cwd()}); correct the path')
     elif path.is_dir() and not any(os.scandir(path)):
@@ -52,7 +53,7 @@ def _check_file(check: Check, place: KeyPath, value: Any) -> None:
     if not isinstance(value, str):
         check.error(place, f'must be the path of a file, not {value!r}')
         return
-    path = Path(value).expanduser()
+    path = user_path(value)
     if not path.is_file():
         check.error(place, f'there is no file {path} (looked for from {Path.cwd()}); correct the path or write ~')
     elif place[-1] != 'landmark_file':
@@ -68,7 +69,7 @@ def check_counts(check: Check) -> None:
         place = ('datasets', phase)
         if not isinstance(section, dict) or section.get('type') != 'PairedImageDataset' or not check.clean(place):
             continue
-        folders = [Path(str(section.get(f'dataroot_{kind}'))).expanduser() for kind in ('gt', 'lq')]
+        folders = [user_path(str(section.get(f'dataroot_{kind}'))) for kind in ('gt', 'lq')]
         if section.get('meta_info_file') is None and all(f.is_dir() and f.suffix != '.lmdb' for f in folders):
             gt, lq = (sum(entry.is_file() for entry in os.scandir(folder)) for folder in folders)
             if gt != lq:

@@ -12,6 +12,7 @@ import torch
 from facesr_ext.check.report import Check
 from facesr_ext.errors import KeyPath, hint
 from facesr_ext.host.weights import where_to_get
+from facesr_ext.places import user_path
 from facesr_ext.runs.folder import RunFolder
 from facesr_ext.runs.recipes import how_to_train
 from facesr_ext.settings import top
@@ -107,7 +108,7 @@ def _has_states(check: Check) -> bool:
 
 
 def _check_weights(check: Check, key: str, value: str) -> None:
-    path = Path(value).expanduser()
+    path = user_path(value)
     if path.is_file() or path.is_dir() and not check.train:
         return
     remedy = where_to_get(path) or how_to_train(value, Path(check.file.name).parent) or 'correct the path, or write ~'

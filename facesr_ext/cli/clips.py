@@ -12,6 +12,7 @@ import typer
 
 from facesr_ext.cli.screen import tell_error
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.places import user_path
 
 if TYPE_CHECKING:
     from facesr_ext.inference.photo import PhotoRestorer
@@ -69,7 +70,7 @@ def frames(
     from facesr_ext.data.clip_io import is_clip_name
     from facesr_ext.inference.video.files import restore_frames
 
-    folder = Path(inputs[0]).expanduser()
+    folder = user_path(inputs[0])
     if len(inputs) > 1 or not folder.is_dir():
         raise OptionError('is for one folder, whose pictures are the frames of a clip', ('--frames',))
     if is_clip_name(out.name):

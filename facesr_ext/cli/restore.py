@@ -11,6 +11,7 @@ import typer
 
 from facesr_ext.cli.screen import tell_error
 from facesr_ext.errors import OptionError
+from facesr_ext.places import user_path
 
 if TYPE_CHECKING:
     from facesr_ext.inference.photo import PhotoRestorer
@@ -90,7 +91,7 @@ def main(
         return
     if output == '-':
         raise OptionError('names a folder, or a file for one photograph; a pipe has - for INPUT, too', ('--output',))
-    out = Path(output or 'restored').expanduser()
+    out = user_path(output or 'restored')
     if frames:
         clips.require_for_clips(how)
         clips.frames(restorer, inputs, out, moving, settings, force)
@@ -150,10 +151,10 @@ def _files(
     sources = _expanded(inputs)
     if len(sources) == 1 and is_clip_name(sources[0].name) and is_clip_name(out.name) and not out.is_dir():
         clips.require_for_clips(how)
-        clips.one_clip(restorer, sources[0].expanduser(), out, moving, settings, force)
+        clips.one_clip(restorer, user_path(sources[0]), out, moving, settings, force)
         return
-    if written_suffix(out.suffix) and not out.is_dir() and len(sources) == 1 and sources[0].expanduser().is_file():
-        _one_file(restorer, sources[0].expanduser(), out, how, force)
+    if written_suffix(out.suffix) and not out.is_dir() and len(sources) == 1 and user_path(sources[0]).is_file():
+        _one_file(restorer, user_path(sources[0]), out, how, force)
         return
     items = find_photos(sources, out, ('INPUT', '--output'))
     with_clips = any(is_clip_name(item.name) for item in items)
@@ -210,10 +211,10 @@ def _one_file(restorer: PhotoRestorer, source: Path, out: Path, how: Written, fo
 
 
 def _expanded(inputs: list[str]) -> list[Path]:
-    """Globs that no shell has expanded, as the files that they name."""
+    """Globs that no shell has user_path, as the files that they name."""
     paths: list[Path] = []
     for text in inputs:
-        found = [] if Path(text).expanduser().exists() else sorted(glob.glob(text, recursive=True))
+        found = [] if user_path(text).exists() else sorted(glob.glob(text, recursive=True))
         paths += [Path(name) for name in found] or [Path(text)]
     return paths
 
@@ -224,7 +225,7 @@ def _stamp(model: str) -> str:
 
     if model in SHIPPED:
         return f'{model}|{SHIPPED[model].sha256}'
-    path = Path(model).expanduser()
+    path = user_path(model)
     if not path.is_file():
         return model
     stat = path.stat()

@@ -18,6 +18,7 @@ from facesr_ext.host.source import OptionFile
 from facesr_ext.inference.elsewhere import open_foreign, says_nothing
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.models.tiles import Tiling
+from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import file_sha256
 from facesr_ext.runs.folder import is_run
 from facesr_ext.runs.recipes import shipped_options
@@ -104,7 +105,7 @@ def training_of(path: str, forced: Sequence[str], key: KeyPath) -> list[Training
 
 def option_file(path: str) -> Path:
     """An option file: as named, or the shipped one of that name where there is none."""
-    own = Path(path).expanduser()
+    own = user_path(path)
     if not own.is_file() and own.parts[:1] == ('options',):
         shipped = shipped_options().joinpath(*own.parts[1:])
         return shipped if shipped.is_file() else own
@@ -141,7 +142,7 @@ def _source_of(name: str, method: Method, seed: int, file: CompareFile) -> _Sour
     if method.network_g is not None:
         return _Source(None, dict(method.network_g), method.scale or method.network_g.get('scale'))
     if method.checkpoint is not None:
-        return _Source(str(Path(method.checkpoint).expanduser()), method.arch, method.scale)
+        return _Source(str(user_path(method.checkpoint)), method.arch, method.scale)
     return _of_option_file(name, method, _forced(name, method, seed, file))
 
 
@@ -156,7 +157,7 @@ def _of_option_file(name: str, method: Method, forced: Sequence[str]) -> _Source
     section = options.get('network_g')
     if not isinstance(section, dict):
         raise OptionError(f'{path} has no network_g, and names no checkpoint that says it', key)
-    return _Source(str(Path(weights).expanduser()) if weights else None, dict(section), scale)
+    return _Source(str(user_path(weights)) if weights else None, dict(section), scale)
 
 
 def trained_run(path: str, options: dict[str, Any], key: KeyPath) -> Path:

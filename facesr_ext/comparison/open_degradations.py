@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from facesr_ext.degradations.presets import build_degradation, expanded
 from facesr_ext.errors import DatasetError, FaceSRError
 from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.validation import below
+from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import file_sha256
 from facesr_ext.runs.folder import latest_checkpoint
 from facesr_ext.settings.degradations import ComparedDegradation, DegradationsFile, HRSet, RealPool
@@ -154,7 +155,7 @@ def _section(name: str, one: ComparedDegradation, file: DegradationsFile) -> dic
     if one.degradation is not None:
         return dict(one.degradation)
     key = ('degradations', name, 'checkpoint' if one.opt is None else 'opt')
-    path = Path(str(one.checkpoint)).expanduser()
+    path = user_path(str(one.checkpoint))
     if one.opt is not None:
         path = trained_run(one.opt, read_options(one.opt, [*file.force_yml, *one.force_yml], key), key)
     if path.is_dir():

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facesr_ext.data.image_heads import DAMAGE, HEAD, MOST_PIXELS, pixels_of
 from facesr_ext.errors import DatasetError
+from facesr_ext.places import user_path
 
 IMAGE_SUFFIXES = (
     '.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.jif', '.bmp', '.dib', '.webp', '.tif', '.tiff', '.avif', '.gif', '.jp2',
@@ -43,7 +44,7 @@ def list_images(folder: str | os.PathLike[str], key: Sequence[str] = ()) -> list
     Raises:
         DatasetError: if the folder is missing, cannot be read or holds no image.
     """
-    root = Path(folder).expanduser()
+    root = user_path(folder)
     if not root.is_dir():
         raise DatasetError(f'there is no folder {root}; name an existing folder of images', key)
     names: list[str] = []
@@ -355,7 +356,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises:
         OSError, UnicodeDecodeError: if it cannot be read, or is of another encoding.
     """
-    data = Path(path).expanduser().read_bytes()
+    data = user_path(path).read_bytes()
     return data.decode('utf-16' if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else 'utf-8-sig')
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from facesr_ext.data.image_io import decode_image, decode_mask
 from facesr_ext.data.stores import LANDMARK_PREFIX, MASK_PREFIX, META_INFO, SUFFIX, FolderStore, by_key, picture_key
 from facesr_ext.errors import DatasetError
+from facesr_ext.places import user_path
 from facesr_ext.runs.atomic import replaced_when_whole
 
 _PAGE = 4096
@@ -44,12 +45,10 @@ def write_lmdb(
         DatasetError: if the target is there or has another suffix, a picture cannot be decoded, two have one key, or
             the disk is full.
     """
-    target = Path(target).expanduser()
+    target = user_path(target)
     if target.suffix != SUFFIX or target.exists():
         raise DatasetError(f'{target} must be a new folder that ends in {SUFFIX}; remove it or choose another name')
-    entries = _Entries(
-        FolderStore(Path(images).expanduser()), FolderStore(Path(masks).expanduser()) if masks else None, landmarks
-    )
+    entries = _Entries(FolderStore(user_path(images)), FolderStore(user_path(masks)) if masks else None, landmarks)
     names = entries.images.names()
     _check_keys(names)
     try:

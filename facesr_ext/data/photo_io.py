@@ -29,6 +29,8 @@ _TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True)
 _STRIP = 1 << 20  # bytes of a TIFF file that are deflated together
 _DESCRIBING = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 34665, 34853}
 """Of EXIF in TIFF: what says something of the photograph, and not how the file is laid out."""
+_UNWRITABLE = (OSError, ValueError, RuntimeError, struct.error)
+"""What Pillow raises for pixels or notes that a format does not take; RuntimeError is libtiff's."""
 _PLAIN = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF', 'AVIF')
 """Formats (Pillow's names) of photographs whose size is known before they are decoded; MPO opens as JPEG."""
 
@@ -108,6 +110,7 @@ def _decoded(data: bytes, most_pixels: int | None) -> PhotoFile:
         img.load()
         upright = turned(img)
         exif = _readable_exif(upright)
+        exif.pop(_ORIENTATION, None)  # of no known turn
         gray = img.mode in ('1', 'L', 'LA', 'I;16', 'I')
         if img.mode in ('CMYK', 'YCCK'):
             icc = None  # of other inks than the result's
@@ -179,12 +182,19 @@ def encode_photo_file(photo: PhotoFile, quality: int = 95) -> tuple[bytes, list[
     if gray and alpha is not None and photo.suffix == '.webp':
         layers[0] = image
     pixels = np.concatenate(layers, axis=2)
-    out, more = io.BytesIO(), _arguments(photo, quality, gray)
+    more = _arguments(photo, quality, gray)
     try:
-        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(out, _NAMES[photo.suffix], **more)
-    except (OSError, ValueError, struct.error) as err:
-        raise DatasetError(f'cannot be written as {photo.suffix}: {err}; take another --format') from err
-    return out.getvalue(), lost
+        return _saved(pixels, photo.suffix, more), lost
+    except _UNWRITABLE as err:
+        if 'exif' not in more:
+            raise DatasetError(f'cannot be written as {photo.suffix}: {err}; take another --format') from err
+    return encode_photo_file(photo._replace(exif=None), quality)[0], [*lost, f'EXIF: {photo.suffix} cannot hold it']
+
+
+def _saved(pixels: np.ndarray, suffix: str, more: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(out, _NAMES[suffix], **more)
+    return out.getvalue()
 
 
 def _arguments(photo: PhotoFile, quality: int, gray: bool) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from facesr_ext.data.image_io import (
     stored_size,
 )
 from facesr_ext.errors import DatasetError
+from facesr_ext.places import user_path
 
 SUFFIX = '.lmdb'
 META_INFO = 'meta_info.txt'
@@ -255,13 +256,13 @@ LandmarkStore = LandmarkFile | LmdbStore
 
 def open_store(root: str | os.PathLike[str]) -> Store:
     """The store of a path: an LMDB where it ends in ``.lmdb``, else a folder."""
-    path = Path(root).expanduser()
+    path = user_path(root)
     return LmdbStore(path) if path.suffix == SUFFIX else FolderStore(path)
 
 
 def open_landmarks(path: str | os.PathLike[str], num: int, key: Sequence[str] = ()) -> LandmarkStore:
     """The store of landmarks of a path: an LMDB where it ends in ``.lmdb``, else a JSON file; as `LandmarkFile`."""
-    root = Path(path).expanduser()
+    root = user_path(path)
     return LmdbStore(root) if root.suffix == SUFFIX else LandmarkFile(root, num, key)
 
 

@@ -15,6 +15,7 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.host.names import name_here
 from facesr_ext.host.registry import DEGRADATION_REGISTRY
 from facesr_ext.imaging import imresize, quantize
+from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint, load_weights, select_params
 from facesr_ext.runs.recipes import how_to_train
 from facesr_ext.runs.untrusted import build_described
@@ -81,7 +82,7 @@ def read_degradation_net(checkpoint: str | Path) -> tuple[Path, DegradationNet]:
     """
     if not isinstance(checkpoint, (str, Path)):
         raise OptionError(f'must be the path of a file, not {checkpoint!r}', ('degradation', 'checkpoint'))
-    path = Path(checkpoint).expanduser()
+    path = user_path(checkpoint)
     if not path.is_file():
         looked = f'there is no file {path} (looked for from {Path.cwd()})'
         remedy = how_to_train(str(checkpoint)) or 'correct the path'

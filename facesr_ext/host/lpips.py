@@ -13,6 +13,7 @@ from facesr_ext.errors import CheckpointError
 from facesr_ext.host.packaged import in_folder, is_packaged, read_linear_layers
 from facesr_ext.host.vgg import build_features, published
 from facesr_ext.host.weights import find_weights, why_unreadable
+from facesr_ext.places import user_path
 
 Backbone = Literal['alexnet', 'vgg16']
 
@@ -43,7 +44,7 @@ class LPIPSNetwork(nn.Module):
 
     def __init__(self, name: Backbone, folder: str | None = None) -> None:
         super().__init__()
-        place = Path(folder).expanduser() if folder else None
+        place = user_path(folder) if folder else None
         self.taps = _TAPS[name]
         self.net = build_features(name, place)[: self.taps[-1] + 1]
         self.linear = nn.ParameterList(

@@ -18,6 +18,7 @@ from torch import nn
 
 from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.host.weights import why_unreadable
+from facesr_ext.places import user_path
 
 _FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _CODE = ('aotinductor', '.so', '.dll', '.dylib', 'custom_obj', 'opaque_obj')
@@ -39,7 +40,7 @@ def load_program(path: str, example: torch.Tensor) -> nn.Module:
             the example.
         OptionError: if there is no such file.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     if not file.is_file():
         raise OptionError(f'there is no file {file} (looked for from {Path.cwd()}); correct the path', ('path',))
     try:

@@ -20,6 +20,7 @@ from platformdirs import user_cache_path
 
 from facesr_ext.errors import DependencyError, OptionError
 from facesr_ext.host.packaged import PACKAGED, find_packaged
+from facesr_ext.places import user_path
 
 PUBLISHED = {
     'ESRGAN_SRx4_DF2KOST_official-ff704c30.pth': (
@@ -38,7 +39,7 @@ def where_to_get(path: str | os.PathLike[str]) -> str | None:
 def cache_dir() -> Path:
     """Returns the folder for downloaded weights: $FACESR_HOME, or facesr_ext where the system has caches of users."""
     home = os.environ.get('FACESR_HOME')
-    return Path(home).expanduser() if home else user_cache_path('facesr_ext', appauthor=False, opinion=False)
+    return user_path(home) if home else user_cache_path('facesr_ext', appauthor=False, opinion=False)
 
 
 def search_places(filename: str) -> list[Path]:
@@ -105,7 +106,7 @@ def find_weights(filename: str, url: str, option: str | Path | None = None) -> P
         DependencyError: The file is nowhere, and downloading failed or is switched off.
     """
     if option is not None:
-        path = Path(option).expanduser()
+        path = user_path(option)
         if not path.is_file():
             raise OptionError(f'The weight file {path} does not exist. Correct it, or leave it out for {filename}.')
         return path

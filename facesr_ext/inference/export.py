@@ -32,6 +32,7 @@ from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.publication import without_paths
 from facesr_ext.inference.restorer import Restorer
 from facesr_ext.inference.shipped import LICENCE, SHIPPED
+from facesr_ext.places import user_path
 from facesr_ext.runs.atomic import replaced_when_whole, require_free
 from facesr_ext.runs.checkpoints import META_KEY, SAFETENSORS, read_weights, safetensors_bytes
 from facesr_ext.spandrel import GUESSES, KEY, described_tensor
@@ -134,8 +135,8 @@ def _target(model: str | os.PathLike[str] | Restorer, output: str | os.PathLike[
     if output is None:
         if isinstance(model, Restorer):
             raise OptionError('is needed for a network that is opened already', ('--output',))
-        return Path(Path(model).expanduser().resolve().stem + SUFFIXES[to])
-    target = Path(output).expanduser()
+        return Path(user_path(model).resolve().stem + SUFFIXES[to])
+    target = user_path(output)
     if target.suffix != SUFFIXES[to]:
         raise OptionError(f'{target} must end in {SUFFIXES[to]}; --to says what is written', ('--output',))
     return target

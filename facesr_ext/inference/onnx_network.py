@@ -16,6 +16,7 @@ from torch import nn
 from facesr_ext.archs.arch_info import ArchInfo, Sizes
 from facesr_ext.errors import CheckpointError, DatasetError, DependencyError
 from facesr_ext.inference.onnx_checks import require_harmless
+from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import META_KEY
 from facesr_ext.runs.untrusted import plain_description
 
@@ -129,7 +130,7 @@ def open_onnx(path: str | os.PathLike[str], device: str = 'cpu', asked: bool = F
         CheckpointError: for a file that is missing, damaged, too large, or makes no RGB image of one.
         DependencyError: if onnx or onnxruntime, or its CUDA, is missing.
     """
-    return network_of(_read(Path(path).expanduser()), str(path), device, asked)
+    return network_of(_read(user_path(path)), str(path), device, asked)
 
 
 def network_of(data: bytes, path: str, device: str = 'cpu', asked: bool = False) -> OnnxNetwork:

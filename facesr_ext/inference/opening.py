@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import torch
 
@@ -15,6 +14,7 @@ from facesr_ext.inference.shipped import SHIPPED, shipped_model
 from facesr_ext.models.device import default_device
 from facesr_ext.models.precision import AUTO, cpu_computes_in_bf16
 from facesr_ext.models.tiles import Tiling
+from facesr_ext.places import user_path
 
 
 def open_model(
@@ -37,7 +37,7 @@ def open_model(
     if isinstance(model, Restorer):
         return model
     shipped = isinstance(model, str) and model in SHIPPED
-    path = shipped_model(str(model)) if shipped else Path(model).expanduser()
+    path = shipped_model(str(model)) if shipped else user_path(model)
     if not path.exists():
         raise OptionError(f'there is no {path}; say {", ".join(SHIPPED)}, or name a run or a file of weights', (key,))
     if precision == AUTO:  # other networks may end in a layer whose bf16 would be seen

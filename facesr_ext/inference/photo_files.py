@@ -18,6 +18,7 @@ from facesr_ext.data.photo_io import PhotoFile, decode_photo_file, encode_photo_
 from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.inference.face_record import RestoredPhoto
 from facesr_ext.inference.photo import PhotoRestorer
+from facesr_ext.places import user_path
 from facesr_ext.runs.atomic import replaced_when_whole, write_text
 
 WORK = '.restore'
@@ -91,7 +92,7 @@ def restore_files(
     Raises:
         OptionError: for a folder that holds something else, or was made by other settings.
     """
-    out = out.expanduser()
+    out = user_path(out)
     _settle(out, settings)
     tasks, failures = _tasks(items, out, how)
     rank, ranks = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from facesr_ext.errors import OptionError
 from facesr_ext.inference.restorer import Restorer
+from facesr_ext.places import user_path
 from facesr_ext.runs.atomic import require_free
 from facesr_ext.runs.checkpoints import META_KEY, SAFETENSORS, file_sha256, read_weights, save_atomic, save_safetensors
 
@@ -43,7 +44,7 @@ def publish(
         OptionError: For another suffix, or a file that is there already.
         CheckpointError: If the checkpoint cannot be read, does not say what network it holds, or does not fit it.
     """
-    target = Path(output).expanduser()
+    target = user_path(output)
     if target.suffix not in ('.pth', SAFETENSORS):
         raise OptionError(f'{target} must end in .pth or {SAFETENSORS}', ('--output',))
     restorer = Restorer(checkpoint, average_last=average_last, device='cpu')  # it fits what it says of itself

@@ -25,6 +25,7 @@ from facesr_ext.models.device import default_device
 from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
 from facesr_ext.models.tiles import Tiling
+from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import Weights, described_network, load_weights, read_weights
 from facesr_ext.runs.folder import late_checkpoints, latest_checkpoint
 from facesr_ext.runs.untrusted import build_described
@@ -239,7 +240,7 @@ def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: in
         if not files or average_last is not None:
             raise CheckpointError('name one checkpoint or several; average_last is for the run of a single one')
         return files
-    path = Path(checkpoint).expanduser()
+    path = user_path(checkpoint)
     path = latest_checkpoint(path) if path.is_dir() else path
     return [str(path)] if average_last is None else late_checkpoints(path, average_last)
 
@@ -290,7 +291,7 @@ def _read_section(path: PathLike) -> tuple[dict[str, Any], int | None]:
         raise OptionError(f'must be a section or an option file, not {path!r}', ('arch',))
     if Path(path).suffix not in OPTION_SUFFIXES:
         raise OptionError(f'{path} is no option file (*.yml)', ('arch',))
-    file = OptionFile.read(str(Path(path).expanduser()))
+    file = OptionFile.read(str(user_path(path)))
     if file.problems:
         raise OptionError('\n'.join(map(str, file.problems)))
     if not isinstance(file.options.get('network_g'), dict):
@@ -328,7 +329,7 @@ def _to_array(img: Image, index: int) -> np.ndarray:
         DatasetError: if it is none, with what to do.
     """
     if isinstance(img, (str, os.PathLike)):
-        return read_image(Path(img).expanduser())
+        return read_image(user_path(img))
     if isinstance(img, PIL.Image.Image):
         if img.mode[0] in 'IF':  # whose values PIL cuts off at 255
             raise DatasetError(f'image {index} has mode {img.mode}; give RGB or grey of 8 bits, or an array')

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -13,6 +11,7 @@ from facesr_ext.imaging import to_tensor
 from facesr_ext.metrics import needs
 from facesr_ext.metrics.kept import kept_by_image
 from facesr_ext.metrics.whole_set import register_set_metric
+from facesr_ext.places import user_path
 
 SIDE = 160
 """Pixels to which an image is brought."""
@@ -52,7 +51,7 @@ def _sum(x: np.ndarray, y: np.ndarray) -> float:
 @kept_by_image(_KEPT)
 @torch.no_grad()
 def _features(image: np.ndarray, folder: str | None) -> np.ndarray:
-    net = _vgg16('vgg16', Path(folder).expanduser() if folder else None)
+    net = _vgg16('vgg16', user_path(folder) if folder else None)
     x = to_tensor(np.ascontiguousarray(image[..., ::-1]))[None]
     x = F.interpolate(x, (SIDE, SIDE), mode='bilinear', align_corners=False, antialias=True)
     x = (x - x.new_tensor(_MEAN).view(1, 3, 1, 1)) / x.new_tensor(_STD).view(1, 3, 1, 1)

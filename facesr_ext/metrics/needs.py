@@ -7,13 +7,13 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from facesr_ext.errors import CheckpointError, DependencyError, FaceSRError, OptionError
 from facesr_ext.faces.extras import FACEXLIB
 from facesr_ext.host.packaged import PACKAGED, find_packaged, in_folder
 from facesr_ext.host.weights import how_to_install, installed_weights
+from facesr_ext.places import user_path
 
 Built = TypeVar('Built')
 
@@ -84,7 +84,7 @@ def require_in_folder(folder: str | None, *files: str) -> None:
         OptionError: It names the file.
     """
     for file in files if folder is not None else ():
-        path = in_folder(file, Path(str(folder)).expanduser())
+        path = in_folder(file, user_path(str(folder)))
         if not path.is_file():
             raise OptionError(f'{path} does not exist; name the folder with it, or leave this out', ('weights',))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from facesr_ext.data.image_io import IMAGE_SUFFIXES, decode_photo
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.places import user_path
 
 
 class Found(NamedTuple):
@@ -47,10 +48,10 @@ def find_photos(sources: Sequence[Path], target: Path, keys: tuple[str, str] = (
     Raises:
         OptionError: if a source is not there, or is the target or lies in it.
     """
-    away = target.expanduser().resolve()
+    away = user_path(target).resolve()
     roots: dict[Path, Path] = {}
     for source in sources:
-        root = source.expanduser()
+        root = user_path(source)
         if not root.exists():
             raise OptionError(f'there is no {root}; name a folder of photographs, or a photograph', (keys[0],))
         whole = root.resolve()

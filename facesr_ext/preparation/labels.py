@@ -10,6 +10,7 @@ import numpy as np
 from facesr_ext.data.image_io import list_images, read_mask
 from facesr_ext.faces.labels import LabelSet
 from facesr_ext.faces.sides import confused_sides
+from facesr_ext.places import user_path
 
 _UPRIGHT = np.array([1.0, 0.0])
 
@@ -29,5 +30,5 @@ def confused_masks(folders: Sequence[Path], labels: LabelSet) -> Iterator[tuple[
     """
     for folder in folders:
         for name in list_images(folder, ('SRC',)):
-            path = folder.expanduser() / name
+            path = user_path(folder) / name
             yield path, confused_sides(read_mask(path), labels, _UPRIGHT)

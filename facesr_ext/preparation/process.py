@@ -26,6 +26,7 @@ from facesr_ext.faces.landmarks import DlibLandmarks
 from facesr_ext.faces.parsing import FaceParser
 from facesr_ext.faces.sides import confused_sides, with_sides_swapped
 from facesr_ext.imaging import imresize, quantize, to_images, to_tensor
+from facesr_ext.places import user_path
 from facesr_ext.preparation.find import Found, read_photo
 from facesr_ext.preparation.fingerprints import looks
 from facesr_ext.preparation.plan import Plan
@@ -55,7 +56,7 @@ class Processor:
     def __init__(self, plan: Plan, staged: Path) -> None:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-        weights = Path(plan.weights).expanduser() if plan.weights else None
+        weights = user_path(plan.weights) if plan.weights else None
         self.plan, self.staged = plan, staged
         found = not plan.tile and plan.detector != 'none'
         self.detector: Detector | None = build_detector(plan.detector, plan.threshold, weights) if found else None
@@ -144,7 +145,7 @@ class Processor:
             return {}
         labels = LABEL_SETS[self.plan.mask_labels]
         try:
-            mask = _mask_of(Path(self.plan.masks).expanduser() / Path(found.name).with_suffix('.png'), image, labels)
+            mask = _mask_of(user_path(self.plan.masks) / Path(found.name).with_suffix('.png'), image, labels)
         except DatasetError as err:
             entry['mask'] = str(err)
             return {}

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import DatasetError, OptionError
+from facesr_ext.places import user_path
 from facesr_ext.preparation import write
 from facesr_ext.preparation.choose import Entry, choose
 from facesr_ext.preparation.find import Found, find_photos
@@ -52,7 +53,7 @@ def prepare(sources: Sequence[Path], target: Path, plan: Plan) -> Result:
         DependencyError, CheckpointError: if a network or its weights are missing.
         DatasetError: if nothing is found, or the disk is full.
     """
-    target = target.expanduser()
+    target = user_path(target)
     work = target / WORK
     found = find_photos(sources, target)
     _require_ours(target, work)

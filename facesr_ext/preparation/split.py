@@ -11,6 +11,7 @@ import numpy as np
 
 from facesr_ext.data.image_io import read_text
 from facesr_ext.errors import OptionError
+from facesr_ext.places import user_path
 
 NAMES = ('train', 'val', 'test')
 _KEY = ('--split',)
@@ -57,8 +58,8 @@ def read_split(text: str) -> Rule:
     if re.fullmatch(r'\d+(/\d+){1,2}', text):
         counts = [int(part) for part in text.split('/')]
         return lambda items: _by_counts(items, counts)
-    if Path(text).expanduser().is_file():
-        table = _read_table(Path(text).expanduser())
+    if user_path(text).is_file():
+        table = _read_table(user_path(text))
         return lambda items: _by_table(items, table, text)
     raise OptionError(f'{text} is neither shares (8:1:1), counts (28000/1000/1000) nor a file that is there', _KEY)
 

@@ -16,6 +16,7 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, METRIC_REGIS
 from facesr_ext.errors import OptionError
 from facesr_ext.host import source
 from facesr_ext.host.names import SUFFIX, name_here, taken_by
+from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint, select_params
 from facesr_ext.runs.folder import latest_checkpoint
 from facesr_ext.runs.recipes import shipped_options
@@ -64,7 +65,7 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
     """
     paths: Any = options.get('path')
     given = paths.get('pretrain_network_g') if isinstance(paths, dict) else None
-    path = Path(given).expanduser() if isinstance(given, str) else None
+    path = user_path(given) if isinstance(given, str) else None
     if path is None or not path.exists():
         return {}  # the option check says so, and how to get it
     checkpoint = latest_checkpoint(path, ('path', 'pretrain_network_g')) if path.is_dir() else path
@@ -136,7 +137,7 @@ def test_file_of(source: str) -> Path:
         CheckpointError: There is no such run, or it has no checkpoint that can be read.
         DependencyError: The shipped files are missing.
     """
-    path = Path(source).expanduser()
+    path = user_path(source)
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
     kind = (described(checkpoint).get('arch') or {}).get('type')
     learnt = kind == name_here(ARCH_REGISTRY, 'DegradationNet')

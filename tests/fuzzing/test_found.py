@@ -22,10 +22,11 @@ from facesr_ext.comparison.cache import Cache
 from facesr_ext.comparison.results import Comparison
 from facesr_ext.comparison.summary import summarise
 from facesr_ext.data.image_io import decode_photo
-from facesr_ext.data.photo_io import decode_photo_file
+from facesr_ext.data.photo_io import PhotoFile, decode_photo_file, encode_photo_file
 from facesr_ext.data.stores import LandmarkFile
 from facesr_ext.errors import DatasetError, FaceSRError, OptionError
 from facesr_ext.host.resume import load_resume_state
+from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.photo_files import WORK, known_stamps
 from facesr_ext.preparation.plan import PLAN, Plan
 from facesr_ext.preparation.process import read_records
@@ -35,6 +36,7 @@ from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
 from facesr_ext.runs.run_log import logged_value, read_run
 from facesr_ext.runs.tables import read_columns, read_means
 from facesr_ext.spandrel import described_tensor, read_description
+from tests.support import OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -195,3 +197,36 @@ def test_damaged_exif_costs_a_photograph_nothing_else(kind: str) -> None:
     photo = decode_photo_file(out.getvalue())
     assert (photo.image == image).all() and photo.exif is None
     assert (decode_photo(out.getvalue()) == image).all()
+
+
+@pytest.mark.parametrize('entry', [(0x0112, 262), (0x010F, 'Maker')])
+def test_exif_that_tiff_does_not_take_costs_a_photograph_nothing_else(entry: tuple[int, int | str]) -> None:
+    """A turn that there is not, say, which libtiff refuses."""
+    image = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+    exif = Image.Exif()
+    exif[entry[0]] = entry[1]
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, 'PNG', exif=exif)
+    data, lost = encode_photo_file(decode_photo_file(out.getvalue())._replace(suffix='.tif'))
+    assert (decode_photo(data) == image).all()
+    assert lost == []
+
+
+def test_exif_that_a_format_refuses_is_left_out_and_told_of() -> None:
+    image = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+    data, lost = encode_photo_file(PhotoFile(image, suffix='.jpg', exif=b'x' * 70000))
+    assert lost == ['EXIF: .jpg cannot hold it'] and decode_photo_file(data).exif is None
+
+
+@pytest.mark.parametrize('place', ['~nobody-of-that-name', '~nobody-of-that-name/faces'])
+def test_homes_of_nobody(place: str, tmp_path: Path) -> None:
+    """Such a place is looked for as it stands, and not there."""
+    text = (OPTIONS / 'quickstart.yml').read_text(encoding='utf-8')
+    text = text.replace('dataroot_gt: builtin', f'dataroot_gt: {place}')
+    path = tmp_path / 'opt.yml'
+    path.write_text(text, encoding='utf-8')
+    found = check_file(str(path), 'train')
+    assert any(place in finding.message for finding in found)
+    assert not any('did not get to its end' in finding.message for finding in found)
+    with pytest.raises(OptionError, match=place):
+        open_model(place)

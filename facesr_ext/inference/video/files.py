@@ -20,6 +20,7 @@ from facesr_ext.inference.photo_files import WORK, Item, known_stamps, note_stam
 from facesr_ext.inference.video.run import SEGMENT, ClipRecord, restore_clip
 from facesr_ext.inference.video.sinks import ClipSink, FolderSink, Sink
 from facesr_ext.inference.video.sources import ClipSource, FolderSource, stamp_of
+from facesr_ext.places import user_path
 from facesr_ext.runs.atomic import write_text
 
 PARTS = '.parts'
@@ -154,7 +155,7 @@ def restore_clips(
         how (ClipWritten): What is written.
         settings (dict): What the results depend on.
     """
-    out = out.expanduser()
+    out = user_path(out)
     rank, ranks = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     clips = [item for item in items if is_clip_name(item.name)][rank::ranks]
     known = known_stamps(out) if clips else set()

@@ -98,7 +98,7 @@ def score_bicubic(lq_dir: Path, gt_dir: Path) -> Scores:
 
 def results_in(package: Package) -> dict[str, str]:
     """The results of a package: bare name -> path, from ``res/`` and below folders that are alone."""
-    parts = {name: PurePosixPath(name).parts for name in package.names}
+    parts = {name: path for name in package.names if (path := PurePosixPath(name).parts)}  # '.' has none
     if any(path[0] == SUBMITTED and len(path) > 1 for path in parts.values()):
         parts = {name: path[1:] for name, path in parts.items() if path[0] == SUBMITTED}
     while parts and len({path[0] for path in parts.values()}) == 1 and all(len(path) > 1 for path in parts.values()):

@@ -190,7 +190,7 @@ class Comparison:
             content = json.loads(path.read_text(encoding='utf-8'))
             if content.pop('version') != VERSION:
                 raise DatasetError(f'{path} was written by another version; run the comparison again')
-            return cls(
+            found = cls(
                 **{
                     **content,
                     'methods': [MethodFacts(**_tuples(item)) for item in content['methods']],
@@ -203,8 +203,19 @@ class Comparison:
                     'costs': _each(content['costs'], lambda item: Cost(**_tuples(item)), 2),
                 }
             )
+            found._require_a_value_an_image()
+            return found
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise DatasetError(f'{path} is no {FILE} of facesr compare ({err})') from err
+
+    def _require_a_value_an_image(self) -> None:
+        """ValueError where a metric has more or fewer values than its set has images."""
+        counts = {facts.name: len(facts.images) for facts in self.sets}
+        for set_name, methods in self.values.items():
+            for method, metrics in methods.items():
+                for metric, values in metrics.items():
+                    if len(values) != counts[set_name]:
+                        raise ValueError(f'{set_name}, {method}: {len(values)} values of {metric}')
 
 
 class ResultFolder:

@@ -147,6 +147,7 @@ class Restorer:
 
     def _placed(self, net: nn.Module) -> nn.Module:
         self.precision.require('network_g', net)
+        self.precision.keep_images_whole(net)
         return self.precision.lay_out(net.to(self.device).eval().requires_grad_(False))
 
     @overload

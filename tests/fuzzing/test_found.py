@@ -10,6 +10,7 @@ import math
 import pickle
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ import torch
 from PIL import Image
 
 from facesr_ext.challenge.packages import ZipPackage
+from facesr_ext.challenge.scoring import results_in
 from facesr_ext.check.examine import check_file
 from facesr_ext.comparison.cache import Cache
-from facesr_ext.comparison.results import Comparison
+from facesr_ext.comparison.results import Comparison, SetFacts
 from facesr_ext.comparison.summary import summarise
 from facesr_ext.data.image_io import decode_photo
 from facesr_ext.data.photo_io import PhotoFile, decode_photo_file, encode_photo_file
@@ -28,6 +30,7 @@ from facesr_ext.errors import DatasetError, FaceSRError, OptionError
 from facesr_ext.host.resume import load_resume_state
 from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.photo_files import WORK, known_stamps
+from facesr_ext.inference.video.look import noted_of
 from facesr_ext.preparation.plan import PLAN, Plan
 from facesr_ext.preparation.process import read_records
 from facesr_ext.preparation.split import read_split
@@ -181,6 +184,26 @@ def test_notes_of_unfinished_work(line: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(FaceSRError, match=name.replace('.', r'\.')):
             read(tmp_path)
+
+
+def test_a_comparison_with_too_few_values(tmp_path: Path) -> None:
+    images = [SetFacts('test', '', 8, ('a', 'b', 'c'), (64, 64))]
+    found = Comparison(name='a', reference='net', sets=images, values={'test': {'net': {'psnr': [1.0, 2.0, 3.0]}}})
+    path = found.write(tmp_path)
+    assert Comparison.read(path).values == found.values
+    path.write_text(path.read_text(encoding='utf-8').replace('3.0\n', '3.0, 4.0\n'), encoding='utf-8')
+    with pytest.raises(DatasetError, match='no comparison.json of facesr compare .test, net: 4 values of psnr'):
+        Comparison.read(path)
+
+
+def test_an_entry_of_a_submission_that_is_the_folder_itself() -> None:
+    package = SimpleNamespace(names=['.', 'res/./0.png', 'res/1.png'])
+    assert results_in(package) == {'0.png': 'res/./0.png', '1.png': 'res/1.png'}
+
+
+def test_a_line_of_a_clips_look_that_nests_without_end() -> None:
+    with pytest.raises(ValueError, match='no line of this file'):
+        noted_of(b'[' * 100_000)
 
 
 def test_a_comparison_whose_reference_is_not_there() -> None:

@@ -58,7 +58,10 @@ def noted_of(line: bytes) -> Noted:
     Raises:
         ValueError: for a line that was cut off.
     """
-    row = json.loads(line)
+    try:
+        row = json.loads(line)
+    except RecursionError as err:
+        raise ValueError('no line of this file') from err
     if not isinstance(row, list) or len(row) != 5:
         raise ValueError('no line of this file')
     return Noted(row[0], row[1], row[2], row[3], [_sight(face) for face in row[4]])

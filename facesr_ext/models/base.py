@@ -75,6 +75,7 @@ class FaceModel(BaseModel):
         self.folder = RunFolder.of(opt['path'])
         self.current_iter, self.cut_told = 0, False
         self.validated: dict[str, int | str] = {}
+        self._baselines: dict[int, dict[str, float]] = {}  # by what they are of
         self.net_g = self._build_net('g')
         if opt['is_train']:
             self.precision.tell(self.device)
@@ -233,7 +234,8 @@ class FaceModel(BaseModel):
         # The bare network: the first process validates alone, and must not wait for the others.
         net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
         training = net.training
-        net.eval()
+        if training:  # to say so to each of its layers takes as long as some images do
+            net.eval()
 
         def forward(lq: torch.Tensor) -> torch.Tensor:
             return self._forward(net, replace(batch, lq=lq)).sr
@@ -245,7 +247,8 @@ class FaceModel(BaseModel):
         else:
             out = self._forward(net, batch)
             out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
-        net.train(training)
+        if training:
+            net.train()
         return out
 
     def test(self) -> None:
@@ -316,13 +319,22 @@ class FaceModel(BaseModel):
         images = {title: to_images(t)[0] for title, t in tensors.items() if t is not None}
         figures: dict[str, float] = {}
         if batch.gt is not None and len(self.metrics):
-            own, baseline = (self.metrics.measure(images[title], images['GT']) for title in ('SR', BASELINE))
+            own, baseline = self.metrics.measure(images['SR'], images['GT']), self._baseline(images)
             for key in own:
                 figures |= {key: own[key], f'{key}_{BASELINE}': baseline[key]}
         features = {}
         for key in self.metrics.set_metrics if batch.gt is not None else ():
             features[key] = np.stack([self.metrics.features(key, images[title]) for title in ('SR', BASELINE, 'GT')])
         return Judged(images, images['SR'], figures, {}, features)
+
+    def _baseline(self, images: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """The metrics of bicubic; in a training they are those of the last validation of the same images."""
+        if not self.is_train:
+            return self.metrics.measure(images[BASELINE], images['GT'])
+        key = hash((images[BASELINE].tobytes(), images['GT'].tobytes()))
+        if key not in self._baselines:
+            self._baselines[key] = self.metrics.measure(images[BASELINE], images['GT'])
+        return self._baselines[key]
 
     def whole_figures(self, features: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Metrics of a whole set and bicubic's beside them, of features (N, 3, D): result, bicubic and GT."""

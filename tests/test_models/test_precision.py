@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from basicsr.archs import build_network
 from basicsr.models import build_model
 
-from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.archs.arch_info import ArchInfo, arch_info
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.models.precision import Precision
 from tests.support import OPTIONS, small_options, with_landmarks
@@ -91,6 +92,28 @@ def test_auto_takes_bf16_where_the_processor_and_the_networks_have_it(
     single.info = ArchInfo(1, halves=False)  # type: ignore[assignment]
     precision.require('network_g', single)
     assert precision.dtype is None
+
+
+@pytest.mark.parametrize('name', ['realesrfsr_msrresnet', 'fsrnet', 'srpggan_x4', 'espcn', 'nafsr'])
+def test_images_are_made_in_fp32_where_the_rest_is_in_bf16(name: str) -> None:
+    """In bf16 all of their values above 0.5 would be multiples of 1 / 256."""
+    section = small_options(OPTIONS / f'{name}.yml')['network_g']
+    plain = build_network(section).eval()
+    net = copy.deepcopy(plain)
+    precision = Precision({'precision': 'bf16'}, torch.device('cpu'))
+    precision.keep_images_whole(net)
+    net.load_state_dict(plain.state_dict())  # under the same names
+    info = arch_info(net)
+    side = 64 if info.input == 'enlarged' else 8
+    lq = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    for one in (net, copy.deepcopy(net)):
+        with precision.autocast(), torch.no_grad():
+            made = one(lq)
+        assert made.dtype is torch.float32 and not torch.equal(made, made.bfloat16().float())
+    with torch.no_grad():
+        assert torch.allclose(made, plain(lq), atol=0.02)
+    convs = [layer for layer in net.modules() if isinstance(layer, torch.nn.Conv2d) and layer.out_channels == 3]
+    assert not any(type(layer) is torch.nn.Conv2d for layer in convs)
 
 
 # ---- loss scaling --------------------------------------------------------------------------------------------------

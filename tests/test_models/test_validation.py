@@ -134,6 +134,32 @@ def test_a_table_is_read_without_counting_digits(mixed: Path, tmp_path: Path, mo
     assert all(re.fullmatch(r'\d+\.\d+', value) and len(value.replace('.', '').lstrip('0')) <= 6 for value in values)
 
 
+def test_bicubic_is_measured_once_in_a_training(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sets of the same pictures with another LQ have figures of their own."""
+    model = _model(tmp_path, monkeypatch)
+    measured: list[np.ndarray] = []
+    measure = model.metrics.measure
+
+    def counted(img: np.ndarray, gt: np.ndarray) -> dict[str, float]:
+        measured.append(img)
+        return dict(measure(img, gt))
+
+    monkeypatch.setattr(model.metrics, 'measure', counted)
+    first = _validate(model, {'dataroot_gt': str(mixed)})
+    assert len(measured) == 10
+    again = _validate(model, {'dataroot_gt': str(mixed)})
+    assert len(measured) == 15 and again == first
+    lqs = tmp_path / 'lqs'
+    lqs.mkdir()
+    for path in mixed.iterdir():
+        image = read_image(path)
+        write_image(lqs / path.name, image[::-1].copy())
+    pairs = {'type': 'PairedFaceDataset', 'dataroot_gt': str(mixed), 'dataroot_lq': str(lqs), 'lq_enlarged': True}
+    rows, _ = _validate(model, pairs)
+    assert len(measured) == 25
+    assert all(row['psnr_y_bicubic'] != old['psnr_y_bicubic'] for row, old in zip(rows, first[0], strict=True))
+
+
 def test_rows_of_the_sheet_say_name_and_figures(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
 

@@ -4,8 +4,8 @@
 
 Each seed gives both sides the same weights and the same order of the same drawn faces, and one loss, that of the
 pixels. BasicSR's side is in fp32; ours in bf16 with channels_last, as `precision: auto` has it. `loss` is the mean over
-the last quarter of the iterations; PSNR-RGB is that of the last weights on faces that neither has seen. An interval of
-95 % is that of the mean over the seeds' differences (ours less BasicSR's), by Student's t.
+the last quarter of the iterations; PSNR-RGB is that of the weights' mean over the same quarter, on faces that neither
+has seen. An interval of 95 % is that of the mean over the seeds' differences (ours less BasicSR's), by Student's t.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class _SafeLoader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, KeyError, AttributeError, TypeError, OverflowError) as err:
+        except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as err:
             kind = node.tag.rpartition(':')[2]
             text = node.value if isinstance(node.value, str) else '...'
             problem = f'{text[:60]!r} cannot be read as {kind}; put texts into quotes'

@@ -48,6 +48,7 @@ from tests.support import OPTIONS
         ('name: a\x1f', 'special characters are not allowed'),
         ('scale: !!int x', "'x' cannot be read as int"),
         ('scale: !!float x', "'x' cannot be read as float"),
+        ('lr: !!float', "'' cannot be read as float"),
         ('flag: !!bool maybe', "'maybe' cannot be read as bool"),
         ('name: 2001-13-45', "'2001-13-45' cannot be read as timestamp"),
         ('name: !!timestamp today', "'today' cannot be read as timestamp"),

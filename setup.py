@@ -2,16 +2,21 @@
 
 Python reads ``.pth`` and ``.start`` files in site-packages itself only, and no key of pyproject.toml puts a data file
 there. The option files go into the built package, where ``facesr init`` finds them; an editable installation reads
-those of the repository.
+those of the repository. And where SOURCE_DATE_EPOCH says of when the files are, an sdist depends on them alone, as a
+wheel of setuptools does.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
+import tarfile
 from pathlib import Path
+from typing import Any
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 STARTUP_FILES = ('facesr_ext.pth', 'facesr_ext.start')
 OPTION_FILES = tuple(str(path) for path in (*sorted(Path('options').rglob('*.yml')), Path('options/schema.json')))
@@ -46,4 +51,31 @@ class BuildWithMoreFiles(build_py):
         return outputs
 
 
-setup(cmdclass={'build_py': BuildWithMoreFiles})
+class ReproducibleSdist(sdist):
+    """sdist that does not know when it was made, and by whom."""
+
+    def make_archive(self, base_name: str, format: str, *args: Any, **kwargs: Any) -> str:
+        path: str = super().make_archive(base_name, format, *args, **kwargs)
+        epoch = os.environ.get('SOURCE_DATE_EPOCH')
+        if epoch and format == 'gztar':
+            _rewrite(Path(path), int(epoch))
+        return path
+
+
+def _rewrite(path: Path, epoch: int) -> None:
+    """The same files in the order of their names, all of one time and nobody's."""
+    whole = path.with_suffix('.tmp')
+    with (
+        tarfile.open(path) as old,
+        whole.open('wb') as file,
+        gzip.GzipFile('', 'wb', fileobj=file, mtime=epoch) as packed,
+        tarfile.open(fileobj=packed, mode='w') as new,
+    ):
+        for member in sorted(old.getmembers(), key=lambda member: member.name):
+            member.mtime, member.uid, member.gid, member.uname, member.gname = epoch, 0, 0, '', ''
+            member.mode, member.pax_headers = 0o755 if member.isdir() or member.mode & 0o100 else 0o644, {}
+            new.addfile(member, old.extractfile(member) if member.isfile() else None)
+    whole.replace(path)
+
+
+setup(cmdclass={'build_py': BuildWithMoreFiles, 'sdist': ReproducibleSdist})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -84,10 +85,10 @@ def install_and_remove(run_python: RunPython, python: Path, *target: str, cwd: P
     return place
 
 
-def build(run_python: RunPython, source: Path, kind: str, out: Path) -> Path:
+def build(run_python: RunPython, source: Path, kind: str, out: Path, **variables: str) -> Path:
     """Builds a 'wheel' or an 'sdist' with setuptools alone; returns the file."""
     code = 'import sys; from setuptools import build_meta as b; getattr(b, "build_" + sys.argv[1])(sys.argv[2])'
-    run_python(['-c', code, kind, str(out)], cwd=source)
+    run_python(['-c', code, kind, str(out)], cwd=source, env=variables)
     (file,) = out.iterdir()
     return file
 
@@ -102,6 +103,22 @@ def test_sdist(run_python: RunPython, source: Path, environment: Path, tmp_path:
     sdist = build(run_python, source, 'sdist', tmp_path)
     place = install_and_remove(run_python, environment, str(sdist))
     assert Path(place).parent.parent == site_packages(environment)
+
+
+@pytest.mark.parametrize('kind', ['wheel', 'sdist'])
+def test_two_builds_are_one(run_python: RunPython, source: Path, tmp_path: Path, kind: str) -> None:
+    """From copies of another time; an sdist also of those with other rights for the group."""
+    built = []
+    for number in range(2):
+        copy = tmp_path / str(number) / 'facesr_ext'
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns('build', 'dist', '*.egg-info'))
+        for path in copy.rglob('*'):
+            os.utime(path, (1e9 + number, 1e9 + number))
+            if kind == 'sdist':
+                path.chmod(path.stat().st_mode & ~0o022 | (0o020 if number else 0))
+        (tmp_path / f'out{number}').mkdir()
+        built.append(build(run_python, copy, kind, tmp_path / f'out{number}', SOURCE_DATE_EPOCH='1700000000'))
+    assert built[0].read_bytes() == built[1].read_bytes()
 
 
 @pytest.mark.parametrize('mode', ['', 'strict', 'compat'])

@@ -1,20 +1,26 @@
-"""Whether a training's memory stays what it was: 20,000 iterations of a small network through BasicSR's runner.
+"""Whether memory stays what it was: 20,000 iterations of a training, or 2,000 photographs restored.
 
     python -m benchmarks.memory [--quick] [--iterations 20000] [--opt options/srcnn.yml] [--out FILE]
+    python -m benchmarks.memory --restore PHOTO... [--files 2000]
 
 The recipe is made small (faces of 64 px, a batch of two, validation and a checkpoint every tenth of the way), trained
-by ``python -m basicsr.train``, and its resident memory read a hundred times on the way (Linux). A table has it by
-tenths; the last line is the slope over the second half, after what comes once has come.
+by ``python -m basicsr.train``, and its resident memory read a hundred times on the way (Linux). The photographs are
+restored again and again by one ``facesr restore`` of a folder. A table has tenths of the way; the last line is the
+slope over the second half, after what comes once has come.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +30,7 @@ from benchmarks.common import OPTIONS, Table, add_output, argument_parser, told
 from facesr_ext._threads import wanted
 from facesr_ext.errors import FaceSRError
 
-COLUMNS = {'iteration': 'd', 'MB': '.1f', 'most so far, MB': '.1f'}
+COLUMNS = {'after': 'd', 'MB': '.1f', 'most so far, MB': '.1f'}
 _READINGS = 100
 _ITERATION = re.compile(r'\[epoch:.*iter: *([\d,]+),')
 
@@ -69,6 +75,32 @@ def readings(opt: dict[str, Any], folder: Path) -> list[tuple[int, float]]:
     return found
 
 
+def readings_of_restoring(photos: Sequence[Path], count: int, folder: Path) -> list[tuple[int, float]]:
+    """Restores so many files, and reads the resident memory on the way: files done, MB.
+
+    Raises:
+        FaceSRError: if it fails; with the end of what it said.
+    """
+    given, made = folder / 'given', folder / 'made'
+    given.mkdir()
+    for number, photo in zip(range(count), itertools.cycle(photos), strict=False):
+        shutil.copy(photo, given / f'{number:05d}{photo.suffix}')
+    words = [sys.executable, '-m', 'facesr_ext', 'restore', str(given), '-o', str(made)]
+    found: list[tuple[int, float]] = []
+    with (folder / 'said.txt').open('wb') as said:
+        pipes: dict[str, Any] = {'stdout': said, 'stderr': subprocess.STDOUT}
+        with subprocess.Popen(words, cwd=folder, env={**wanted(), **os.environ}, **pipes) as process:
+            while process.poll() is None:
+                time.sleep(0.2)
+                done = len(list(made.glob('[0-9]*'))) if made.is_dir() else 0
+                if done and (not found or done - found[-1][0] >= count / _READINGS):
+                    found.append((done, resident(process.pid)))
+    if process.returncode:
+        text = (folder / 'said.txt').read_text(encoding='utf-8', errors='replace')
+        raise FaceSRError(f'facesr restore ended with {process.returncode}: {text[-2000:]}')
+    return found
+
+
 def resident(pid: int) -> float:
     """Memory of a process that is in use, in MB."""
     pages = int(Path(f'/proc/{pid}/statm').read_text(encoding='ascii').split()[1])
@@ -76,7 +108,7 @@ def resident(pid: int) -> float:
 
 
 def slope(values: list[tuple[int, float]]) -> float:
-    """MB for each 1,000 iterations, by the line through all readings."""
+    """MB for each 1,000, by the line through all readings."""
     return 1000 * statistics.linear_regression(*zip(*values, strict=True)).slope
 
 
@@ -85,16 +117,22 @@ def main() -> None:
     parser = argument_parser(__doc__)
     parser.add_argument('--opt', type=Path, default=OPTIONS / 'srcnn.yml', help='recipe')
     parser.add_argument('--iterations', type=int, help='20000')
+    parser.add_argument('--restore', type=Path, nargs='+', metavar='PHOTO', help='restore these, instead of a training')
+    parser.add_argument('--files', type=int, help='restored; 2000')
     add_output(parser)
     args = parser.parse_args()
-    iterations = args.iterations or (1000 if args.quick else 20000)
-    table = Table(f'{args.opt.name}, {iterations} iterations', COLUMNS)
+    iterations, files = args.iterations or (1000 if args.quick else 20000), args.files or (100 if args.quick else 2000)
+    what = f'facesr restore, {files} files' if args.restore else f'{args.opt.name}, {iterations} iterations'
+    table = Table(what, COLUMNS)
     with told(parser), tempfile.TemporaryDirectory() as folder:
-        found = readings(small_recipe(args.opt, iterations), Path(folder))
-    for number, (iteration, value) in enumerate(found, 1):
-        if number == 1 or number % (_READINGS // 10) == 0:
-            table.add({'iteration': iteration, 'MB': value, 'most so far, MB': max(v for _, v in found[:number])})
-    print(f'\nsecond half: {slope(found[len(found) // 2 :]):+.3f} MB for each 1,000 iterations')
+        if args.restore:
+            found = readings_of_restoring(args.restore, files, Path(folder))
+        else:
+            found = readings(small_recipe(args.opt, iterations), Path(folder))
+    for number, (done, value) in enumerate(found, 1):
+        if number in (1, len(found)) or number % max(1, len(found) // 10) == 0:
+            table.add({'after': done, 'MB': value, 'most so far, MB': max(v for _, v in found[:number])})
+    print(f'\nsecond half: {slope(found[len(found) // 2 :]):+.3f} MB for each 1,000')
     table.write(args.out)
 
 

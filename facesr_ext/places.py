@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import posixpath
+from pathlib import Path, PurePath
 
 
 def user_path(place: str | os.PathLike[str]) -> Path:
@@ -12,3 +13,11 @@ def user_path(place: str | os.PathLike[str]) -> Path:
     `Path.expanduser` raises RuntimeError there.
     """
     return Path(os.path.expanduser(place))
+
+
+def without_suffix(name: str | PurePath) -> str:
+    """A path without the suffix of its file, '/' between folders; names of dots alone stay.
+
+    `PurePath.with_suffix` raises ValueError for these from Python 3.12 on.
+    """
+    return posixpath.splitext(PurePath(name).as_posix())[0]

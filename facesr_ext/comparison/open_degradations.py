@@ -23,7 +23,7 @@ from facesr_ext.degradations.presets import build_degradation, expanded
 from facesr_ext.errors import DatasetError, FaceSRError
 from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.validation import below
-from facesr_ext.places import user_path
+from facesr_ext.places import user_path, without_suffix
 from facesr_ext.runs.checkpoints import file_sha256
 from facesr_ext.runs.folder import latest_checkpoint
 from facesr_ext.settings.degradations import ComparedDegradation, DegradationsFile, HRSet, RealPool
@@ -105,7 +105,7 @@ class Faces:
         stem = PurePath(path).stem
         if self.degradation is not None:
             face = self.degradation(face, torch.Generator().manual_seed(zlib.crc32(stem.encode())))
-        return PurePath(below(path, [self.dataset.opt['dataroot_gt']])).with_suffix('').as_posix(), stem, face
+        return without_suffix(below(path, [self.dataset.opt['dataroot_gt']])), stem, face
 
 
 def open_degradations(file: DegradationsFile) -> list[OpenDegradation]:

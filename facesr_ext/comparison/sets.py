@@ -21,6 +21,7 @@ from facesr_ext.errors import DatasetError, FaceSRError, OptionError
 from facesr_ext.imaging import to_images
 from facesr_ext.models.forward import cut_to_multiple
 from facesr_ext.models.validation import below
+from facesr_ext.places import without_suffix
 from facesr_ext.runs.described_options import FACE_SIZE
 from facesr_ext.settings.comparison import CompareFile, CompareSet
 
@@ -79,7 +80,7 @@ class OpenSet:
         assert self.dataset is not None
         sample = self.dataset[index]
         path = sample['gt_path']
-        key = PurePath(below(path, [self.dataset.opt['dataroot_gt']])).with_suffix('').as_posix()
+        key = without_suffix(below(path, [self.dataset.opt['dataroot_gt']]))
         name = key if seen.setdefault(key, path) == path else PurePath(path).name
         data = {key: value[None] for key, value in sample.items() if key in ('gt', 'lq')}
         if not self.has_gt:

@@ -27,7 +27,7 @@ from facesr_ext.data.image_io import (
     stored_size,
 )
 from facesr_ext.errors import DatasetError
-from facesr_ext.places import user_path
+from facesr_ext.places import user_path, without_suffix
 
 SUFFIX = '.lmdb'
 META_INFO = 'meta_info.txt'
@@ -324,8 +324,7 @@ def plain_name(name: str) -> str:
 
 def picture_key(name: str) -> str:
     """The key of a picture: its relative path without suffix, as BasicSR has it."""
-    path = PurePosixPath(name)
-    return (path.with_suffix('') if path.name else path).as_posix()
+    return without_suffix(PurePosixPath(name))
 
 
 def _is_file(path: Path) -> bool:

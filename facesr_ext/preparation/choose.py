@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from facesr_ext.faces.identity import close_pairs
+from facesr_ext.places import without_suffix
 from facesr_ext.preparation.fingerprints import LENGTH, candidates, groups, same_image
 from facesr_ext.preparation.plan import Plan
 from facesr_ext.preparation.split import Item, read_split
@@ -129,7 +130,7 @@ def _name(entries: list[Entry], before: Mapping[str, tuple[str, str]]) -> None:
             entry.name = before[entry.key][0]
             continue
         sha256, number = entry.key.rsplit('_', 1)
-        stem = _plain(str(PurePosixPath(entry.source).with_suffix('')))
+        stem = _plain(without_suffix(PurePosixPath(entry.source)))
         for name in (stem, f'{stem}_{number}', f'{stem}_{sha256[:8]}_{number}', f'{stem}_{sha256}_{number}'):
             if name.casefold() not in taken and (name != stem or number == '0'):
                 break

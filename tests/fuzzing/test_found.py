@@ -25,7 +25,7 @@ from facesr_ext.comparison.results import Comparison, SetFacts
 from facesr_ext.comparison.summary import summarise
 from facesr_ext.data.image_io import decode_photo
 from facesr_ext.data.photo_io import PhotoFile, decode_photo_file, encode_photo_file
-from facesr_ext.data.stores import LandmarkFile
+from facesr_ext.data.stores import LandmarkFile, picture_key
 from facesr_ext.errors import DatasetError, FaceSRError, OptionError
 from facesr_ext.host.resume import load_resume_state
 from facesr_ext.inference.opening import open_model
@@ -185,6 +185,23 @@ def test_notes_of_unfinished_work(line: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(FaceSRError, match=name.replace('.', r'\.')):
             read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'key'),
+    [
+        ('a/b.png', 'a/b'),
+        ('..0', '..0'),
+        ('..', '..'),
+        ('.png', '.png'),
+        ('a.b.png', 'a.b'),
+        ('a.b/c', 'a.b/c'),
+        ('', '.'),
+    ],
+)
+def test_keys_of_pictures(name: str, key: str) -> None:
+    """Names of dots alone too, for which pathlib raises from Python 3.12 on."""
+    assert picture_key(name) == key
 
 
 def test_a_comparison_with_too_few_values(tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / ('Scripts/python.exe' if sys.platform == 'win32' else 'bin/python')
     parents = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
+    for parent in parents:  # setuptools' distutils, which BasicSR imports
+        for path in Path(parent).glob('distutils-precedence.pth'):
+            shutil.copy(path, site_packages(python))
     (site_packages(python) / 'parent.pth').write_text('\n'.join(parents) + '\n', encoding='utf-8')
     return python
 

@@ -112,10 +112,10 @@ if rank == 1:
     bad['gt'][0, 0, 0, 0] = float('nan')
 _step(model, 2, bad)
 assert all(torch.equal(good[key], value) for key, value in model.net_g.state_dict().items())
-assert model.steps['g'].bad == 1
+assert model.steps['g'].guard.bad == 1
 model.get_current_log()
 _step(model, 3, _batch(seed=rank))
-assert model.steps['g'].bad == 0
+assert model.steps['g'].guard.bad == 0
 for value in model.net_g.parameters():
     others = [torch.empty_like(value) for _ in range(2)]
     distributed.all_gather(others, value.detach())

@@ -187,7 +187,7 @@ def test_basicsr_s_networks_as_they_are(
     model = build_model(_options(tmp_path, monkeypatch, train=train, **changes))
     for iteration in (1, 2):
         log = _step(model, iteration, size=2, side=128)
-    assert not any(step.bad for step in model.steps.values()) and log['l_g_gan'] > 0 and log['grad_norm_d'] > 0
+    assert not any(step.guard.bad for step in model.steps.values()) and log['l_g_gan'] > 0 and log['grad_norm_d'] > 0
 
 
 def test_what_basicsr_s_parts_refuse_is_an_option_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

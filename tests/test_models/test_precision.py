@@ -256,7 +256,7 @@ def test_everything_at_once_on_a_gpu(
         if iteration == 10:
             model.save(0, 10)
     log = model.get_current_log()
-    assert not any(step.bad for step in model.steps.values()) and all(
+    assert not any(step.guard.bad for step in model.steps.values()) and all(
         torch.isfinite(torch.tensor(v)) for v in log.values()
     )
     resumed = _resume(model, opt, 10)

@@ -171,7 +171,7 @@ def test_pggans_devices_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for iteration in (1, 3, 7, 9):
         before = _weights(model.net_g), _weights(model.net_d)
         _step(model, iteration, _batch(seed=iteration))
-        assert not any(step.bad for step in model.steps.values())
+        assert not any(step.guard.bad for step in model.steps.values())
         for old, net in zip(before, (model.net_g, model.net_d), strict=True):
             for key, parameter in net.named_parameters():
                 if key.endswith('weight'):  # the last bias has almost no gradient: Wasserstein's cancels

@@ -7,6 +7,7 @@ carries the option's key, so that nobody has to read it out of the text.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -74,6 +75,25 @@ class CheckpointError(FaceSRError):
 
 class DependencyError(FaceSRError):
     """A package or a file of pretrained weights is missing and could not be fetched."""
+
+
+_OF_DISKS = {
+    getattr(errno, name)
+    for name in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'ENAMETOOLONG')
+    if hasattr(errno, name)
+}
+
+
+def disk_fault(err: OSError) -> str | None:
+    """What to say of a file that a full or broken disk, or its rights, have kept from being read or written.
+
+    Returns:
+        str | None: The file, what is wrong and what to do; None for errors of another kind.
+    """
+    if err.errno not in _OF_DISKS:
+        return None
+    what = err.strerror or str(err)
+    return f'{err.filename or "a file"}: {what}. Is the disk full or broken, may the folder be written to?'
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often what is drawn at random is tried."""
     parser.addoption('--fuzz', type=int, default=0, metavar='N', help='N inputs of each reader in tests/fuzzing')
+    parser.addoption('--faults', type=int, default=0, metavar='N', help='N kills of each kind in tests/faults')
 
 
 RunPython = Callable[..., 'subprocess.CompletedProcess[str]']

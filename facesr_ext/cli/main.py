@@ -16,7 +16,7 @@ import typer
 import facesr_ext
 from facesr_ext._threads import wait_briefly
 from facesr_ext.cli.screen import tell_error
-from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.errors import FaceSRError, OptionError, disk_fault
 
 PANELS = {
     'Photographs and data': ('restore', 'demo', 'prepare', 'degrade', 'sample'),
@@ -77,6 +77,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         status = build_app()(args=words, prog_name='facesr', obj=words, standalone_mode=False)  # obj: how it was called
     except FaceSRError as err:
         tell_error(str(err))
+        status = 2
+    except OSError as err:
+        fault = disk_fault(err)
+        if fault is None:
+            raise
+        tell_error(f'{fault} Then run it again.')
         status = 2
     except _UsageError as err:
         _tell_usage(err)

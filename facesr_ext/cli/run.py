@@ -19,9 +19,10 @@ from basicsr.utils import get_root_logger
 from torch import distributed
 
 from facesr_ext.check import examine, needs
-from facesr_ext.errors import FaceSRError
-from facesr_ext.host import interrupts, names
+from facesr_ext.errors import FaceSRError, disk_fault
+from facesr_ext.host import interrupts, names, run_lock
 from facesr_ext.host.entry import Kind, arguments, split_arguments
+from facesr_ext.host.workers import is_lost_worker
 
 Note = tuple[int, str]
 """What is to be told in the log: level and text."""
@@ -62,9 +63,29 @@ def run_pipeline(kind: Kind, argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     signals = interrupts.watched() if kind == 'train' else contextlib.nullcontext()
     notes = [(logging.INFO, f'This run writes below the current directory, {Path.cwd()}.'), *_check_options(kind, argv)]
-    with arguments(argv), _told_in_the_log(vars(module), notes), signals:
+    with arguments(argv), _told_in_the_log(vars(module), notes), signals, run_lock.released(), _faults_named(kind):
         getattr(module, f'{kind}_pipeline')(os.getcwd())
     _leave_group()
+
+
+@contextlib.contextmanager
+def _faults_named(kind: Kind) -> Iterator[None]:
+    """A disk and a machine that fail end a run with a message, not with a traceback."""
+    remedy = 'What was saved is whole: go on with --auto_resume.' if kind == 'train' else 'Then test again.'
+    try:
+        yield
+    except OSError as err:
+        fault = disk_fault(err)
+        if fault is None:
+            raise
+        raise FaceSRError(f'{fault} {remedy}') from err
+    except RuntimeError as err:
+        if not is_lost_worker(err):
+            raise
+        raise FaceSRError(
+            f'{err}\nA process that reads images has ended: was it killed for memory, or is /dev/shm too small? Set '
+            f'num_worker_per_gpu lower. {remedy}'
+        ) from err
 
 
 def check_for(runner: dict[str, Any], kind: Kind) -> None:

@@ -23,6 +23,7 @@ from facesr_ext.comparison.sets import OpenSet, open_sets
 from facesr_ext.comparison.whole_sets import whole_figures
 from facesr_ext.errors import FaceSRError, OptionError
 from facesr_ext.models.device import choose_device, default_device
+from facesr_ext.runs.atomic import remove_unfinished
 from facesr_ext.settings.comparison import CompareFile
 
 TIMED = 20
@@ -43,6 +44,7 @@ def run_comparison(file: CompareFile, folder: ResultFolder) -> tuple[Comparison,
     Raises:
         OptionError: if no set can be opened, or no method.
     """
+    remove_unfinished(folder.root)
     with noted() as notes:
         device = default_device() if file.num_gpu == 'auto' else choose_device({'num_gpu': file.num_gpu})
         methods, sets = open_methods(file, device), open_sets(file)

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from facesr_ext.data.image_heads import DAMAGE, HEAD, MOST_PIXELS, pixels_of
 from facesr_ext.errors import DatasetError
 from facesr_ext.places import user_path
+from facesr_ext.runs.atomic import replaced_when_whole
 
 IMAGE_SUFFIXES = (
     '.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.jif', '.bmp', '.dib', '.webp', '.tif', '.tiff', '.avif', '.gif', '.jp2',
@@ -299,9 +300,8 @@ def write_image(path: str | os.PathLike[str], img: np.ndarray) -> None:
     data = encode_image(img, path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() or path.is_file() and path.stat().st_nlink > 1:
-            path.unlink()  # what it leads to is another file's content, which stays
-        path.write_bytes(data)
+        with replaced_when_whole(path) as temporary:  # where the path is a link, what it leads to stays
+            temporary.write_bytes(data)
     except OSError as err:
         raise DatasetError(f'cannot write {path}: {err.strerror or err}') from err
 
@@ -329,8 +329,10 @@ def write_mask(path: str | os.PathLike[str], mask: np.ndarray) -> None:
     """Writes a mask (H, W) uint8 of class values as a palette PNG that shows each class in a colour of its own."""
     img = Image.fromarray(mask).convert('L')
     img.putpalette(_palette())
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    img.save(path)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_when_whole(path) as temporary:
+        img.save(temporary, format='PNG')
 
 
 def _palette() -> list[int]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from basicsr.utils import check_resume, set_random_seed
+from basicsr.utils import check_resume, get_time_str, set_random_seed
 
 from facesr_ext.errors import CheckpointError
-from facesr_ext.host.run_files import checkpoint_name, list_states, parse_checkpoint
+from facesr_ext.host import run_lock
+from facesr_ext.host.run_files import BEST, checkpoint_name, list_states, parse_checkpoint
 from facesr_ext.host.weights import why_unreadable
 
 _KINDS = {'epoch': int, 'iter': int, 'optimizers': list, 'schedulers': list}
@@ -25,10 +27,14 @@ class Resume:
     Attributes:
         state (dict | None): The very object that the runner holds; it reads the epoch from it after making the loaders.
         notes (list[str]): States passed over, told once BasicSR has opened its log file.
+        val_loaders (list): Of a run that goes on: its validation sets, which may have to be gone over again.
+        writer (SummaryWriter | None): TensorBoard's.
     """
 
     state: dict[str, Any] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
+    val_loaders: list[Any] = dataclasses.field(default_factory=list)
+    writer: Any = None
 
 
 FOUND = Resume()
@@ -49,10 +55,12 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         dict | None: The state, or None where the run starts afresh.
 
     Raises:
-        CheckpointError: There are states, and none can be used.
+        CheckpointError: There are states, and none can be used; or another process trains there.
     """
+    run_lock.take(opt)
+    _wait_for_free_names(opt)
     candidates = _resume_candidates(opt)
-    FOUND.state, FOUND.notes = None, []
+    FOUND.state, FOUND.notes, FOUND.val_loaders, FOUND.writer = None, [], [], None
     if not candidates:
         if opt['auto_resume']:
             _refuse_what_cannot_go_on(opt)
@@ -85,21 +93,36 @@ def _refuse_what_cannot_go_on(opt: Mapping[str, Any]) -> None:
     """Looks at a run without states, which the runner puts aside to start afresh; FOUND.notes say so.
 
     Raises:
-        CheckpointError: It has trained weights.
+        CheckpointError: It has trained weights: more than those that a run has which was killed in its first save.
     """
     root = Path(opt['path']['experiments_root'])
     weights = sorted(Path(opt['path']['models']).glob(checkpoint_name('net_*', '*')))
-    if weights:
+    numbers = [found.iteration for found in map(parse_checkpoint, weights) if found is not None and found.which != BEST]
+    first = int((opt.get('logger') or {}).get('save_checkpoint_freq') or 0)
+    if any(number is None or number > first for number in numbers):
         raise CheckpointError(
             f'--auto_resume: {root} has {weights[-1].name}, but no training state to go on from. To train these '
             f'weights further under a new name, set path: pretrain_network_g to {weights[0]}; to start afresh, leave '
             '--auto_resume out, which puts the folder aside.'
         )
     if root.is_dir():
+        what = 'no training state yet' if weights else 'neither training state nor weights'
         FOUND.notes.append(
-            f'--auto_resume: {root} had neither training state nor weights; it was put aside (*_archived_*), and the '
-            'run starts at 0'
+            f'--auto_resume: {root} had {what}; it was put aside (*_archived_*), and the run starts at 0'
         )
+
+
+def _wait_for_free_names(opt: Mapping[str, Any]) -> None:
+    """Of the log, and of the folder that is put aside: BasicSR has them end in the second, and replaces what is there.
+
+    Runs that are started twice in a second have found them taken.
+    """
+    root = Path(opt['path']['experiments_root'])
+    while (now := get_time_str()) and root.is_dir():
+        log = Path(opt['path'].get('log') or root) / f'train_{opt["name"]}_{now}.log'
+        if not log.exists() and not root.with_name(f'{root.name}_archived_{now}').exists():
+            return
+        time.sleep(0.05)
 
 
 def _read_state(opt: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from basicsr.utils.dist_util import master_only
 from basicsr.utils.logger import MessageLogger
 
 from facesr_ext.errors import DependencyError, OptionError
+from facesr_ext.host import resume
 
 WANDB_FILE = 'wandb_id.txt'
 
@@ -62,7 +63,8 @@ def init_tb_loggers(opt: dict[str, Any]) -> Any:
         if not logger_opt.get('use_tb_logger'):
             raise OptionError('wandb takes its figures from TensorBoard; set use_tb_logger: true', ('logger',))
         _init_wandb(opt)  # before TensorBoard's writer, which it listens to
-    return _open_writer(opt) if logger_opt.get('use_tb_logger') else None
+    resume.FOUND.writer = _open_writer(opt) if logger_opt.get('use_tb_logger') else None
+    return resume.FOUND.writer
 
 
 def _open_writer(opt: dict[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -52,6 +53,17 @@ def _leave_later(signum: int, frame: Any) -> None:
     timer = threading.Timer(TERM_GRACE, os._exit, (0,))
     timer.daemon = True
     timer.start()
+
+
+_LOST = re.compile(r'DataLoader worker \((pid|pid\(s\)) [\d, ]+\) ')
+
+
+def is_lost_worker(err: BaseException) -> bool:
+    """Whether torch says by it that a loader's worker was killed, wherever the process that trains was then.
+
+    Torch has no class of its own for it.
+    """
+    return isinstance(err, RuntimeError) and _LOST.search(str(err)) is not None
 
 
 class SeededDataset(Dataset[Any]):

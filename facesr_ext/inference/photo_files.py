@@ -19,7 +19,7 @@ from facesr_ext.errors import DatasetError, OptionError
 from facesr_ext.inference.face_record import RestoredPhoto
 from facesr_ext.inference.photo import PhotoRestorer
 from facesr_ext.places import user_path
-from facesr_ext.runs.atomic import replaced_when_whole, write_text
+from facesr_ext.runs.atomic import remove_unfinished, replaced_when_whole, write_text
 
 WORK = '.restore'
 _AHEAD, _PIXELS = 16, 60_000_000  # photographs and pixels that are read before their faces are restored
@@ -96,9 +96,11 @@ def restore_files(
     _settle(out, settings)
     tasks, failures = _tasks(items, out, how)
     rank, ranks = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    if rank == 0:
+        remove_unfinished(out)
     known = known_stamps(out)
     mine = tasks[rank::ranks]
-    waiting = [task for task in mine if task.stamp not in known or not (how.only_faces or task.target.is_file())]
+    waiting = [task for task in mine if task.stamp not in known or not (how.only_faces or _is_there(task.target))]
     failures = failures if rank == 0 else []
     photos = faces = left = 0
     with tqdm(total=len(waiting), unit='photo', disable=rank > 0 or not waiting) as progress:
@@ -201,6 +203,14 @@ def known_stamps(out: Path) -> set[str]:
         if isinstance(stamp, str):
             known.add(stamp)
     return known
+
+
+def _is_there(target: Path) -> bool:
+    """Whether a result is; a power cut may leave an empty file."""
+    try:
+        return target.is_file() and target.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def note_stamp(file: Path, stamp: str) -> None:

@@ -14,7 +14,7 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import nn
 
 from facesr_ext.errors import DatasetError, FaceSRError
-from facesr_ext.host import interrupts
+from facesr_ext.host import interrupts, resume
 from facesr_ext.models.augment import augment, augment_faults, permute_colours
 from facesr_ext.models.base import FaceModel
 from facesr_ext.models.batch import Batch, Output, images_given
@@ -23,7 +23,7 @@ from facesr_ext.models.pace import LONG, SHORTER, Pace
 from facesr_ext.models.param_groups import build_optimizer
 from facesr_ext.models.priors import PriorTargets
 from facesr_ext.models.recycling import Recycler
-from facesr_ext.models.resuming import load_moments, move_to, scheduler_changes, tell_changes
+from facesr_ext.models.resuming import batch_changes, batch_of, load_moments, move_to, scheduler_changes, tell_changes
 from facesr_ext.models.schedules import build_scheduler
 from facesr_ext.models.sheets import batch_columns, write_sheet
 from facesr_ext.models.step import Losses, Pass, Step, StepResult
@@ -60,7 +60,7 @@ class FaceSRModel(FaceModel):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
-        self.started = False
+        self.started = self.to_validate = False
         self._generator: torch.Generator | None = None
         if self.is_train:
             self.init_training_settings()
@@ -99,6 +99,7 @@ class FaceSRModel(FaceModel):
         self.recycler = Recycler(inputs_read(self.losses), self.degradation, self.scale, self.info)
         self.micro_batch: int | None = settings.micro_batch
         self.files = RunFiles(self.opt, self.info, self.folder, self._build_keeping())
+        self.files.clean()
         self.best_metric_results: dict[str, dict[str, dict[str, Any]]] = {}
         self.step_logs: Losses = {}
         self.steps: dict[str, Step] = {}
@@ -144,6 +145,7 @@ class FaceSRModel(FaceModel):
             RunInterrupted: if a signal has asked for the end; everything up to the iteration before is saved.
         """
         interrupts.arm()
+        self._validate_again()
         self.stop_if_asked(current_iter)
         self._tell_pace(current_iter)
         super().update_learning_rate(current_iter, warmup_iter)
@@ -314,6 +316,13 @@ class FaceSRModel(FaceModel):
 
     # ---- validation ---------------------------------------------------------------------------------------------
 
+    def _validate_again(self) -> None:
+        """Where a run goes on at an iteration of a validation, the state was written before that: it has no figures."""
+        if self.to_validate:
+            self.to_validate = False
+            for loader in resume.FOUND.val_loaders:
+                self.validation(loader, self.current_iter, resume.FOUND.writer, bool(self.val.save_img))
+
     def judge(self, path: str, batch: Batch, out: Output, whole: bool) -> Judged:
         """As FaceModel's, with the losses in a training, where there are all results that they look at."""
         judged = super().judge(path, batch, out, whole)
@@ -374,6 +383,7 @@ class FaceSRModel(FaceModel):
             'schedulers': [s.state_dict() for s in self.schedulers],
             'scalers': self.precision.state_dict(),
             'manual_seed': self.opt.get('manual_seed'),
+            'batch': batch_of(self.opt),
             'best_metric_results': self.best_metric_results,
         }
         self.files.save(self.saved_networks(), state, current_iter)
@@ -395,8 +405,10 @@ class FaceSRModel(FaceModel):
             changed += load_moments(optimizer, saved, ('train', f'optim_{label}'))
         for scheduler, saved in zip(self.schedulers, resume_state['schedulers'], strict=True):
             changed += scheduler_changes(scheduler, saved)
+        changed += batch_changes(resume_state.get('batch'), batch_of(self.opt))
         tell_changes(changed)
         self.current_iter = resume_state['iter']
         self.files.resume(self.current_iter)
         self.precision.load_state_dict(resume_state.get('scalers', {}))
         self.best_metric_results = resume_state.get('best_metric_results') or {}
+        self.to_validate = self.current_iter % (self.val.val_freq or self.current_iter + 1) == 0

@@ -129,6 +129,21 @@ def scheduler_changes(scheduler: LRScheduler, saved: Mapping[str, Any]) -> list[
     return _differences(old, new, ('train', 'scheduler'))
 
 
+def batch_of(opt: Mapping[str, Any]) -> dict[str, int]:
+    """What decides which images an iteration sees, by the names of its options."""
+    train_set = opt['datasets'].get('train', {})
+    return {
+        'datasets:train:batch_size_per_gpu': int(train_set.get('batch_size_per_gpu') or 1),
+        'processes': int(opt.get('world_size') or 1),
+    }
+
+
+def batch_changes(saved: Any, own: Mapping[str, int]) -> list[str]:
+    """What of `batch_of` is not as in the state; older states do not say it."""
+    saved = saved if isinstance(saved, Mapping) else {}
+    return [f'{name}: {saved[name]} -> {value}' for name, value in own.items() if saved.get(name, value) != value]
+
+
 def tell_changes(changed: Iterable[str]) -> None:
     """Warns of the settings that differ from those of a state; says nothing where none do."""
     listing = '\n'.join(f'  {line}' for line in dict.fromkeys(changed))

@@ -77,6 +77,10 @@ class SRPGGANModel(FaceGANModel):
             span = f'iterations {self.stage.start + 1} to {self.stage.end}'
             get_root_logger().info(f'Stage of {side} px ({self.factor}x): {span}{fades}')
 
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        super().resume_training(resume_state)
+        self.stage = self._enter_stage(max(1, self.current_iter))  # it may be validated before it goes on
+
     def _enter_stage(self, iteration: int) -> Stage:
         """Puts networks and losses where the iteration has them."""
         stage = stage_at(self.stages, iteration)

@@ -18,6 +18,7 @@ from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.models.batch import Batch, Output
 from facesr_ext.models.tiles import Tiling
+from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.folder import MEAN, RunFolder
 from facesr_ext.settings.val import Val
 
@@ -184,7 +185,7 @@ class Validation:
         rows = [{**row, **{key: one[key] for key in told}} for row, one in zip(self.rows, self.losses, strict=True)]
         path = self.folder.table(self.name, self.iteration)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open('w', newline='', encoding='utf-8') as file:
+        with replaced_when_whole(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, ['name', *means, *told])
             writer.writeheader()
             for row in (*rows, {'name': MEAN, **means, **{key: losses[key] for key in told}}):

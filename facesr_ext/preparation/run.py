@@ -25,6 +25,7 @@ from facesr_ext.preparation.find import Found, find_photos
 from facesr_ext.preparation.fingerprints import thumbnail
 from facesr_ext.preparation.plan import Plan
 from facesr_ext.preparation.process import Processor, append_record, read_records
+from facesr_ext.runs.atomic import remove_unfinished
 
 WORK = '.prepare'
 _ENOUGH = 500  # files that are worth a process of their own
@@ -154,7 +155,7 @@ def _workers_for(files: int) -> int:
 def _finish(plan: Plan, work: Path, target: Path, found: Sequence[Found], sources: Sequence[Path]) -> dict[str, int]:
     """Everything after the photographs: what stays, in which split, and the files of the data set."""
     staged, root = work / 'staged', _root(plan, work)
-    write.remove_leftovers(target)
+    remove_unfinished(target, alone=True)
     before = write.read_kept(target)
     records = _all_records(
         found, read_records(work / 'records'), lambda record: write.is_there(plan, staged, root, record, before), before

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,18 +69,6 @@ def _put(source: Path, target: Path) -> None:
     except OSError:
         with replaced_when_whole(target) as temporary:
             shutil.copyfile(source, temporary)
-
-
-def remove_leftovers(*folders: Path) -> None:
-    """Removes what a killed process had begun to write, which no name of an image looks like."""
-    for folder in folders:
-        for path in list(folder.rglob('.*')):
-            if not re.fullmatch(r'\..+\.\d+', path.name):
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def remove_placed(staged: Path, entries: Iterable[Entry]) -> None:

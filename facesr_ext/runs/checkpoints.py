@@ -23,6 +23,7 @@ from torch import nn
 from facesr_ext.errors import CheckpointError
 from facesr_ext.host.names import name_here
 from facesr_ext.host.weights import where_to_get, why_unreadable
+from facesr_ext.host.workers import is_lost_worker
 from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.foreign import adapted, find_key
 from facesr_ext.runs.untrusted import plain_description, require_packed_plainly, require_plain_tensors
@@ -72,11 +73,11 @@ def safetensors_bytes(state: Mapping[str, torch.Tensor], metadata: Mapping[str, 
 
 def _write_atomic(write: Callable[[BinaryIO], Any], path: str | os.PathLike[str]) -> None:
     try:
-        with replaced_when_whole(Path(path)) as temporary, temporary.open('wb') as file:
+        with replaced_when_whole(Path(path), synced=True) as temporary, temporary.open('wb') as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
     except (OSError, RuntimeError) as err:  # torch turns some write errors into RuntimeError
+        if is_lost_worker(err):  # it is told wherever a training is
+            raise
         raise CheckpointError(f'cannot write {path}: {err}; is the disk full, the folder writable?') from err
 
 

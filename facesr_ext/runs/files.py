@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -13,8 +14,11 @@ from torch import nn
 
 from facesr_ext import __version__
 from facesr_ext.archs.arch_info import ArchInfo
+from facesr_ext.errors import CheckpointError
+from facesr_ext.host import run_lock
 from facesr_ext.host.names import package_of
 from facesr_ext.host.run_files import BEST
+from facesr_ext.runs.atomic import remove_unfinished
 from facesr_ext.runs.checkpoints import META_KEY, save_atomic
 from facesr_ext.runs.folder import NET_G, RunFolder
 from facesr_ext.runs.keeping import Keeping, tensor_bytes
@@ -56,8 +60,9 @@ class RunFiles:
             current_iter (int): The iteration that the files are named after; -1 for the latest, without a state.
 
         Raises:
-            CheckpointError: if there is no room, or a file cannot be written.
+            CheckpointError: if there is no room, a file cannot be written, or there are values that are not finite.
         """
+        self._require_finite(networks, state, current_iter)
         self._check_space(networks, state)
         for label, nets in networks.items():
             self._write(label, nets, current_iter, state['iter'])
@@ -88,9 +93,34 @@ class RunFiles:
         get_root_logger().info(f'Best {record["metric"]} so far, {record["value"]:.4f}: kept as {name}')
 
     def resume(self, iteration: int) -> None:
-        """Takes up a run where a state of it was read."""
+        """Takes up a run where a state of it was read: what its killed process has left, goes."""
         self.last_saved = iteration
         self.keeping.recall(iteration)
+        self._prune(iteration)
+
+    @master_only
+    def clean(self) -> None:
+        """Removes what killed processes have left half-written, where no other process trains here."""
+        if run_lock.is_held(self.folder.path):
+            remove_unfinished(self.folder.path, alone=True)
+
+    @master_only
+    def _require_finite(self, networks: Networks, state: Mapping[str, Any], iteration: int) -> None:
+        """Values that are not finite cannot be resumed from, and must not take the place of good ones."""
+        tensors: dict[str, list[torch.Tensor]] = {
+            f'{key} of {label}': [*net.parameters()] for label, nets in networks.items() for key, net in nets.items()
+        }
+        for number, optimizer in enumerate(state.get('optimizers', ()), 1):
+            moments = [value for values in optimizer['state'].values() for value in values.values()]
+            tensors[f'the moments of optimiser {number}'] = [v for v in moments if isinstance(v, torch.Tensor)]
+        broken = [name for name, values in tensors.items() if not _finite(values)]
+        if broken:
+            good = f'the last good one is iteration {self.last_saved}' if self.last_saved else 'there is no earlier one'
+            raise CheckpointError(
+                f'{self.folder.models}: values of {", ".join(broken)} are not finite, so that iteration '
+                f'{state["iter"] if iteration == -1 else iteration} is not saved; {good}. Lower train:optim_g:lr (and '
+                'optim_d), set train:grad_clip, or look for bad images, and go on with --auto_resume'
+            )
 
     @master_only
     def _check_space(self, networks: Networks, *more: Any) -> None:
@@ -132,6 +162,18 @@ class RunFiles:
     @master_only
     def _write_state(self, state: dict[str, Any], iteration: int) -> None:
         save_atomic(state, self.folder.state(iteration))
+
+
+@torch.no_grad()
+def _finite(values: Sequence[torch.Tensor]) -> bool:
+    """Whether all are, asking each device once."""
+    found = [value.isfinite().all().reshape(1) for value in values if value.is_floating_point()]
+    return all(bool(torch.cat(part).all()) for part in _by_device(found))
+
+
+def _by_device(values: Sequence[torch.Tensor]) -> list[list[torch.Tensor]]:
+    devices = dict.fromkeys(value.device for value in values)
+    return [[value for value in values if value.device == device] for device in devices]
 
 
 def _plain(value: Any) -> Any:

@@ -61,6 +61,7 @@ def _in_whole_batches(stock: Any) -> Callable[..., tuple[Any, ...]]:
         if skipped:
             logger.info(f'Resuming inside an epoch: {skipped} of its {sampler.iters_per_epoch} batches have been used.')
         if done and resume.FOUND.state is not None:
+            resume.FOUND.val_loaders = list(val_loaders)
             # The saved number may come from another batch size, and ends an epoch late.
             resume.FOUND.state['epoch'] = first
         epochs = math.ceil(total_iters / sampler.iters_per_epoch)

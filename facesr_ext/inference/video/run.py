@@ -26,7 +26,7 @@ from facesr_ext.inference.video.plan import Person, Plan
 from facesr_ext.inference.video.sinks import Result, Sink
 from facesr_ext.inference.video.sources import Given, Source
 from facesr_ext.metrics.flicker import Flicker
-from facesr_ext.runs.atomic import write_text
+from facesr_ext.runs.atomic import remove_unfinished, write_text
 
 SEGMENT = 240
 """Frames of a segment: so much is done again, at most, after a kill."""
@@ -97,6 +97,7 @@ def restore_clip(
         DatasetError: if the clip has no frames, cannot be decoded to its end, or not be written.
     """
     _settle(parts, {**settings, 'source': source.stamp(), 'segment': segment})
+    remove_unfinished(parts)
     known = source.info.frames
     with tqdm(total=2 * known if known else None, unit='frame', disable=quiet) as progress:
         file = parts / _NOTES

@@ -249,7 +249,7 @@ def _processor() -> Iterator[Line]:
     from facesr_ext.models.precision import cpu_computes_in_bf16
 
     capability = torch.backends.cpu.get_cpu_capability()
-    bf16 = 'precision: bf16 is fast here' if cpu_computes_in_bf16() else 'no fast bf16'
+    bf16 = f'precision: auto is {"bf16" if cpu_computes_in_bf16() else "fp32"} here'
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} threads (OMP_NUM_THREADS)'
     yield Line('ok', 'CPU', f'{capability}, {threads}, {bf16}')
     yield from _waiting(torch.get_num_threads())

@@ -157,6 +157,8 @@ def _files(
         _one_file(restorer, user_path(sources[0]), out, how, force)
         return
     items = find_photos(sources, out, ('INPUT', '--output'))
+    if not items:
+        raise OptionError(f'there is no photograph in {", ".join(map(str, sources))}; name others', ('INPUT',))
     with_clips = any(is_clip_name(item.name) for item in items)
     if with_clips:
         clips.require_for_clips(how)
@@ -211,7 +213,7 @@ def _one_file(restorer: PhotoRestorer, source: Path, out: Path, how: Written, fo
 
 
 def _expanded(inputs: list[str]) -> list[Path]:
-    """Globs that no shell has user_path, as the files that they name."""
+    """Globs that no shell has expanded, as the files that they name."""
     paths: list[Path] = []
     for text in inputs:
         found = [] if user_path(text).exists() else sorted(glob.glob(text, recursive=True))

@@ -50,6 +50,13 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
+def test_a_folder_without_files_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'in').mkdir()
+    assert _run(tmp_path / 'in', '-o', tmp_path / 'out') == 2
+    assert f'there is no photograph in {tmp_path / "in"}; name others' in capsys.readouterr().err.replace('\n', ' ')
+    assert not (tmp_path / 'out').exists()
+
+
 def test_a_folder_keeps_its_tree_bad_files_are_named_and_it_goes_on(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

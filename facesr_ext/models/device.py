@@ -65,6 +65,11 @@ def describe_device(device: torch.device) -> str:
     return f'{device.type}, {platform.platform()}'
 
 
+def leaves_a_core(device: torch.device) -> bool:
+    """Whether a core has nothing to do while a network computes there: with as many threads as cores none has."""
+    return device.type != 'cpu' or torch.get_num_threads() < (os.cpu_count() or 1)
+
+
 def busy_note() -> str | None:
     """What to do where other programs want so many cores that this one's threads wait for each other; else None."""
     cores, threads = os.cpu_count() or 1, torch.get_num_threads()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from os import path as osp
 from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
 from facesr_ext.data.contact_sheet import contact_sheet
 from facesr_ext.data.image_io import write_image
 from facesr_ext.models.batch import Batch, Output
+from facesr_ext.models.device import leaves_a_core
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.runs.atomic import replaced_when_whole
 from facesr_ext.runs.folder import MEAN, RunFolder
@@ -50,6 +54,8 @@ class Judged(NamedTuple):
 class Judge(Protocol):
     """What a model does for a validation."""
 
+    device: torch.device
+
     def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
         """One image as the network takes it."""
 
@@ -67,6 +73,40 @@ class Judge(Protocol):
 
     def stop_if_asked(self) -> None:
         """Raises RunInterrupted where a signal has asked for the end."""
+
+
+class _Aside:
+    """Does one thing while the caller goes on; the next one waits for it, and so does the end.
+
+    Args:
+        aside (bool): Else everything is done at once, where there is no core for it. There the threads of both would
+            wait for each other.
+    """
+
+    def __init__(self, aside: bool) -> None:
+        self._pool = ThreadPoolExecutor(1) if aside else None
+        self._last: Future[None] | None = None
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Does it; raises what the one before has raised."""
+        if self._pool is None:
+            work()
+            return
+        self._finish()
+        self._last = self._pool.submit(work)
+
+    def _finish(self) -> None:
+        if self._last is not None:
+            self._last.result()
+
+    def __enter__(self) -> _Aside:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        if kind is None:
+            self._finish()
 
 
 class Validation:
@@ -111,12 +151,12 @@ class Validation:
             dict: The mean of each figure over the images that have it, as one without a face has no landmarks, and the
             figures of the whole set; empty where there is nothing to measure.
         """
-        for group in self._groups():
-            self.model.stop_if_asked()
-            batch = Batch.join([batch for _, batch in group])
-            out = self.model.infer(batch, self.tiling, self.val.self_ensemble)
-            for i, (path, one) in enumerate(group):
-                self._take(path, one, out.sample(i), save_img)
+        with _Aside(leaves_a_core(self.model.device)) as aside:
+            for group in self._groups():
+                self.model.stop_if_asked()
+                batch = Batch.join([batch for _, batch in group])
+                out = self.model.infer(batch, self.tiling, self.val.self_ensemble)
+                aside.do(partial(self._take_group, group, out, save_img))
         sheet = self.folder.sheet(self.name, self.iteration)
         if self.sheet:
             write_image(sheet, contact_sheet(self.sheet, self.titles, captions=self.captions))
@@ -152,6 +192,10 @@ class Validation:
         total = min(len(self.loader), self.val.max_images or len(self.loader))
         hidden = None if self.val.pbar is None else not self.val.pbar
         return tqdm(loader, unit='image', desc=self.name, total=total, disable=hidden, leave=False)
+
+    def _take_group(self, group: list[tuple[str, Batch]], out: Output, save_img: bool) -> None:
+        for i, (path, one) in enumerate(group):
+            self._take(path, one, out.sample(i), save_img)
 
     def _take(self, path: str, batch: Batch, out: Output, save_img: bool) -> None:
         """Measures one image, saves its result and puts it on the sheet."""

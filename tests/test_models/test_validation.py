@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,31 @@ def test_bicubic_is_measured_once_in_a_training(mixed: Path, tmp_path: Path, mon
     rows, _ = _validate(model, pairs)
     assert len(measured) == 25
     assert all(row['psnr_y_bicubic'] != old['psnr_y_bicubic'] for row, old in zip(rows, first[0], strict=True))
+
+
+@pytest.mark.parametrize('aside', [True, False])
+def test_measuring_beside_the_network_gives_the_same(
+    aside: bool, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another thread, where there is a core for it; what it raises ends the validation."""
+    monkeypatch.setattr(validation, 'leaves_a_core', lambda device: aside)
+    model = _model(tmp_path, monkeypatch)
+    threads: set[str] = set()
+    judge = model.judge
+
+    def noted(path: str, *rest: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return judge(path, *rest)
+
+    monkeypatch.setattr(model, 'judge', noted)
+    rows, board = _validate(model, {'dataroot_gt': str(mixed)})
+    assert len(rows) == 5 and (threads == {'MainThread'}) == (not aside)
+    monkeypatch.setattr(validation, 'leaves_a_core', lambda device: not aside)
+    assert _validate(model, {'dataroot_gt': str(mixed)}) == (rows, board)
+    monkeypatch.setattr(model, 'judge', lambda *given: 1 / 0)
+    monkeypatch.setattr(validation, 'leaves_a_core', lambda device: aside)
+    with pytest.raises(ZeroDivisionError):
+        _validate(model, {'dataroot_gt': str(mixed)})
 
 
 def test_rows_of_the_sheet_say_name_and_figures(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""What is promised of files of strangers and of numbers, and how often it was tried: runs the tests, prints a table.
+"""What is promised of work, of files of strangers and of numbers, and how often it was tried: tests, and a table.
 
 ``python -m benchmarks.reliability`` takes minutes; ``--fuzz 10000`` tries so many inputs of each reader, which takes an
-hour.
+hour, and ``--faults 100`` kills so often, which takes half an hour.
 """
 
 from __future__ import annotations
@@ -21,43 +21,56 @@ PROMISES = {
     'names and places that lie': ('tests/attacks/test_places.py', 'tests/test_check/test_run_names.py'),
     'any input is read, or named': ('tests/fuzzing/test_fuzz.py',),
     'what was found is mended': ('tests/fuzzing/test_found.py',),
+    'killed at any moment, nothing is lost': ('tests/faults/test_killed.py',),
+    'a file is there whole, or as it was': ('tests/faults/test_failing_files.py',),
+    'full disks, lost workers, a second run, collapse': ('tests/faults/test_places.py',),
+    'what may change before a run goes on': ('tests/faults/test_changes.py',),
     'numbers': ('tests/test_models/test_numbers.py', 'tests/test_models/test_resuming.py'),
     'clocks that jump': ('tests/test_runs/test_run_log.py',),
 }
 """Promise -> the files of its tests."""
 
 
+DRAWN = ('inputs', 'tries')
+"""What tests note: inputs that were drawn, and kills and failing operations."""
+
+
 def main() -> None:
     """Runs them and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--fuzz', type=int, default=0, metavar='N', help='inputs of each reader')
-    fuzz = parser.parse_args().fuzz
-    print('| promise | tests | passed | failed | skipped | inputs |\n|---|---|---|---|---|---|')
+    parser.add_argument('--faults', type=int, default=0, metavar='N', help='kills of each kind')
+    given = parser.parse_args()
+    print('| promise | tests | passed | failed | skipped | inputs | tries |\n|---|---|---|---|---|---|---|')
     failed = False
     for promise, files in PROMISES.items():
-        found, inputs = tried(files, fuzz)
+        found = tried(files, given.fuzz, given.faults)
         failed = failed or found['failed'] > 0 or not found['passed']
         where = ', '.join(f'`{file}`' for file in files)
-        print(f'| {promise} | {where} | {found["passed"]} | {found["failed"]} | {found["skipped"]} | {inputs or "-"} |')
+        counts: list[object] = [found[key] for key in ('passed', 'failed', 'skipped')]
+        counts += [found[key] or '-' for key in DRAWN]
+        print(f'| {promise} | {where} | {" | ".join(map(str, counts))} |')
         sys.stdout.flush()
     raise SystemExit(failed)
 
 
-def tried(files: tuple[str, ...], fuzz: int) -> tuple[Counter[str], int]:
-    """How many tests of some files passed, failed and were skipped, and how many inputs they have drawn."""
+def tried(files: tuple[str, ...], fuzz: int, faults: int) -> Counter[str]:
+    """How many tests of some files passed, failed and were skipped, and what they have noted (DRAWN)."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / 'report.xml'
-        command = [sys.executable, '-m', 'pytest', '-q', f'--junitxml={report}', f'--fuzz={fuzz}', *files]
+        command = [sys.executable, '-m', 'pytest', '-q', f'--junitxml={report}', f'--fuzz={fuzz}']
+        command += [f'--faults={faults}', *files]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
         if not report.is_file():
             raise SystemExit(done.stdout + done.stderr)
         counts: Counter[str] = Counter()
-        inputs = 0
         for case in ElementTree.parse(report).iter('testcase'):
             bad = case.find('failure') is not None or case.find('error') is not None
             counts['failed' if bad else 'skipped' if case.find('skipped') is not None else 'passed'] += 1
-            inputs += sum(int(p.get('value', 0)) for p in case.iter('property') if p.get('name') == 'inputs')
-    return counts, inputs
+            for noted in case.iter('property'):
+                if noted.get('name') in DRAWN:
+                    counts[str(noted.get('name'))] += int(noted.get('value', 0))
+    return counts
 
 
 if __name__ == '__main__':

@@ -108,7 +108,9 @@ class RunFiles:
     def _require_finite(self, networks: Networks, state: Mapping[str, Any], iteration: int) -> None:
         """Values that are not finite cannot be resumed from, and must not take the place of good ones."""
         tensors: dict[str, list[torch.Tensor]] = {
-            f'{key} of {label}': [*net.parameters()] for label, nets in networks.items() for key, net in nets.items()
+            f'{key} of {label}': [*net.state_dict().values()]
+            for label, nets in networks.items()
+            for key, net in nets.items()
         }
         for number, optimizer in enumerate(state.get('optimizers', ()), 1):
             moments = [value for values in optimizer['state'].values() for value in values.values()]

@@ -302,3 +302,33 @@ def test_a_message_names_a_test_set_by_the_key_that_it_has(tmp_path: Path, monke
     with pytest.raises(OptionError) as caught:
         build_dataset(parsed['datasets']['test_2'])
     assert caught.value.key == ('datasets', 'test_2', 'image_size')
+
+
+# runs that were killed before their first state
+
+
+@pytest.mark.parametrize(
+    ('left', 'goes_on'),
+    [
+        (('net_g_2.pth',), True),  # killed in its first save
+        (('net_g_best.pth',), True),  # after a validation before it
+        (('net_g_4.pth',), False),  # its states were removed
+        (('net_g_2.pth', 'net_g_latest.pth'), False),
+    ],
+)
+def test_a_run_killed_before_its_first_state_starts_afresh(
+    left: tuple[str, ...], goes_on: bool, run_folder: dict[str, Any]
+) -> None:
+    shutil.rmtree(states_of(run_folder))
+    models = Path(run_folder['path']['models'])
+    for path in models.iterdir():
+        path.unlink()
+    for name in left:
+        (models / name).touch()
+    run_folder['logger'] = {'save_checkpoint_freq': 2}
+    if goes_on:
+        assert train.load_resume_state(run_folder) is None  # type: ignore[attr-defined]
+        assert 'had no training state yet; it was put aside' in resume.FOUND.notes[0]
+    else:
+        with pytest.raises(CheckpointError, match='but no training state to go on from'):
+            train.load_resume_state(run_folder)  # type: ignore[attr-defined]

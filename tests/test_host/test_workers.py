@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from facesr_ext.errors import OptionError
 from facesr_ext.host.samplers import EpochIndex
-from facesr_ext.host.workers import SeededDataset, prepare_loader
+from facesr_ext.host.workers import SeededDataset, is_lost_worker, prepare_loader
 
 
 class _Threads(Dataset[torch.Tensor]):
@@ -84,3 +84,14 @@ def test_unfit_timeouts(timeout: Any, workers: int, message: str) -> None:
     loader = DataLoader(_Threads(), 2, num_workers=workers)
     with pytest.raises(OptionError, match=message):
         prepare_loader(loader, {'timeout': timeout})
+
+
+def test_a_lost_worker_is_known_by_what_torch_says() -> None:
+    said = (
+        'DataLoader worker (pid 12) is killed by signal: Killed. ',
+        'DataLoader worker (pid(s) 1, 2) exited unexpectedly',
+    )
+    assert all(is_lost_worker(RuntimeError(text)) for text in said)
+    assert not is_lost_worker(RuntimeError('DataLoader timed out after 5 seconds')) and not is_lost_worker(
+        OSError(said[0])
+    )

@@ -7,10 +7,8 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +210,7 @@ def test_full_disk_is_named_and_the_rest_done_later(tmp_path: Path, monkeypatch:
         return write(self, data)
 
     monkeypatch.setattr(Path, 'write_bytes', full)
-    with pytest.raises(DatasetError, match='No space left on device; make room, and run it again: it goes on'):
+    with pytest.raises(DatasetError, match='No space left on device: .*; make room, and run it again: it goes on'):
         prepare([tmp_path / 'photos'], tmp_path / 'set', DRAWN)
     monkeypatch.undo()
     assert not (tmp_path / 'set' / 'manifest.jsonl').exists()
@@ -406,31 +404,6 @@ def test_lmdb(tmp_path: Path) -> None:
         })  # fmt: skip
         assert len(faces) == 4 and faces[0]['gt'].shape == (3, 64, 64)
     assert (tmp_path / 'set' / 'train' / 'lr_x4.lmdb' / 'meta_info.txt').is_file()
-
-
-def run_command(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, '-m', 'facesr_ext', 'prepare', 'photos', 'set', '--detector', 'none', '--sizes', '64']
-    command += ['--min-sharpness', '0', '--split', '1:1', *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-@pytest.mark.slow
-def test_killed_anywhere_and_begun_again_it_ends_the_same(tmp_path: Path) -> None:
-    write_faces(tmp_path / 'photos', 30)
-    prepare([tmp_path / 'photos'], tmp_path / 'unbroken', DRAWN)
-    rng = np.random.default_rng(0)
-    for _ in range(4):
-        process = run_command(tmp_path, '--workers', '1')
-        time.sleep(float(rng.uniform(2, 6)))
-        process.send_signal(signal.SIGKILL if os.name == 'posix' else signal.SIGTERM)
-        process.wait()
-    assert run_command(tmp_path, '--workers', '2').wait() == 0
-    wanted, got = files(tmp_path / 'unbroken'), files(tmp_path / 'set')
-    for folder in (wanted, got):
-        folder.pop('dataset.md')  # it names its folder
-    assert got == wanted
 
 
 @pytest.mark.slow

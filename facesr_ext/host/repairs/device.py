@@ -167,7 +167,23 @@ def init_dist_pytorch(backend: str = 'nccl', **kwargs: Any) -> None:
         torch.cuda.set_device(local_rank % count)
     elif backend == 'nccl':
         backend = 'gloo'
-    distributed.init_process_group(backend=backend, **{'timeout': TIMEOUT, **kwargs})
+    distributed.init_process_group(backend=backend, **{'timeout': TIMEOUT, **_place_of_this_start(), **kwargs})
+
+
+def _place_of_this_start() -> dict[str, Any]:
+    """Where the processes of a group that torchrun has started again (``--max-restarts``) find each other.
+
+    Symptom: after a restart "Gloo connectFullMesh failed: connection refused", and the group ends.
+    Cause: torchrun's store has the addresses of the processes of before, under the same names.
+    What is done: names of their own. Over several machines, which may count their starts differently, nothing is.
+    """
+    start = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+    if start == '0' or os.environ.get('GROUP_WORLD_SIZE') != '1':
+        return {}
+    from torch.distributed.rendezvous import rendezvous  # not there where torch is built without processes
+
+    store, rank, world_size = next(rendezvous('env://', timeout=TIMEOUT))
+    return {'store': distributed.PrefixStore(f'start_{start}', store), 'rank': rank, 'world_size': world_size}
 
 
 def repair_ddp_on_cpu() -> None:

@@ -89,6 +89,7 @@ def run(words: Sequence[str], cwd: Path, kill_after: float | None = None, **how:
 
 
 def _work(words: list[str], cwd: str, said: str, threads: int, largest: int | None) -> None:
+    multiprocessing.set_start_method(None, force=True)  # of its own workers: as a user's process has it
     os.chdir(cwd)
     os.environ['CUDA_VISIBLE_DEVICES'] = ''
     output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

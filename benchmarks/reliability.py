@@ -66,6 +66,8 @@ def tried(files: tuple[str, ...], fuzz: int, faults: int) -> Counter[str]:
         counts: Counter[str] = Counter()
         for case in ElementTree.parse(report).iter('testcase'):
             bad = case.find('failure') is not None or case.find('error') is not None
+            if bad:
+                print(f'failed: {case.get("classname")}.{case.get("name")}', file=sys.stderr)
             counts['failed' if bad else 'skipped' if case.find('skipped') is not None else 'passed'] += 1
             for noted in case.iter('property'):
                 if noted.get('name') in DRAWN:

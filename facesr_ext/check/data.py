@@ -38,7 +38,7 @@ def _check_folder(check: Check, place: KeyPath, value: Any) -> None:
         check.error(place, f'must be the path of a folder, not {value!r}')
         return
     path = user_path(value)
-    if not path.exists():
+    if not os.path.exists(path):  # False also of names that are too long, for which pathlib raises
         check.error(place, f'there is no folder {path} (looked for from {Path.cwd()}); correct the path')
     elif path.is_dir() and not any(os.scandir(path)):
         check.error(place, f'the folder {path} is empty; put the pictures there or correct the path')
@@ -54,7 +54,7 @@ def _check_file(check: Check, place: KeyPath, value: Any) -> None:
         check.error(place, f'must be the path of a file, not {value!r}')
         return
     path = user_path(value)
-    if not path.is_file():
+    if not os.path.isfile(path):
         check.error(place, f'there is no file {path} (looked for from {Path.cwd()}); correct the path or write ~')
     elif place[-1] != 'landmark_file':
         try:
@@ -70,7 +70,7 @@ def check_counts(check: Check) -> None:
         if not isinstance(section, dict) or section.get('type') != 'PairedImageDataset' or not check.clean(place):
             continue
         folders = [user_path(str(section.get(f'dataroot_{kind}'))) for kind in ('gt', 'lq')]
-        if section.get('meta_info_file') is None and all(f.is_dir() and f.suffix != '.lmdb' for f in folders):
+        if section.get('meta_info_file') is None and all(os.path.isdir(f) and f.suffix != '.lmdb' for f in folders):
             gt, lq = (sum(entry.is_file() for entry in os.scandir(folder)) for folder in folders)
             if gt != lq:
                 check.error((*place, 'dataroot_lq'), f'has {lq} pictures for {gt} of dataroot_gt; they must be pairs')

@@ -271,3 +271,12 @@ def test_homes_of_nobody(place: str, tmp_path: Path) -> None:
     assert not any('did not get to its end' in finding.message for finding in found)
     with pytest.raises(OptionError, match=place):
         open_model(place)
+
+
+def test_folders_of_names_that_are_too_long(tmp_path: Path) -> None:
+    text = (OPTIONS / 'quickstart.yml').read_text(encoding='utf-8')
+    path = tmp_path / 'opt.yml'
+    path.write_text(text.replace('dataroot_gt: builtin', f'dataroot_gt: {"b" * 5000}'), encoding='utf-8')
+    found = [finding.message for finding in check_file(str(path), 'train')]
+    assert any('there is no folder bbb' in message for message in found)
+    assert not any('did not get to its end' in message for message in found)

@@ -1,6 +1,6 @@
 """``facesr restore`` against a GFPGAN-style loop: many faces in one photograph, and many photographs.
 
-    python -m benchmarks.restore PHOTO... [--quick] [--model default] [--faces 30] [--photos 100] [--out FILE]
+    python -m benchmarks.restore PHOTO... [--quick] [--model default] [--faces 30] [--photos 100] [--device cpu]
 
 The peer (`benchmarks.gfpgan_style`) takes one face at a time through the same network, in fp32, found by the same
 detector, and pastes by facexlib. With the extra `export` the same network runs in ONNX Runtime, too. The photograph of
@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.common import Spent, Table, add_output, argument_parser, in_turns, ratio, spent, told
+from benchmarks.common import Spent, Table, add_device, add_output, argument_parser, in_turns, ratio, spent, told
 from benchmarks.gfpgan_style import GfpganStyle, faces_restored
 from facesr_ext.data.image_io import read_image
 from facesr_ext.errors import DatasetError
@@ -74,15 +74,15 @@ def _square(photo: np.ndarray) -> np.ndarray:
     return cv2.resize(cut, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
 
 
-def ways(model: str, folder: Path) -> dict[str, Callable[[Sequence[np.ndarray]], Any]]:
-    """What restores photographs, by what it is called."""
-    ours = PhotoRestorer(model, device='cpu', identity=False)
-    peer = GfpganStyle(PhotoRestorer(model, device='cpu', precision='fp32', identity=False))
+def ways(model: str, folder: Path, device: str) -> dict[str, Callable[[Sequence[np.ndarray]], Any]]:
+    """What restores photographs on a device, by what it is called; ONNX Runtime has the CPU alone."""
+    ours = PhotoRestorer(model, device=device, identity=False)
+    peer = GfpganStyle(PhotoRestorer(model, device=device, precision='fp32', identity=False))
     found: dict[str, Callable[[Sequence[np.ndarray]], Any]] = {
         OURS: lambda photos: list(ours.restore_many(photos)),
         PEER: lambda photos: [peer.restore(photo) for photo in photos],
     }
-    if importlib.util.find_spec('onnxruntime') and importlib.util.find_spec('onnxscript'):
+    if device == 'cpu' and importlib.util.find_spec('onnxruntime') and importlib.util.find_spec('onnxscript'):
         from facesr_ext.inference.export import export
 
         export(ours.restorer, folder / 'net.onnx', force=True)
@@ -92,10 +92,12 @@ def ways(model: str, folder: Path) -> dict[str, Callable[[Sequence[np.ndarray]],
 
 
 def compare(
-    what: str, photos: Sequence[np.ndarray], faces: int, runs: dict[str, Any], rounds: int
+    what: str, photos: Sequence[np.ndarray], faces: int, runs: dict[str, Any], rounds: int, device: str
 ) -> list[dict[str, Any]]:
     """A row for each way."""
-    calls: dict[str, Callable[[], Spent]] = {name: partial(spent, partial(run, photos)) for name, run in runs.items()}
+    calls: dict[str, Callable[[], Spent]] = {
+        name: partial(spent, partial(run, photos), device) for name, run in runs.items()
+    }
     values = in_turns(calls, rounds)
     rows = []
     for name, found in values.items():
@@ -118,23 +120,26 @@ def main() -> None:
     parser.add_argument('--faces', type=int, help='of the one photograph; 30')
     parser.add_argument('--photos', type=int, help='100')
     parser.add_argument('--rounds', type=int, help='3')
+    add_device(parser)
     add_output(parser)
     args = parser.parse_args()
     faces, photos = args.faces or (8 if args.quick else 30), args.photos or (8 if args.quick else 100)
+    rounds = args.rounds or (1 if args.quick else 3)
     with told(parser), tempfile.TemporaryDirectory() as folder:
         images = [read_image(path) for path in args.photo]
-        finder = PhotoRestorer(args.model, device='cpu', identity=False)
+        finder = PhotoRestorer(args.model, device=args.device, identity=False)
 
         def count(image: np.ndarray) -> int:
             return len(faces_restored(finder, image))
 
         group = group_photo(images, faces, count)
         many = list(itertools.islice(itertools.cycle(images), photos))
-        runs = ways(args.model, Path(folder))
-        table = Table(f'{Path(args.model).name}, {torch.get_num_threads()} threads', COLUMNS)
+        runs = ways(args.model, Path(folder), args.device)
+        title = f'{Path(args.model).name}, {args.device}, {torch.get_num_threads()} threads'
+        table = Table(title, COLUMNS, args.device)
         for what, given in (('one photograph', [group]), (f'{photos} photographs', many)):
             shown = sum(map(count, given)) if what == 'one photograph' else _shown(images, count, photos)
-            for row in compare(what, given, shown, runs, args.rounds or (1 if args.quick else 3)):
+            for row in compare(what, given, shown, runs, rounds, args.device):
                 table.add(row)
     table.write(args.out)
 

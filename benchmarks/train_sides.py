@@ -19,7 +19,7 @@ from basicsr.models import build_model
 from basicsr.utils import get_root_logger
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from benchmarks.common import Spent, spent
@@ -33,6 +33,8 @@ from facesr_ext.metrics.face_metric import psnr_rgb
 
 BASICSR = 'BasicSR'
 _LONG = 0.1  # seconds
+_ENDLESS = 10**5  # epochs that follow on each other, as in BasicSR's runner: workers go on
+COMPILED = ', compiled'
 _KINDS = ['iso', 'aniso', 'generalized_iso', 'generalized_aniso', 'plateau_iso', 'plateau_aniso']
 _SHARES = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
 _KERNELS: dict[str, Any] = {
@@ -52,13 +54,14 @@ class Case(NamedTuple):
         px (int): Side of the image that the network takes.
         batch (int): Samples of a step.
         threads (int): torch's.
-        precision (str): Ours; BasicSR's models know fp32 alone.
+        precision (str): Ours; BasicSR's models know fp32 alone. 'bf16, compiled' is bf16 with ``compile: true``.
         preset (str | None): A degradation instead of the file's. Default: None.
         device (str): Where. Default: 'cpu'.
         batches (int): Of an epoch; a loader with fewer faces than a batch has would give none, for ever. Default: 2.
         seed (int): Of the weights and of the order of the faces. Default: 0.
         pixels_alone (bool): The loss of the result's pixels is the only one, and nothing limits the gradient, as in
             BasicSR's models. Default: False.
+        workers (int): Processes that load faces. Default: 0.
     """
 
     recipe: Path
@@ -71,6 +74,7 @@ class Case(NamedTuple):
     batches: int = 2
     seed: int = 0
     pixels_alone: bool = False
+    workers: int = 0
 
 
 class Floor(NamedTuple):
@@ -121,7 +125,8 @@ class Side:
         if isinstance(data, PairedImageDataset):  # as the disk lists them
             data.paths.sort(key=itemgetter('gt_path'))
         order = torch.Generator().manual_seed(case.seed)
-        self.loader = DataLoader(data, case.batch, shuffle=True, drop_last=True, generator=order)
+        sampler = RandomSampler(data, num_samples=_ENDLESS * count, generator=order)
+        self.loader = DataLoader(data, case.batch, sampler=sampler, num_workers=case.workers, pin_memory=_on_gpu(case))
         self.batches = self._batches()
         torch.manual_seed(case.seed)
         self.model: Any = build_model(deepcopy(opt))
@@ -188,7 +193,7 @@ class Side:
 
     def floor(self) -> Floor:
         """What an iteration needs at least here."""
-        dtype = torch.bfloat16 if self.case.precision == 'bf16' else torch.float32
+        dtype = torch.bfloat16 if self.case.precision.startswith('bf16') else torch.float32
         saved: dict[int, int] = {}
 
         def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -204,6 +209,10 @@ class Side:
         averaged = sum(p.nbytes for p in self.model.net_g.parameters()) if hasattr(self.model, 'net_g_ema') else 0
         moved = 2 * sum(saved.values()) + 8 * weights + 3 * averaged
         return Floor(counter.get_total_flops(), moved, peak(dtype, self.case.device), bandwidth(self.case.device))
+
+
+def _on_gpu(case: Case) -> bool:
+    return case.device != 'cpu'
 
 
 def peak(dtype: torch.dtype, device: str) -> float:
@@ -298,8 +307,9 @@ class _Files:
 def _options(case: Case, folder: Path) -> dict[str, Any]:
     """The option file as the runner hands it to a model, at the size and on the device that are wanted."""
     opt = read_options(str(case.recipe), (), folder / 'run')
-    opt['num_gpu'] = int(case.device != 'cpu')
-    opt['precision'], opt['manual_seed'] = case.precision, 0
+    opt['num_gpu'] = int(_on_gpu(case))
+    opt['precision'], opt['manual_seed'] = case.precision.removesuffix(COMPILED), 0
+    opt['compile'] = case.precision.endswith(COMPILED)
     if case.preset is not None:
         opt['degradation'] = {'preset': case.preset}
     enlarged = build_degradation(opt['degradation'], opt['scale']).enlarged

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from benchmarks.common import OPTIONS, Spent, Table, add_device, add_output, argument_parser, in_turns, ratio, told
-from benchmarks.train_sides import BASICSR, Case, Floor, Side
+from benchmarks.train_sides import BASICSR, COMPILED, Case, Floor, Side
 from facesr_ext._threads import wanted
 from facesr_ext.errors import FaceSRError
 
@@ -56,7 +56,7 @@ NETS = {
     'MSRResNet, Real-ESRGAN': Net('realesrfsr_msrresnet', largest=100),  # its data set cuts images to 400 px
 }
 QUICK = ('MSRResNet', 'NAFSR', 'FSRNet fast')
-PRECISIONS = ('fp32', 'bf16')
+PRECISIONS = ('fp32', 'bf16', f'bf16{COMPILED}')
 COLUMNS = {
     'network': '', 'px': 'd', 'batch': 'd', 'threads': 'd', 'precision': '', 'BasicSR, s': '.3f', 'ours, s': '.3f',
     'ratio': '', 'BasicSR, CPU s': '.3f', 'ours, CPU s': '.3f', 'ratio of CPU s': '', 'floor': '.3f',
@@ -76,7 +76,7 @@ class Worker:
     def __init__(self, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         context = multiprocessing.get_context('spawn')
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other,), daemon=True)
+        self._process = context.Process(target=_serve, args=(other,))  # no daemon: it may load by processes of its own
         with patch.dict(os.environ, variables):
             self._process.start()
         other.close()
@@ -177,9 +177,11 @@ def main() -> None:
     parser.add_argument('--nets', nargs='+', choices=NETS, help='some of the networks')
     parser.add_argument('--px', nargs='+', type=int, help='sides of what the network takes; 64 and 128')
     parser.add_argument('--threads', nargs='+', type=int, help='1 and 2, as far as there are cores')
-    parser.add_argument('--precisions', nargs='+', choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument('--precisions', nargs='+', choices=PRECISIONS, default=PRECISIONS[:2])
     parser.add_argument('--rounds', type=int, default=5, help='rounds that count, at most')
     parser.add_argument('--seconds', type=float, default=10, help='of each comparison, but for two rounds')
+    parser.add_argument('--batch', type=int, help="instead of each network's own")
+    parser.add_argument('--workers', type=int, default=0, help='processes that load faces')
     add_device(parser)
     add_output(parser)
     args = parser.parse_args()
@@ -194,8 +196,11 @@ def main() -> None:
             net = NETS[name]
             for px in (px for px in sizes if px <= net.largest):
                 for count in threads:
-                    given = (OPTIONS / f'{net.recipe}.yml', px, net.batch, count)
-                    cases = {side: Case(*given, _precision(side), net.preset, args.device) for side in names}
+                    given = (OPTIONS / f'{net.recipe}.yml', px, args.batch or net.batch, count)
+                    cases = {
+                        side: Case(*given, _precision(side), net.preset, args.device, workers=args.workers)
+                        for side in names
+                    }
                     for row in compare(cases, pool, Path(folder), limits):
                         table.add({'network': name, **row})
     table.write(args.out)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from os import path as osp
@@ -220,6 +221,24 @@ class FaceModel(BaseModel):
             return Output(*net(batch.lq, return_priors=True))
         return Output(net(batch.lq))
 
+    @contextmanager
+    def evaluating(self) -> Iterator[nn.Module]:
+        """The network that is evaluated, and its layers in that state until the end.
+
+        It is the bare one, since the first process validates alone and must not wait for the others. A validation is
+        one block: to tell each layer takes as long as some images do, and what measures one image aside, in another
+        thread, may ask the network, too.
+        """
+        net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
+        training = net.training
+        if training:
+            net.eval()
+        try:
+            yield net
+        finally:
+            if training:
+                net.train()
+
     @torch.no_grad()
     def infer(self, batch: Batch, tiling: Tiling | None = None, self_ensemble: bool = False) -> Output:
         """The result for a batch in fp32, by the averaged weights where there are any.
@@ -231,25 +250,16 @@ class FaceModel(BaseModel):
             self_ensemble (bool): Take the mean with the mirrored image's result; intermediate ones are the image's
                 own. Default: False.
         """
-        # The bare network: the first process validates alone, and must not wait for the others.
-        net = getattr(self, 'net_g_ema', self.get_bare_model(self.net_g))
-        training = net.training
-        if training:  # to say so to each of its layers takes as long as some images do
-            net.eval()
+        with self.evaluating() as net:
 
-        def forward(lq: torch.Tensor) -> torch.Tensor:
-            return self._forward(net, replace(batch, lq=lq)).sr
+            def forward(lq: torch.Tensor) -> torch.Tensor:
+                return self._forward(net, replace(batch, lq=lq)).sr
 
-        tiles = tiling is not None and tiling.needed(batch.lq)
-        if tiles or any(self.info.sizes.padding(batch.lq.shape[-2:])):
-            sr = upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble)
-            out = Output(sr)
-        else:
+            tiles = tiling is not None and tiling.needed(batch.lq)
+            if tiles or any(self.info.sizes.padding(batch.lq.shape[-2:])):
+                return Output(upscale(forward, batch.lq, self.info, self.factor, tiling, self_ensemble))
             out = self._forward(net, batch)
-            out = out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
-        if training:
-            net.train()
-        return out
+            return out._replace(sr=mirror_mean(out.sr, forward, batch.lq)) if self_ensemble else out
 
     def test(self) -> None:
         """The result for the batch that was fed, in ``output``, as BasicSR's models give it."""

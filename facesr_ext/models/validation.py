@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from os import path as osp
 from pathlib import PurePath
@@ -58,6 +59,9 @@ class Judge(Protocol):
 
     def prepare_validation(self, data: dict[str, Any], lq_enlarged: bool) -> Batch:
         """One image as the network takes it."""
+
+    def evaluating(self) -> AbstractContextManager[Any]:
+        """A block in which the network is evaluated, by whatever thread."""
 
     def infer(self, batch: Batch, tiling: Tiling | None, self_ensemble: bool) -> Output:
         """The result for a batch."""
@@ -151,7 +155,7 @@ class Validation:
             dict: The mean of each figure over the images that have it, as one without a face has no landmarks, and the
             figures of the whole set; empty where there is nothing to measure.
         """
-        with _Aside(leaves_a_core(self.model.device)) as aside:
+        with self.model.evaluating(), _Aside(leaves_a_core(self.model.device)) as aside:
             for group in self._groups():
                 self.model.stop_if_asked()
                 batch = Batch.join([batch for _, batch in group])

@@ -186,6 +186,22 @@ def test_measuring_beside_the_network_gives_the_same(
         _validate(model, {'dataroot_gt': str(mixed)})
 
 
+@pytest.mark.parametrize('aside', [True, False])
+def test_all_of_a_validation_evaluates_the_network(
+    aside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without averaged weights it is the one that is trained, and what measures asks it beside the next image."""
+    monkeypatch.setattr(validation, 'leaves_a_core', lambda device: aside)
+    model = _model(tmp_path, monkeypatch, 'degradation_net_paper')
+    net, told, judge = model.get_bare_model(model.net_g), [], model.judge
+    before = {name: value.clone() for name, value in net.named_buffers()}
+    net.register_forward_hook(lambda net, inputs, out: told.append(net.training))
+    monkeypatch.setattr(model, 'judge', lambda *given: (told.append(net.training), judge(*given))[1])
+    _validate(model, {**model.opt['datasets']['val'], 'num_faces': 5})
+    assert len(before) and len(told) == 15 and not any(told) and net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.named_buffers())
+
+
 def test_rows_of_the_sheet_say_name_and_figures(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
 

@@ -14,6 +14,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     'bicubic_x4': {'type': 'BicubicDegradation', 'scale': 4},
     'bicubic_x8': {'type': 'BicubicDegradation', 'scale': 8},
     'fsrnet_x8': {'type': 'BicubicDegradation', 'scale': 8, 'enlarge': True},
+    # the pairs published with FSRNet are JPEG files of MATLAB's usual quality, the enlarged LR as well
+    'fsrnet_x8_published': {'type': 'BicubicDegradation', 'scale': 8, 'enlarge': True, 'jpeg_quality': 75},
     # Real-ESRNet's and Real-ESRGAN's own settings are the defaults of the class
     'realesrgan': {'type': 'SecondOrderDegradation', 'usm_lq': True, 'usm_target': True},
     # the challenge's editions of 2022 and 2023 (MMEditing): the organisers' file is the class's defaults; the share of

@@ -219,6 +219,23 @@ def test_an_entry_of_a_submission_that_is_the_folder_itself() -> None:
     assert results_in(package) == {'0.png': 'res/./0.png', '1.png': 'res/1.png'}
 
 
+@pytest.mark.parametrize(
+    'line',
+    [
+        b'[0, 1, 0.5, false, [[7, 8, 9, 10]]]',
+        b'[0, 1, 0.5, false, 1]',
+        b'[0, 1, 0.5, false, [["a"]]]',
+        b'[Infinity, 1, 0, 1, []]',
+        b'[[], 1, 0, 1, []]',
+        b'5',
+        b'[1, 2]',
+    ],
+)
+def test_lines_of_a_clips_look_that_are_none(line: bytes) -> None:
+    with pytest.raises(ValueError, match='file|unpack|convert'):
+        noted_of(line)
+
+
 def test_a_line_of_a_clips_look_that_nests_without_end() -> None:
     with pytest.raises(ValueError, match='no line of this file'):
         noted_of(b'[' * 100_000)

@@ -56,14 +56,14 @@ def test_any_input_is_read_or_named(name: str, tmp_path: Path, request: pytest.F
     def run(given: object) -> None:
         nonlocal tried
         tried += 1
-        start = time.perf_counter()
+        start = time.process_time()  # whatever else the machine does
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')
                 target.call(given, folder)
         except FaceSRError as err:
             assert str(err).strip()
-        assert time.perf_counter() - start < _SECONDS
+        assert time.process_time() - start < _SECONDS
 
     run()
     request.node.user_properties.append(('inputs', tried))

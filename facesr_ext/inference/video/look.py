@@ -56,15 +56,13 @@ def noted_of(line: bytes) -> Noted:
     """The other way.
 
     Raises:
-        ValueError: for a line that was cut off.
+        ValueError: for a line that was cut off, or any other.
     """
     try:
-        row = json.loads(line)
-    except RecursionError as err:
+        time, duration, change, gray, faces = json.loads(line)
+        return Noted(int(time), int(duration), float(change), bool(gray), [_sight(face) for face in faces])
+    except (RecursionError, TypeError, OverflowError) as err:
         raise ValueError('no line of this file') from err
-    if not isinstance(row, list) or len(row) != 5:
-        raise ValueError('no line of this file')
-    return Noted(row[0], row[1], row[2], row[3], [_sight(face) for face in row[4]])
 
 
 def _numbers(values: np.ndarray | None) -> list[float]:
@@ -73,6 +71,8 @@ def _numbers(values: np.ndarray | None) -> list[float]:
 
 def _sight(row: list[float]) -> Sight:
     values = np.array(row, np.float32)
+    if values.shape not in ((15,), (151,)):  # box, score, five points, and 68 landmarks where there are any
+        raise ValueError('no face of this file')
     face = Face(values[:4], row[4], values[5:15].reshape(5, 2))
     return Sight(face, values[15:].reshape(68, 2) if len(values) > 15 else None)
 

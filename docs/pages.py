@@ -15,7 +15,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIES = {'index.md': 'README.md', 'contributing.md': 'CONTRIBUTING.md', 'changelog.md': 'CHANGELOG.md'}
+COPIES = {
+    'index.md': 'README.md',
+    'results.md': 'RESULTS.md',
+    'contributing.md': 'CONTRIBUTING.md',
+    'changelog.md': 'CHANGELOG.md',
+}
 """Pages that GitHub shows, too, and that lie outside of docs/."""
 PARTS = {
     'networks.md': ('Networks', ('archs',), 'for `network_g:`, `network_d:` and `network_h2l:`'),

@@ -133,6 +133,11 @@ def test_a_killed_run_goes_on_to_the_same_frames(
     with pytest.raises(OptionError, match='other settings: strength None'):
         restore_clip_file(restorer, clip, out, HOW, {'strength': 0.5})
     monkeypatch.setattr(restorer, 'restore_squares', squares)
+    kept = notes.read_bytes()
+    notes.write_bytes(kept.replace(b'\n', b'\n[0, 1, 0.5, false, [[7, 8, 9, 10]]]\n', 1))
+    with pytest.raises(DatasetError, match=r'faces.jsonl is damaged in line 2; remove its folder'):
+        restore_clip_file(restorer, clip, out, HOW, {})
+    notes.write_bytes(kept)
     record = restore_clip_file(restorer, clip, out, HOW, {})
     assert looks[0] == 9 + 12 and record.whole_flicker().pairs == 7 + 7 + 3
     (_, frames, _), (_, expected, _) = read_clip(out), read_clip(whole)

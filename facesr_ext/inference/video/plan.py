@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from facesr_ext.errors import DatasetError
 from facesr_ext.faces.alignment import Frame
 from facesr_ext.faces.masks import SIDE, ellipse_mask, landmark_mask
 from facesr_ext.faces.tracking import LEAST_SEEN, Track, tracks_of
@@ -104,6 +105,9 @@ class Plan:
         shape (tuple[int, int]): Height and width of the frames.
         restorer (PhotoRestorer): What is asked for: which faces, of what sizes.
 
+    Raises:
+        DatasetError: for a line that `look` has not written.
+
     Attributes:
         times (ndarray): (T,) int64, ticks.
         last (int): How long the last frame stays, ticks; 0 where it is not known.
@@ -114,8 +118,11 @@ class Plan:
         self.file, self.tick, self.shape, self.restorer = file, tick, shape, restorer
         times, places, changes, gray = array('q'), array('q'), array('f'), bytearray()
         self.last = 0
-        for place, line in lines_of(file):
-            noted = noted_of(line)
+        for number, (place, line) in enumerate(lines_of(file), 1):
+            try:
+                noted = noted_of(line)
+            except ValueError as err:
+                raise DatasetError(f'{file} is damaged in line {number}; remove its folder, and begin again') from err
             times.append(noted.time)
             places.append(place)
             changes.append(noted.change)

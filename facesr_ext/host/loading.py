@@ -12,8 +12,8 @@ import torch
 AUTO = 'auto'
 MOST = 8
 """For each GPU. Four loaded 64 faces in 44 ms, on which an H200 computed for 20; each takes memory."""
-MOST_BESIDE_CPU = 2
-"""Networks take longer on a CPU than faces take to load."""
+BESIDE_CPU = 2
+"""Loading is at most a tenth of an iteration there; on two cores, none, one and two could not be told apart."""
 _CGROUPS = Path('/sys/fs/cgroup')
 _OWN_CGROUP = Path('/proc/self/cgroup')
 
@@ -84,27 +84,26 @@ def workers_beside_gpu(cores: int, sharing: int = 1) -> Workers:
         sharing (int): GPUs, or training processes, that share them. Default: 1.
     """
     left = cores // sharing - 1
-    return Workers(min(MOST, max(1, left)), _why(cores, sharing, '1 for the training itself', left > MOST, MOST))
+    capped = f'; at most {MOST}' if left > MOST else ''
+    return Workers(min(MOST, max(1, left)), f'{_shared(cores, sharing)}; 1 for the training itself{capped}')
 
 
-def workers_beside_cpu(cores: int, threads: int, sharing: int = 1) -> Workers:
-    """Loading processes of a training on the CPU: cores that its threads leave idle; none where there are none.
+def workers_beside_cpu(cores: int, sharing: int = 1) -> Workers:
+    """Loading processes of a training on the CPU: two, or none where it has one core and nothing can go on beside.
 
     Args:
         cores (int): That may be used.
-        threads (int): That compute, in each training process.
-        sharing (int): Training processes that share the cores. Default: 1.
+        sharing (int): Training processes that share them. Default: 1.
     """
-    left = cores // sharing - threads
-    most = MOST_BESIDE_CPU
-    return Workers(min(most, max(0, left)), _why(cores, sharing, f'{threads} for its threads', left > most, most))
+    if cores // sharing < BESIDE_CPU:
+        return Workers(0, f'{_shared(cores, sharing)}; the training needs it')
+    return Workers(BESIDE_CPU, f'{_shared(cores, sharing)}; always 2 from 2 cores on')
 
 
-def _why(cores: int, sharing: int, taken: str, capped: bool, most: int) -> str:
-    """As '16 cores for 4 trainings; in each 1 for the training itself'."""
+def _shared(cores: int, sharing: int) -> str:
+    """As '16 cores shared by 4, 4 each'."""
     whole = f'{cores} core{"s" if cores > 1 else ""}'
-    shared = whole if sharing == 1 else f'{whole} shared by {sharing}, {cores / sharing:g} each'
-    return f'{shared}; {taken}' + (f'; at most {most}' if capped else '')
+    return whole if sharing == 1 else f'{whole} shared by {sharing}, {cores / sharing:g} each'
 
 
 def automatic_workers(num_gpu: int, several: bool) -> Workers:
@@ -116,7 +115,7 @@ def automatic_workers(num_gpu: int, several: bool) -> Workers:
     """
     sharing = training_processes()
     if num_gpu == 0:
-        return workers_beside_cpu(usable_cores(), torch.get_num_threads(), sharing)
+        return workers_beside_cpu(usable_cores(), sharing)
     return workers_beside_gpu(usable_cores(), sharing if several else sharing * num_gpu)
 
 

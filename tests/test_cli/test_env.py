@@ -134,11 +134,10 @@ def test_how_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_how_many_load(monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 16)
     monkeypatch.setattr('facesr_ext.host.loading.usable_cores', lambda: 16)
     monkeypatch.delenv('LOCAL_WORLD_SIZE', raising=False)
     lines = [
-        env.Line('ok', 'loading for CPU', 'num_worker_per_gpu: auto is 0 (16 cores; 16 for its threads)'),
+        env.Line('ok', 'loading for CPU', 'num_worker_per_gpu: auto is 2 (16 cores; always 2 from 2 cores on)'),
         env.Line(
             'ok', 'loading for GPU', 'num_worker_per_gpu: auto is 8 (16 cores; 1 for the training itself; at most 8)'
         ),

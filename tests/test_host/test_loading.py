@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from facesr_ext.host import loading
 from facesr_ext.host.entry import read_options
@@ -80,17 +79,17 @@ def test_a_gpu_gets_what_the_training_leaves(cores: int, sharing: int, number: i
 
 
 @pytest.mark.parametrize(
-    ('cores', 'threads', 'sharing', 'number'),
-    [(2, 2, 1, 0), (1, 1, 1, 0), (2, 1, 1, 1), (16, 8, 1, 2), (16, 1, 8, 1), (16, 2, 8, 0), (2, 4, 1, 0)],
+    ('cores', 'sharing', 'number'), [(1, 1, 0), (2, 1, 2), (3, 1, 2), (64, 1, 2), (16, 8, 2), (16, 9, 0), (2, 4, 0)]
 )
-def test_a_cpu_training_keeps_its_cores(cores: int, threads: int, sharing: int, number: int) -> None:
-    assert loading.workers_beside_cpu(cores, threads, sharing).number == number
+def test_a_cpu_training_of_one_core_loads_itself(cores: int, sharing: int, number: int) -> None:
+    assert loading.workers_beside_cpu(cores, sharing).number == number
 
 
 def test_why_is_told() -> None:
     assert loading.workers_beside_gpu(16).why == '16 cores; 1 for the training itself; at most 8'
     assert loading.workers_beside_gpu(16, 4).why == '16 cores shared by 4, 4 each; 1 for the training itself'
-    assert loading.workers_beside_cpu(2, 2).why == '2 cores; 2 for its threads'
+    assert loading.workers_beside_cpu(2).why == '2 cores; always 2 from 2 cores on'
+    assert loading.workers_beside_cpu(1).why == '1 core; the training needs it'
 
 
 def test_gpus_of_one_process_share_its_cores_and_processes_those_of_the_machine(
@@ -101,12 +100,13 @@ def test_gpus_of_one_process_share_its_cores_and_processes_those_of_the_machine(
     assert loading.automatic_workers(4, several=False).number == 2  # BasicSR takes it times four
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '3')
     assert loading.automatic_workers(4, several=True).number == 3  # num_gpu counts those of the machine
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 1)
     assert loading.automatic_workers(0, several=True).number == 2
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', '8')
+    assert loading.automatic_workers(0, several=True).number == 0
 
 
-def _read(folder: Path, threads: int, monkeypatch: pytest.MonkeyPatch, **train_set: Any) -> dict[str, Any]:
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+def _read(folder: Path, cores: int, monkeypatch: pytest.MonkeyPatch, **train_set: Any) -> dict[str, Any]:
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: set(range(cores)), raising=False)
     monkeypatch.delenv('LOCAL_WORLD_SIZE', raising=False)
     opt = small_options(OPTIONS / 'srcnn.yml')
     opt['datasets']['train'].update(num_worker_per_gpu='auto', **train_set)
@@ -117,12 +117,12 @@ def _read(folder: Path, threads: int, monkeypatch: pytest.MonkeyPatch, **train_s
 
 
 def test_a_number_is_there_before_the_loader_is_made(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    section = _read(cgroups, 63, monkeypatch, persistent_workers=True, timeout=60)
-    assert section['num_worker_per_gpu'] == 1 and section['persistent_workers'] is True and section['timeout'] == 60
+    section = _read(cgroups, 2, monkeypatch, persistent_workers=True, timeout=60)
+    assert section['num_worker_per_gpu'] == 2 and section['persistent_workers'] is True and section['timeout'] == 60
 
 
 def test_none_have_nothing_that_processes_have(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    section = _read(cgroups, 64, monkeypatch, persistent_workers=True, timeout=60)
+    section = _read(cgroups, 1, monkeypatch, persistent_workers=True, timeout=60)
     assert section['num_worker_per_gpu'] == 0 and not section['persistent_workers'] and not section['timeout']
 
 
@@ -139,7 +139,6 @@ def test_the_log_says_nothing_without_auto_or_of_a_wrong_file(opt: dict[str, Any
 
 
 def test_the_log_says_what_auto_is(cgroups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 64)
     monkeypatch.delenv('LOCAL_WORLD_SIZE', raising=False)
     said = loading.workers_note({'num_gpu': 0, 'datasets': {'train': {'num_worker_per_gpu': 'auto'}}}, False)
-    assert said == 'num_worker_per_gpu: auto is 0 here (64 cores; 64 for its threads).'
+    assert said == 'num_worker_per_gpu: auto is 2 here (64 cores; always 2 from 2 cores on).'

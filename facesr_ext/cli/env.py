@@ -95,7 +95,7 @@ def report() -> Iterator[Line]:
     """Looks at everything, one after the other."""
     _ask_fresh_process.cache_clear()
     looks = (_python, _torch, _torchvision, _basicsr, _hook, _registration)
-    for look in (*looks, _packages, _devices, _processor, _weights, _face_files, _place):
+    for look in (*looks, _packages, _devices, _processor, _loading, _weights, _face_files, _place):
         yield from _careful(look)
 
 
@@ -253,6 +253,18 @@ def _processor() -> Iterator[Line]:
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} threads (OMP_NUM_THREADS)'
     yield Line('ok', 'CPU', f'{capability}, {threads}, {bf16}')
     yield from _waiting(torch.get_num_threads())
+
+
+def _loading() -> Iterator[Line]:
+    """What ``num_worker_per_gpu: auto`` is."""
+    import torch
+
+    from facesr_ext.host.loading import automatic_workers
+
+    devices = {'CPU': 0, 'GPU': 1} if torch.cuda.is_available() or torch.backends.mps.is_available() else {'CPU': 0}
+    for what, num_gpu in devices.items():
+        number, why = automatic_workers(num_gpu, several=False)
+        yield Line('ok', f'loading for {what}', f'num_worker_per_gpu: auto is {number} ({why})')
 
 
 def _waiting(threads: int) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from torch import distributed
 
 from facesr_ext.check import examine, needs
 from facesr_ext.errors import FaceSRError, disk_fault
-from facesr_ext.host import interrupts, names, run_lock
+from facesr_ext.host import interrupts, loading, names, run_lock
 from facesr_ext.host.entry import Kind, arguments, split_arguments
 from facesr_ext.host.workers import is_lost_worker
 
@@ -124,7 +124,7 @@ def _check_options(kind: Kind, argv: Sequence[str]) -> list[Note]:
     """Looks the option file through before anything is built; a missing argument is left to BasicSR's parser.
 
     Returns:
-        list: Warnings, for the log.
+        list: Warnings and what ``auto`` is, for the log.
 
     Raises:
         OptionError: listing all findings, where one of them is an error.
@@ -137,7 +137,9 @@ def _check_options(kind: Kind, argv: Sequence[str]) -> list[Note]:
     findings = seen.findings()
     examine.refuse_faults(args.opt, findings)
     needs.fetch_weights(seen)
-    return [(logging.WARNING, str(told)) for told in (names.note_of_taken(), *findings) if told is not None]
+    notes = [(logging.WARNING, str(told)) for told in (names.note_of_taken(), *findings) if told is not None]
+    workers = loading.workers_note(seen.opt, args.launcher != 'none')
+    return notes if workers is None else [*notes, (logging.INFO, workers)]
 
 
 @contextlib.contextmanager

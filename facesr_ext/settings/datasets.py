@@ -8,7 +8,6 @@ from pydantic import ValidationInfo, field_validator
 
 from facesr_ext.settings.kinds import (
     Count,
-    CountFrom0,
     File,
     Folder,
     Folders,
@@ -16,6 +15,7 @@ from facesr_ext.settings.kinds import (
     Shares,
     Weights,
     Whole,
+    Workers,
     option,
     stock,
 )
@@ -28,7 +28,9 @@ class Loader(Section):
     name: str = stock('names the set in logs and files', ...)
     type: str = stock('the class', ...)
     io_backend: dict[str, Any] | None = stock('{type: disk}, or {type: lmdb} for images and labels from an LMDB')
-    num_worker_per_gpu: CountFrom0 | None = stock('processes that load; 0: none but the training itself')
+    num_worker_per_gpu: Workers | None = stock(
+        'processes that load, for each GPU; 0: none but the training itself; auto: by cores and device'
+    )
     batch_size_per_gpu: Count | None = stock('samples of a step, for each process')
     dataset_enlarge_ratio: float = stock('epochs are so many times as long', 1, gt=0)
     prefetch_mode: Literal['cpu', 'cuda'] | None = stock('load ahead; default: as the workers do')

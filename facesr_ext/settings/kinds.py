@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from facesr_ext.errors import closest
+from facesr_ext.host.loading import AUTO
+
 PartKind = Literal['network', 'dataset', 'loss', 'metric', 'degradation', 'optimizer', 'scheduler']
 
 
@@ -37,6 +40,13 @@ def _gpus(value: Any) -> Any:
     if value == 'auto' or isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise ValueError(f'must be auto, 0 (the CPU) or a number of GPUs, not {value!r}')
+
+
+def _workers(value: Any) -> Any:
+    if value == AUTO or isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    meant = f'; did you mean {AUTO}?' if isinstance(value, str) and closest(value, (AUTO,)) else ''
+    raise ValueError(f'must be {AUTO} or a whole number from 0, not {value!r}{meant}')
 
 
 def _switch_or_name(value: Any) -> Any:
@@ -86,15 +96,16 @@ Whole = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Count = Annotated[int, Field(ge=1)]
 """As Whole, of what BasicSR reads itself, to which 4.0 is no number of things."""
-CountFrom0 = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32 - 2**16)]
 """Of NumPy's generators, with room for the numbers of processes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
+_AUTO_OR_COUNT = {'anyOf': [{'const': AUTO}, {'type': 'integer', 'minimum': 0}]}
 Gpus = Annotated[
     int | str,
     BeforeValidator(_gpus),
-    WithJsonSchema({'anyOf': [{'const': 'auto'}, {'type': 'integer', 'minimum': 0}]}),
+    WithJsonSchema(_AUTO_OR_COUNT),
 ]
+Workers = Annotated[int | str, BeforeValidator(_workers), WithJsonSchema(_AUTO_OR_COUNT)]
 SwitchOrName = Annotated[
     bool | str, BeforeValidator(_switch_or_name), WithJsonSchema({'anyOf': [{'type': 'boolean'}, {'type': 'string'}]})
 ]

@@ -39,15 +39,24 @@ class Running:
         cwd (Path): Where it runs; what it writes goes to a file beside.
         threads (int): Of torch. Default: 1.
         largest (int | None): Bytes that no file may exceed. Default: any may.
+        cores (int | None): On which it may run. Default: on those of this process.
     """
 
-    def __init__(self, words: Sequence[str], cwd: Path, threads: int = 1, largest: int | None = None) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        cwd: Path,
+        threads: int = 1,
+        largest: int | None = None,
+        cores: int | None = None,
+    ) -> None:
         assert _SERVER is not None
         _SERVER.set_forkserver_preload(_IMPORTED)
         cwd.mkdir(parents=True, exist_ok=True)
         self.said = cwd.with_name(f'{cwd.name}.txt')
         self.said.unlink(missing_ok=True)
-        self.process = _SERVER.Process(target=_work, args=(list(words), str(cwd), str(self.said), threads, largest))
+        given = (list(words), str(cwd), str(self.said), threads, largest, cores)
+        self.process = _SERVER.Process(target=_work, args=given)
         self.process.start()
         while not self.said.exists() and self.process.exitcode is None:
             time.sleep(0.002)  # its first act; the very first process waits for the server's imports
@@ -88,7 +97,7 @@ def run(words: Sequence[str], cwd: Path, kill_after: float | None = None, **how:
     return Running(words, cwd, **how).end(kill_after)  # type: ignore[arg-type]
 
 
-def _work(words: list[str], cwd: str, said: str, threads: int, largest: int | None) -> None:
+def _work(words: list[str], cwd: str, said: str, threads: int, largest: int | None, cores: int | None) -> None:
     multiprocessing.set_start_method(None, force=True)  # of its own workers: as a user's process has it
     os.chdir(cwd)
     os.environ['CUDA_VISIBLE_DEVICES'] = ''
@@ -97,6 +106,8 @@ def _work(words: list[str], cwd: str, said: str, threads: int, largest: int | No
         os.dup2(output, handle)
     sys.stdout, sys.stderr = (os.fdopen(handle, 'w', closefd=False) for handle in (1, 2))
     torch.set_num_threads(threads)
+    if cores is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     if largest is not None:
         import resource
 

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facesr_ext.host.loading import usable_cores
 from tests.faults.contents import assert_same, assert_same_run
 from tests.faults.test_places import TOTAL, toy, train
 from tests.support import ROOT, child_environment
@@ -42,6 +44,18 @@ def test_workers(half: tuple[Path, Path], tmp_path: Path) -> None:
     said = resumed(half, tmp_path / 'here', num_worker_per_gpu=2)
     assert_same_run(half[0] / 'experiments' / 'toy', tmp_path / 'here' / 'experiments' / 'toy', TOTAL)
     assert 'not those of the training state' not in said
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason='two cores')
+def test_a_machine_with_more_cores(half: tuple[Path, Path], tmp_path: Path) -> None:
+    """``num_worker_per_gpu: auto`` is 0 where the training has one core, and 2 where it goes on."""
+    auto: dict[str, Any] = {'num_worker_per_gpu': 'auto', 'persistent_workers': True}
+    for total, more, cores, workers in ((6, (), 1, 0), (TOTAL, ('--auto_resume',), 2, 2)):
+        done = train(tmp_path / 'here', toy(total, **auto), *more, cores=cores)
+        assert done.status == 0, done.said
+        assert f'num_worker_per_gpu: auto is {workers} here' in done.said
+    assert 'Resuming training from epoch' in done.said and 'not those of the training state' not in done.said
+    assert_same_run(half[0] / 'experiments' / 'toy', tmp_path / 'here' / 'experiments' / 'toy', TOTAL)
 
 
 def test_threads(half: tuple[Path, Path], tmp_path: Path) -> None:

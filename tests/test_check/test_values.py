@@ -103,7 +103,17 @@ def test_a_value_inside_a_section(key: str, value: Any, at: str, tmp_path: Path)
         ('train:pixel_opt:loss_weight', 0),
         ('train:total_iter', 1000.0),
         ('manual_seed', 2**32 - 2**17),
+        ('datasets:train:num_worker_per_gpu', 'auto'),
     ],
 )
 def test_values_at_their_bounds_are_fine(key: str, value: Any, tmp_path: Path) -> None:
     assert _findings(key, value, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ('word', 'meant'), [('atuo', '; did you mean auto?'), ('Auto', '; did you mean auto?'), ('many', '')]
+)
+def test_a_wrong_word_for_the_number_of_workers(word: str, meant: str, tmp_path: Path) -> None:
+    (found,) = _findings('datasets:train:num_worker_per_gpu', word, tmp_path)
+    assert found.level == 'error' and key_text(found.key) == 'datasets:train:num_worker_per_gpu'
+    assert found.message == f"must be auto or a whole number from 0, not '{word}'{meant}"

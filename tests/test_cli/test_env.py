@@ -49,6 +49,7 @@ def test_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         'start-up hook',
         'OpenCV',
         'CPU',
+        'loading for CPU',
         'disk',
         'current folder',
     )
@@ -127,6 +128,21 @@ def test_how_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         (line,) = lines(**said)
         assert line.status == 'note' and 'GOMP_SPINCOUNT=10000 ends that' in line.text
     assert not [line for line in env._waiting(1) if line.what == 'waiting threads']
+
+
+@pytest.mark.parametrize('gpu', [False, True])
+def test_how_many_load(monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
+    monkeypatch.setattr('facesr_ext.host.loading.usable_cores', lambda: 16)
+    monkeypatch.delenv('LOCAL_WORLD_SIZE', raising=False)
+    lines = [
+        env.Line('ok', 'loading for CPU', 'num_worker_per_gpu: auto is 2 (16 cores; always 2 from 2 cores on)'),
+        env.Line(
+            'ok', 'loading for GPU', 'num_worker_per_gpu: auto is 8 (16 cores; 1 for the training itself; at most 8)'
+        ),
+    ]
+    assert list(env._loading()) == lines[: 1 + gpu]
 
 
 def test_a_folder_of_our_name_hides_nothing(place: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from os import path as osp
 from typing import Any
 
-from facesr_ext.host import entry
+from facesr_ext.host import entry, loading
 from facesr_ext.host.patching import names_used, replace_everywhere
 from facesr_ext.host.source import OptionLoader
 
@@ -57,6 +57,7 @@ def repair_option_files() -> None:
         for key, folders in several.items():
             opt['datasets'][key]['dataroot_gt'] = folders
         _name_sections(opt)
+        loading.settle_workers(opt)
         return opt, parsed
 
     options.ordered_yaml = ordered_yaml

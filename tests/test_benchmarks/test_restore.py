@@ -25,7 +25,7 @@ def test_a_photograph_of_many_faces() -> None:
 def test_rows() -> None:
     seen: list[int] = []
     runs = {restore.OURS: lambda photos: seen.append(len(photos)), restore.PEER: lambda photos: sum(range(10**5))}
-    ours, peer = restore.compare('two', [np.zeros((4, 4, 3), np.uint8)] * 2, 6, runs, 2)
+    ours, peer = restore.compare('two', [np.zeros((4, 4, 3), np.uint8)] * 2, 6, runs, 2, 'cpu')
     assert set(seen) == {2} and ours[f'times {restore.OURS}'].value == 1.0
     assert peer['s'] > ours['s'] and peer['CPU ms a face'] == pytest.approx(1000 * peer['CPU s'] / 6)
     assert set(restore.COLUMNS) == set(ours)

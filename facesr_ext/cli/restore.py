@@ -31,7 +31,8 @@ def main(
         None, '-o', '--output', help='A folder, by default restored; a file for one photograph or clip; - for a pipe.'
     ),
     model: str = typer.Option(
-        'default', help='default (faithful), sharp, a run, or a file of weights, also of what spandrel knows.'
+        'default',
+        help='default (faithful), sharp, with --aligned x4 or x8, a run, or weights, also those spandrel knows.',
     ),
     faces: str = typer.Option('all', help='all, largest, center, or numbers as 1,3; 1 is the largest.'),
     min_face: int = typer.Option(16, min=1, help="The least side of a face's square, pixels."),
@@ -85,6 +86,8 @@ def main(
         weights=weights, device=device, batch_size=batch_size,
         identity=json or written_suffix(Path(output or '').suffix) is not None,  # where it is told
     )  # fmt: skip
+    if not aligned:
+        restorer.require_for_photos()
     _tell_licences(restorer)
     if '-' in inputs:
         _pipe(restorer, inputs, output, how)

@@ -106,10 +106,11 @@ def score(
 
 
 def _is_weights(source: Path) -> bool:
-    """A file of weights or the folder of a run, not of images."""
+    """A file of weights, the folder of a run or a model of the package, not a folder of images."""
+    from facesr_ext.inference.shipped import SHIPPED
     from facesr_ext.runs.folder import is_run
 
-    return source.suffix in WEIGHTS or is_run(source)
+    return source.suffix in WEIGHTS or is_run(source) or str(source) in SHIPPED
 
 
 def _refuse_idle(given: dict[str, Any], trained: bool) -> None:

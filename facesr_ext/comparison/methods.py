@@ -17,6 +17,7 @@ from facesr_ext.errors import CheckpointError, FaceSRError, KeyPath, OptionError
 from facesr_ext.host.source import OptionFile
 from facesr_ext.inference.elsewhere import open_foreign, says_nothing
 from facesr_ext.inference.restorer import Restorer
+from facesr_ext.inference.shipped import shipped_file
 from facesr_ext.models.tiles import Tiling
 from facesr_ext.places import user_path
 from facesr_ext.runs.checkpoints import file_sha256
@@ -142,7 +143,7 @@ def _source_of(name: str, method: Method, seed: int, file: CompareFile) -> _Sour
     if method.network_g is not None:
         return _Source(None, dict(method.network_g), method.scale or method.network_g.get('scale'))
     if method.checkpoint is not None:
-        return _Source(str(user_path(method.checkpoint)), method.arch, method.scale)
+        return _Source(str(shipped_file(method.checkpoint) or user_path(method.checkpoint)), method.arch, method.scale)
     return _of_option_file(name, method, _forced(name, method, seed, file))
 
 

@@ -55,6 +55,8 @@ class Desk:
     def __init__(self, models: Sequence[str], store: Store, limits: Limits, device: str | None = None) -> None:
         detector = build_detector('centerface')
         self.restorers = {model: PhotoRestorer(model, detector=detector, device=device) for model in models}
+        for restorer in self.restorers.values():
+            restorer.require_for_photos()
         self.store, self.limits = store, limits
 
     def look(self, session: str, name: str, data: bytes, upload: Path | None = None) -> Kept:

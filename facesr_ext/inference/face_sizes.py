@@ -19,12 +19,16 @@ class FaceSizes:
         restorer (Restorer): The network, with what its checkpoint says of the training.
 
     Attributes:
-        least, trained (int): The smallest and the largest whole face of the training, also where it saw parts alone.
+        least, trained (int): The smallest and the largest whole face of the training, also where it saw parts alone;
+            the smallest is that of the checkpoint's ``least_face`` where it has one.
     """
 
     def __init__(self, restorer: Restorer) -> None:
         self.info, self.scale = restorer.info, restorer.scale
         self.least, self.trained = self._of_training(restorer.metadata.get('trained_on'))
+        stated = restorer.metadata.get('least_face')
+        if isinstance(stated, int) and not self.info.sizes.fixed:
+            self.least = min(max(stated, self.least), self.trained)
 
     def _of_training(self, trained: object) -> tuple[int, int]:
         if self.info.sizes.fixed:

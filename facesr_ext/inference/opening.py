@@ -10,7 +10,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.inference.elsewhere import open_foreign, says_nothing
 from facesr_ext.inference.onnx_network import is_onnx
 from facesr_ext.inference.restorer import Restorer
-from facesr_ext.inference.shipped import SHIPPED, shipped_model
+from facesr_ext.inference.shipped import SHIPPED, shipped_file
 from facesr_ext.models.device import default_device
 from facesr_ext.models.precision import AUTO, cpu_computes_in_bf16
 from facesr_ext.models.tiles import Tiling
@@ -36,8 +36,8 @@ def open_model(
     """
     if isinstance(model, Restorer):
         return model
-    shipped = isinstance(model, str) and model in SHIPPED
-    path = shipped_model(str(model)) if shipped else user_path(model)
+    shipped = shipped_file(model)
+    path = shipped or user_path(model)
     if not path.exists():
         raise OptionError(f'there is no {path}; say {", ".join(SHIPPED)}, or name a run or a file of weights', (key,))
     if precision == AUTO:  # other networks may end in a layer whose bf16 would be seen

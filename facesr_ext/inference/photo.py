@@ -27,7 +27,7 @@ from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.photo_checks import is_gray, require_bounds, require_photo, require_strength, to_8_bits
 from facesr_ext.inference.progress import Progress, Steps
 from facesr_ext.inference.restorer import Restorer
-from facesr_ext.inference.shipped import DEFAULT
+from facesr_ext.inference.shipped import DEFAULT, require_for_photos
 from facesr_ext.inference.which_faces import INSIDE, chosen, find_faces, inner_faces, read_choice
 from facesr_ext.models.precision import AUTO
 from facesr_ext.models.tiles import Tiling
@@ -65,8 +65,9 @@ class PhotoRestorer:
     ``image, faces = PhotoRestorer().restore(photo)``
 
     Args:
-        model (str | PathLike | Restorer): 'default' or 'sharp', which come with the package; a checkpoint, a run, or
-            what is opened already. A file that does not say what it holds is recognised by spandrel (extra ``export``).
+        model (str | PathLike | Restorer): 'default' or 'sharp', which come with the package, as 'x4' and 'x8' for
+            aligned faces; a checkpoint, a run, or what is opened already. A file that does not say what it holds is
+            recognised by spandrel (extra ``export``).
         faces (str | Sequence[int]): 'all', 'largest', 'center', or numbers, of which 1 is the largest face.
         min_face (int): Faces with a smaller aligned square, in pixels of the photograph, are left alone. Default: 16.
         max_face (int | None): So are larger ones. Default: the size that the network was trained on, beyond which
@@ -118,7 +119,7 @@ class PhotoRestorer:
     ) -> None:
         require_bounds(min_face, max_face, strength, upscale, angles, batch_size)
         self.choice, self.angles = read_choice(faces), tuple(angles)
-        self.restorer = open_model(model, device=device, precision=precision)
+        self.model, self.restorer = model, open_model(model, device=device, precision=precision)
         if self.restorer.info.input == 'hr':
             raise OptionError('makes faces smaller; name a network that restores them', ('model',))
         self.sizes = FaceSizes(self.restorer)
@@ -131,6 +132,14 @@ class PhotoRestorer:
         self.parser = FaceParser(parser, weights, self.restorer.device) if parser else None
         self.landmarks, distances = _dlib(weights)
         self.identity = distances if identity else None
+
+    def require_for_photos(self) -> None:
+        """Refuses a model of the package that aligned faces alone suit, which all but `restore_aligned` do.
+
+        Raises:
+            OptionError: for one.
+        """
+        require_for_photos(self.model)
 
     def find(self, image: np.ndarray) -> list[FaceRecord]:
         """Finds the faces of a photograph; those that `restore` would leave alone have the reason why."""
@@ -222,6 +231,7 @@ class PhotoRestorer:
 
     def _looked_at(self, photo: np.ndarray, choice: str | tuple[int, ...]) -> _Waiting:
         """The faces of a photograph, and which of them wait for the network."""
+        self.require_for_photos()
         require_photo(photo)
         image = to_8_bits(photo)
         faces = find_faces(image, self.detector, self.angles)

@@ -29,6 +29,7 @@ def publish(
     *,
     half: bool = False,
     average_last: int | None = None,
+    least_face: int | None = None,
     force: bool = False,
 ) -> Published:
     """Writes the averaged weights of a checkpoint alone, for `Restorer`, ``facesr restore`` and BasicSR.
@@ -38,6 +39,8 @@ def publish(
         output (str | PathLike): ``.pth`` or ``.safetensors``.
         half (bool): Store 16 bits a weight: half the size. They are read as 32 bits again.
         average_last (int | None): The mean of so many numbered checkpoints of the run.
+        least_face (int | None): The least size, in pixels, to which `PhotoRestorer` enlarges a face for the network.
+            Default: the smallest of the training; a larger one may give more, and takes longer.
         force (bool): Replace a file that is there.
 
     Raises:
@@ -51,7 +54,7 @@ def publish(
     require_free([target], [Path(file) for file in restorer.files], force)
     weights = read_weights(restorer.files)
     state = {key: value.half() if half and value.is_floating_point() else value for key, value in weights.state.items()}
-    metadata = without_paths(weights.metadata)
+    metadata = {**without_paths(weights.metadata), **({} if least_face is None else {'least_face': least_face})}
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == SAFETENSORS:
         save_safetensors(state, target, metadata)

@@ -21,6 +21,7 @@ from facesr_ext.host.parts import build_part
 from facesr_ext.host.source import OptionFile
 from facesr_ext.imaging import to_images, to_tensor, with_coordinates
 from facesr_ext.inference.onnx_network import OnnxNetwork, is_onnx, open_onnx
+from facesr_ext.inference.shipped import shipped_file
 from facesr_ext.models.device import default_device
 from facesr_ext.models.forward import enlarge, upscale
 from facesr_ext.models.precision import Precision
@@ -50,9 +51,9 @@ class Restorer:
 
     Args:
         checkpoint (str | PathLike | Sequence | None): A checkpoint (``.pth``, ``.safetensors``), the folder of a run
-            (its latest checkpoint), several checkpoints of one network, whose mean is taken, or a file of ONNX (extra
-            ``export``). Averaged weights (``params_ema``) are taken where a file has them. None for a network without
-            weights, which ``arch`` names.
+            (its latest checkpoint), a model of the package ('default', 'sharp', 'x4', 'x8'), several checkpoints of one
+            network, whose mean is taken, or a file of ONNX (extra ``export``). Averaged weights (``params_ema``) are
+            taken where a file has them. None for a network without weights, which ``arch`` names.
         device (str | device | None): Where it runs. Default: a GPU where there is one, else the CPU.
         arch (dict | str | PathLike | Module | None): For files that do not say what network they hold, as stock
             BasicSR's: the ``network_g`` section, or an option file that has it. A network that is built and loaded
@@ -241,7 +242,7 @@ def find_checkpoints(checkpoint: PathLike | Sequence[PathLike], average_last: in
         if not files or average_last is not None:
             raise CheckpointError('name one checkpoint or several; average_last is for the run of a single one')
         return files
-    path = user_path(checkpoint)
+    path = shipped_file(checkpoint) or user_path(checkpoint)
     path = latest_checkpoint(path) if path.is_dir() else path
     return [str(path)] if average_last is None else late_checkpoints(path, average_last)
 

@@ -39,7 +39,7 @@ def file_name(name: str, what: str) -> str:
 class Method(Section):
     """A method: weights with what they say of their network, an option file, or a network without weights."""
 
-    checkpoint: File | None = option('checkpoint, or folder of a run (its latest one)')
+    checkpoint: File | None = option('checkpoint, folder of a run (its latest one), or a model of the package, as x8')
     opt: File | None = option('option file: the run that it trains, or the network that it tests')
     force_yml: list[str] = option('with opt: what is to differ from it, as KEY:KEY=VALUE', [])
     after: list[str] = option('with opt: option files whose runs it starts from; --train trains them first', [])

@@ -176,7 +176,7 @@ def test_one_file_and_names_that_collide(model: Path, tmp_path: Path, capsys: py
     assert _run(tmp_path / 'a.png', '-o', tmp_path, '--model', model) == 2
     assert _run(tmp_path / 'nowhere', '-o', tmp_path / 'new', '--model', model) == 2
     assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new', '--model', 'blunt') == 2
-    assert 'there is no blunt; say default, sharp, or name a run' in capsys.readouterr().err
+    assert 'there is no blunt; say default, sharp, x4, x8, or name a run' in capsys.readouterr().err
     assert _run(tmp_path / 'a.png', '-o', tmp_path / 'new', '--model', model, '--format', 'gif') == 2
 
 

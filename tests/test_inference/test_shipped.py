@@ -8,14 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from skimage import data
 
-from facesr_ext import PhotoRestorer
+from facesr_ext import PhotoRestorer, Restorer
+from facesr_ext.comparison.methods import open_methods
 from facesr_ext.data.image_io import read_image
-from facesr_ext.errors import CheckpointError
+from facesr_ext.errors import CheckpointError, OptionError
 from facesr_ext.inference import shipped
-from facesr_ext.inference.shipped import SHIPPED, shipped_model
+from facesr_ext.inference.publication import publish
+from facesr_ext.inference.shipped import FOR_PHOTOS, SHIPPED, shipped_model
 from facesr_ext.runs.checkpoints import META_KEY, load_checkpoint
+from facesr_ext.settings.comparison import CompareFile
 from tests.support import PHOTOS, needs_photos
 
 MODELS = sorted(SHIPPED)
@@ -36,9 +40,48 @@ def test_a_few_megabytes_that_say_what_they_are(name: str) -> None:
     path = shipped_model(name)
     assert path.stat().st_size < 6e6
     told = load_checkpoint(path)[META_KEY]
-    assert told['arch']['type'] == 'NAFSR' and (told['scale'], told['input']) == (1, 'enlarged')
     assert not set('/\\') & set(json.dumps(told))
+    kinds = {'x4': ('NAFSR', 4, 'small'), 'x8': ('FSRNet', 8, 'enlarged')}
+    assert (told['arch']['type'], told['scale'], told['input']) == kinds.get(name, ('NAFSR', 1, 'enlarged'))
+
+
+@pytest.mark.parametrize('name', FOR_PHOTOS)
+def test_faces_up_to_512_px(name: str) -> None:
     assert PhotoRestorer(name).max_face == 512
+
+
+def test_a_face_is_enlarged_to_what_the_model_says(tmp_path: Path) -> None:
+    assert PhotoRestorer().sizes.fed(60, 60) == 448
+    for least, fed in ((None, 448), (300, 352), (480, 480), (9999, 512)):  # from the least of the training on
+        publish(shipped_model('default'), tmp_path / 'made.pth', least_face=least, force=True)
+        assert PhotoRestorer(tmp_path / 'made.pth').sizes.fed(60, 60) == fed
+
+
+@pytest.mark.parametrize(('name', 'side'), [('x4', 128), ('x8', 16)])
+def test_aligned_faces_by_their_names(name: str, side: int) -> None:
+    restorer = Restorer(name, device='cpu')
+    small = cv2.resize(data.astronaut()[20:220, 120:320], (side, side), interpolation=cv2.INTER_AREA)
+    made = restorer.restore(small)
+    assert made.shape == (side * restorer.scale,) * 2 + (3,)
+    aligned = PhotoRestorer(name, upscale=restorer.scale, precision='fp32').restore_aligned(small).image
+    assert np.abs(made.astype(int) - aligned).max() <= 1
+
+
+def test_a_comparison_takes_a_model_by_its_name() -> None:
+    file = CompareFile.model_validate(
+        {'name': 'c', 'scale': 8, 'datasets': {'faces': {'dataroot_gt': 'builtin'}},
+         'degradation': {'type': 'BicubicDegradation'}, 'methods': {'ours': {'checkpoint': 'x8'}},
+         'val': {'metrics': {'psnr_y': {'type': 'psnr_y'}}}}
+    )  # fmt: skip
+    (method,) = open_methods(file, torch.device('cpu'))
+    assert method.facts.problem is None or method.facts.problem == ''
+    assert method.facts.sha256 == SHIPPED['x8'].sha256
+
+
+@pytest.mark.parametrize('name', ['x4', 'x8'])
+def test_photographs_are_refused_where_aligned_faces_are_needed(name: str) -> None:
+    with pytest.raises(OptionError, match=f'{name} is for pictures that are one aligned face .*default or sharp'):
+        PhotoRestorer(name).restore(data.astronaut())
 
 
 def test_terms_and_card_lie_beside_them() -> None:

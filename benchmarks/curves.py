@@ -3,9 +3,10 @@
     python -m benchmarks.curves [--quick] [--nets MSRResNet FSRNet] [--seeds 3] [--iterations 200] [--out FILE]
 
 Each seed gives both sides the same weights and the same order of the same drawn faces, and one loss, that of the
-pixels. BasicSR's side is in fp32; ours in bf16 with channels_last, as `precision: auto` has it. `loss` is the mean over
-the last quarter of the iterations; PSNR-RGB is that of the weights' mean over the same quarter, on faces that neither
-has seen. An interval of 95 % is that of the mean over the seeds' differences (ours less BasicSR's), by Student's t.
+pixels; where ours is a recipe of its own (FSRNet folded, for CPUs), its weights and optimiser are its own, too.
+BasicSR's side is in fp32; ours in bf16 with channels_last, as `precision: auto` has it. `loss` is the mean over the
+last quarter of the iterations; PSNR-RGB is that of the weights' mean over the same quarter, on faces that neither has
+seen. An interval of 95 % is that of the mean over the seeds' differences (ours less BasicSR's), by Student's t.
 """
 
 from __future__ import annotations
@@ -23,8 +24,29 @@ from benchmarks.train_sides import BASICSR, Case
 from benchmarks.train_step import Worker, workers
 
 OURS = 'ours'
-NETS = {'MSRResNet': ('realesrfsr_msrresnet', 'bicubic_x4', 32), 'FSRNet': ('fsrnet_noprior', None, 64)}
-"""Network -> recipe, degradation instead of the file's, side of what the network takes."""
+
+
+class Net(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        recipe (str): Of both sides.
+        px (int): Side of what the network takes.
+        preset (str | None): A degradation instead of the file's. Default: None.
+        ours (str | None): Our side's recipe, where it is another one. Default: None.
+    """
+
+    recipe: str
+    px: int
+    preset: str | None = None
+    ours: str | None = None
+
+
+NETS = {
+    'MSRResNet': Net('realesrfsr_msrresnet', 32, 'bicubic_x4'),
+    'FSRNet': Net('fsrnet_noprior', 64),
+    'FSRNet, ours folded': Net('fsrnet', 64, ours='fsrnet_fast'),
+}
 COLUMNS = {
     'network': '', 'seed': '', 'loss, BasicSR': '.5f', 'loss, ours': '.5f', 'PSNR, BasicSR': '.3f', 'PSNR, ours': '.3f',
     'difference, dB': '', 'BasicSR, CPU s': '.1f', 'ours, CPU s': '.1f', 'ratio of CPU s': '.2f',
@@ -97,12 +119,13 @@ def main() -> None:
     table = Table(f'{iterations} iterations of {args.batch} faces, {args.threads} threads', COLUMNS, args.device)
     with told(parser), tempfile.TemporaryDirectory() as folder, workers((BASICSR, OURS)) as pool:
         for name in args.nets:
-            recipe, preset, px = NETS[name]
+            net = NETS[name]
             sides: dict[str, list[Trained]] = {BASICSR: [], OURS: []}
             for seed in range(seeds):
                 for side, precision in ((BASICSR, 'fp32'), (OURS, 'bf16')):
-                    given = OPTIONS / f'{recipe}.yml', px, args.batch, args.threads, precision, preset, args.device
-                    case = Case(*given, batches=16, seed=seed, pixels_alone=True)
+                    recipe = net.ours or net.recipe if side == OURS else net.recipe
+                    how = args.batch, args.threads, precision, net.preset, args.device
+                    case = Case(OPTIONS / f'{recipe}.yml', net.px, *how, batches=16, seed=seed, pixels_alone=True)
                     sides[side].append(train(pool[side], case, side == BASICSR, Path(folder), iterations))
                 last = [sides[side][-1:] for side in (BASICSR, OURS)]
                 curves = {f'losses, {side}': sides[side][-1].losses for side in sides}

@@ -44,7 +44,7 @@ def test_a_benchmark_in_jpeg_files() -> None:
     plain, published = (BicubicDegradation(8, True, quality)(faces, torch.Generator()) for quality in (None, 75))
     for image, made in zip(to_images(plain), to_images(published), strict=True):
         file = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1]
-        stored = cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]
+        stored = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1]
         assert psnr_rgb(made, stored) > 44 > psnr_rgb(image, stored)
     with pytest.raises(OptionError, match='jpeg_quality: must be a whole number from 1 to 99, not 100'):
         build_degradation({'preset': 'fsrnet_x8', 'jpeg_quality': 100}, 8)

@@ -193,10 +193,16 @@ def test_all_of_a_validation_evaluates_the_network(
     """Without averaged weights it is the one that is trained, and what measures asks it beside the next image."""
     monkeypatch.setattr(validation, 'leaves_a_core', lambda device: aside)
     model = _model(tmp_path, monkeypatch, 'degradation_net_paper')
-    net, told, judge = model.get_bare_model(model.net_g), [], model.judge
+    net, judge = model.get_bare_model(model.net_g), model.judge
+    told: list[bool] = []
     before = {name: value.clone() for name, value in net.named_buffers()}
     net.register_forward_hook(lambda net, inputs, out: told.append(net.training))
-    monkeypatch.setattr(model, 'judge', lambda *given: (told.append(net.training), judge(*given))[1])
+
+    def noted(*given: Any) -> Any:
+        told.append(net.training)
+        return judge(*given)
+
+    monkeypatch.setattr(model, 'judge', noted)
     _validate(model, {**model.opt['datasets']['val'], 'num_faces': 5})
     assert len(before) and len(told) == 15 and not any(told) and net.training
     assert all(torch.equal(value, before[name]) for name, value in net.named_buffers())

@@ -45,7 +45,7 @@ class Net(NamedTuple):
 NETS = {
     'MSRResNet': Net('realesrfsr_msrresnet', 32, 'bicubic_x4'),
     'FSRNet': Net('fsrnet_noprior', 64),
-    'FSRNet, ours folded': Net('fsrnet', 64, ours='fsrnet_fast'),
+    'FSRNet, ours folded': Net('fsrnet_noprior', 64, ours='fsrnet_fast'),
 }
 COLUMNS = {
     'network': '', 'seed': '', 'loss, BasicSR': '.5f', 'loss, ours': '.5f', 'PSNR, BasicSR': '.3f', 'PSNR, ours': '.3f',

@@ -324,7 +324,7 @@ def _options(case: Case, folder: Path) -> dict[str, Any]:
     if content is not None:
         opt['train']['pixel_opt'] = {'type': 'MSELoss', 'loss_weight': content.get('pixel_weight', 1.0)}
     if case.pixels_alone:
-        if 'prior' in opt['network_g']:
+        if opt['network_g']['type'] == 'FSRNet':
             opt['network_g']['prior'] = False  # without a loss of its own it would be untaught
         for key in ('coarse_opt', 'parsing_opt', 'landmark_opt', 'grad_clip'):
             opt['train'].pop(key, None)

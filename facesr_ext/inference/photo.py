@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,9 +22,11 @@ from facesr_ext.faces.landmarks import DlibLandmarks
 from facesr_ext.faces.masks import ellipse_mask, landmark_mask, parsing_mask
 from facesr_ext.faces.parsing import FaceParser
 from facesr_ext.faces.paste import Patch, paste, stored_square
+from facesr_ext.host.side_by_side import side_by_side
 from facesr_ext.imaging import to_images
 from facesr_ext.inference.face_record import FaceRecord, RestoredPhoto
 from facesr_ext.inference.face_sizes import USUAL, FaceSizes
+from facesr_ext.inference.onnx_network import OnnxNetwork
 from facesr_ext.inference.opening import open_model
 from facesr_ext.inference.photo_checks import is_gray, require_bounds, require_photo, require_strength, to_8_bits
 from facesr_ext.inference.progress import Progress, Steps
@@ -38,6 +42,8 @@ _LEAST_TILE = 64
 _TOGETHER = 8  # faces in a batch
 _WAITING, _PIXELS = 16, 60_000_000  # photographs and their pixels that wait for a full batch, at most
 _TILE = 512
+T = TypeVar('T')
+R = TypeVar('R')
 
 
 @dataclass
@@ -277,23 +283,37 @@ class PhotoRestorer:
 
     def restore_squares(self, squares: Sequence[np.ndarray], steps: Steps | None = None) -> list[np.ndarray]:
         """Aligned squares (S, S, 3) uint8 RGB of any sizes through the network, in their order; one size together."""
-        groups: dict[int, list[int]] = defaultdict(list)
-        for index, square in enumerate(squares):
-            groups[square.shape[0]].append(index)
+        batches = self._batches([square.shape[0] for square in squares])
+        given = [[squares[index] for index in batch] for batch in batches]
         done: dict[int, np.ndarray] = {}
-        for size, indices in groups.items():
-            step = self.batch_size or self._at_once(size)
-            for start in range(0, len(indices), step):
-                batch = indices[start : start + step]
-                done.update(zip(batch, self._through([squares[index] for index in batch]), strict=True))
-                if steps is not None:
-                    steps.more(len(batch))
+        for batch, made in zip(batches, self._each(self._through, given), strict=True):
+            done.update(zip(batch, made, strict=True))
+            if steps is not None:
+                steps.more(len(batch))
         return [done[index] for index in range(len(squares))]
 
-    def _at_once(self, size: int) -> int:
-        """How many faces of so many pixels a side go through the network together."""
-        on_cpu = self.restorer.device.type == 'cpu'
-        return min(_TOGETHER, max(1, USUAL**2 // size**2)) if on_cpu else _TOGETHER
+    def _batches(self, sizes: Sequence[int]) -> list[list[int]]:
+        """Which faces, of so many pixels a side, go through the network together."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for index, size in enumerate(sizes):
+            groups[size].append(index)
+        found = []
+        for size, indices in groups.items():
+            step = self.batch_size or self._at_once(size, len(indices))
+            found += [indices[start : start + step] for start in range(0, len(indices), step)]
+        return found
+
+    def _at_once(self, size: int, num: int) -> int:
+        """How many of so many faces of one size go through the network together."""
+        if self.restorer.device.type != 'cpu':
+            return _TOGETHER
+        in_caches = min(_TOGETHER, max(1, USUAL**2 // size**2))
+        return min(in_caches, math.ceil(num / torch.get_num_threads()))
+
+    def _each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """`map`, with what the CPU computes in PyTorch side by side."""
+        alone = self.restorer.device.type != 'cpu' or isinstance(self.restorer.net, OnnxNetwork)
+        return map(work, items) if alone else side_by_side(work, items)
 
     def _through(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Faces of one size through the network: one transfer to the device and one back, as 8 bits."""

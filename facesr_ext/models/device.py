@@ -13,6 +13,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from facesr_ext.errors import OptionError
+from facesr_ext.host.loading import usable_cores
 
 
 def choose_device(opt: dict[str, Any]) -> torch.device:
@@ -67,7 +68,7 @@ def describe_device(device: torch.device) -> str:
 
 def leaves_a_core(device: torch.device) -> bool:
     """Whether a core has nothing to do while a network computes there: with as many threads as cores none has."""
-    return device.type != 'cpu' or torch.get_num_threads() < (os.cpu_count() or 1)
+    return device.type != 'cpu' or torch.get_num_threads() < usable_cores()
 
 
 def busy_note() -> str | None:

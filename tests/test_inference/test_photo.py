@@ -17,6 +17,7 @@ from facesr_ext.errors import CheckpointError, DatasetError, OptionError
 from facesr_ext.faces.detection import Face
 from facesr_ext.faces.drawn.face import render_face
 from facesr_ext.inference.photo import is_gray
+from facesr_ext.inference.progress import Steps
 from facesr_ext.inference.which_faces import chosen, find_faces, inner_faces, read_choice
 from facesr_ext.models.precision import cpu_computes_in_bf16
 from tests.support import PHOTOS, needs_photos
@@ -123,9 +124,14 @@ def test_who_is_told_of_progress_may_end_the_work() -> None:
             raise DatasetError('enough')
 
     net = Bright()
+    restorer = _photo_restorer(_restorer(net), batch_size=1)
     with pytest.raises(DatasetError, match='enough'):
-        _photo_restorer(_restorer(net), batch_size=1).restore(_scene(), progress=stop)
-    assert net.batches == [1]
+        restorer.restore(_scene(), progress=stop)
+    net.batches.clear()
+    faces = 2 * torch.get_num_threads() + 8
+    with pytest.raises(DatasetError, match='enough'):
+        restorer.restore_squares([np.zeros((64, 64, 3), np.uint8)] * faces, Steps(faces, stop))
+    assert set(net.batches) == {1} and len(net.batches) <= faces // 2 + 1  # those that other threads had begun
 
 
 def test_many_photographs_share_batches_and_keep_their_order() -> None:
@@ -267,8 +273,9 @@ def test_what_cannot_be_is_named(tmp_path: Any) -> None:
 
 
 def test_batches_hold_what_a_cpu_has_room_for() -> None:
-    restorer = _photo_restorer()
-    assert [restorer._at_once(size) for size in (64, 128, 256, 300, 512, 1024)] == [8, 8, 4, 2, 1, 1]
+    restorer, many = _photo_restorer(), 8 * torch.get_num_threads()
+    assert [restorer._at_once(size, many) for size in (64, 128, 256, 300, 512, 1024)] == [8, 8, 4, 2, 1, 1]
+    assert restorer._at_once(64, many // 2) == 4, 'each thread has its share'
     net = Bright()
     PhotoRestorer(_restorer(net), batch_size=3).restore(_scene())
     assert max(net.batches) == 3

@@ -72,6 +72,8 @@ def open_set(name: str, places: tuple[Path, Path], stored_as: str, px: int) -> D
         section |= {'dataroot_lq': str(lq), 'gt_size': px, 'use_rot': False}
     if name == 'FFHQDataset':
         section |= {'mean': [0.5] * 3, 'std': [0.5] * 3}
+    if name in ('FaceDataset', 'PairedFaceDataset'):
+        section['as_bytes'] = True  # as in a training of our models
     data = build_dataset(section)
     if name == 'FFHQDataset' and not lmdb:  # it knows 70,000 names by heart
         data.paths = [str(path) for path in sorted(gt.iterdir())]

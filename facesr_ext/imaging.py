@@ -12,11 +12,21 @@ import torch
 from torch.nn import functional as F
 
 
-def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) uint8 RGB -> (3, H, W) float32 [0, 1]."""
+def to_planes(image: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) uint8 RGB -> (3, H, W) uint8."""
     planes = np.empty((3, *image.shape[:2]), np.uint8)
     cv2.split(np.ascontiguousarray(image), list(planes))  # twice as fast as a copy of the transposed image
-    return torch.from_numpy(planes).float().div_(255)
+    return torch.from_numpy(planes)
+
+
+def to_tensor(image: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) uint8 RGB -> (3, H, W) float32 [0, 1]."""
+    return to_unit(to_planes(image))
+
+
+def to_unit(images: torch.Tensor) -> torch.Tensor:
+    """uint8 of any shape -> float32 [0, 1]; floating point stays as it is."""
+    return images if images.is_floating_point() else images.float().div_(255)
 
 
 def to_images(batch: torch.Tensor) -> list[np.ndarray]:

@@ -20,6 +20,7 @@ from facesr_ext.data.transforms import WHOLE, FaceSample, draw_turns, frame, mir
 from facesr_ext.errors import DatasetError, KeyPath, OptionError
 from facesr_ext.host.samplers import EpochIndex
 from facesr_ext.host.workers import ADDED
+from facesr_ext.imaging import to_planes, to_tensor
 from facesr_ext.settings.datasets import FaceSet, PairedFaceSet, UnpairedFaceSet
 from facesr_ext.settings.reading import read
 
@@ -39,6 +40,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
         place (KeyPath): Where the section stands, for messages.
         settings (SetT): What it says.
         train (bool): The set is that of training.
+        as_bytes (bool): Images and masks are given as uint8: half of what a worker does is to pass on its tensors.
         enlarged (str): What there is to say of images that are smaller than ``image_size``; '' where none is.
 
     Raises:
@@ -58,6 +60,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
         self.train = opt.get('phase') == 'train'
         self.manual_seed = int(opt.get('manual_seed') or 0)
         self.enlarged = ''
+        self.as_bytes = bool(opt.get('as_bytes')) and not getattr(self.settings, 'degrade_in_workers', False)
         self.reader = Reader(self.settings.skip_bad_files, opt.get('skipped_file'))
 
     def seeds(self, index: int) -> tuple[int, int, int]:
@@ -145,10 +148,14 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
 
     def tensors(self, sample: FaceSample) -> dict[str, Any]:
         """As :func:`~facesr_ext.data.transforms.tensors`, and with crops in training their ``position``."""
-        out = tensors(sample)
+        out = tensors(sample, self.as_bytes)
         if self.train and self.settings.gt_size:
             out['position'] = torch.tensor(sample.position or WHOLE, dtype=torch.float32)
         return out
+
+    def image_tensor(self, image: np.ndarray) -> torch.Tensor:
+        """(H, W, 3) uint8 RGB -> (3, H, W), float32 [0, 1]; with ``as_bytes`` uint8."""
+        return to_planes(image) if self.as_bytes else to_tensor(image)
 
     def _check_crop(self, image: np.ndarray, path: str, size: int, ratio: int) -> None:
         height, width = image.shape[:2]

@@ -23,7 +23,8 @@ class FaceDataset(CroppedDataset[FaceSet]):
     Gives ``gt`` (3, H, W) float32 RGB [0, 1] and ``gt_path``; where masks are configured ``parsing`` (H, W) int64 in
     ``celebamask19``, 255 unknown; where landmarks are, ``landmarks`` (L, 2) float32 pixels of ``gt``, NaN unknown;
     with ``gt_size`` ``position`` (4,) float32, which part of the face it is: left, top, right, bottom, [0, 1].
-    With ``degrade_in_workers`` it gives ``lq`` (3, h, w) float32 RGB [0, 1] too.
+    With ``degrade_in_workers`` it gives ``lq`` (3, h, w) float32 RGB [0, 1] too. Our models get the images and masks
+    of a training as uint8 (``as_bytes``).
     What is random in a training sample is a function of (manual_seed, epoch, index) alone.
 
     Args:

@@ -11,7 +11,6 @@ from facesr_ext.data.sources import BUILTIN, StoredSource, open_folder, open_ima
 from facesr_ext.data.stores import by_key, picture_key, plain_name
 from facesr_ext.data.transforms import FaceSample
 from facesr_ext.errors import DatasetError, OptionError
-from facesr_ext.imaging import to_tensor
 from facesr_ext.settings.datasets import PairedFaceSet
 
 
@@ -76,7 +75,7 @@ class PairedFaceDataset(BaseDataset[PairedFaceSet]):
         path = self.source.path(position)
         gt, lq = self.augmented(pair, path, rng, (1, self.ratio))
         paths = {'gt_path': path, 'lq_path': self.lq_source.path(position)}
-        return {**self.tensors(gt), 'lq': to_tensor(lq.image), **paths}
+        return {**self.tensors(gt), 'lq': self.image_tensor(lq.image), **paths}
 
     def _read(self, index: int) -> list[FaceSample]:
         """GT and LQ; DatasetError where they do not fit each other."""

@@ -10,7 +10,6 @@ from facesr_ext.data.base import CroppedDataset
 from facesr_ext.data.sources import open_faces, open_lr_faces
 from facesr_ext.data.transforms import draw_turns
 from facesr_ext.errors import DatasetError, OptionError
-from facesr_ext.imaging import to_tensor
 from facesr_ext.settings.datasets import UnpairedFaceSet
 
 _LQ_STREAM = 2  # a random stream of its own beside the HR face's
@@ -55,7 +54,7 @@ class UnpairedFaceDataset(CroppedDataset[UnpairedFaceSet]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample, path = self.draw_face(index)
         lq, lq_path = self._draw_lq(index)
-        return {'gt': to_tensor(sample.image), 'gt_path': path, 'lq': to_tensor(lq), 'lq_path': lq_path}
+        return {'gt': self.image_tensor(sample.image), 'gt_path': path, 'lq': self.image_tensor(lq), 'lq_path': lq_path}
 
     def _draw_lq(self, index: int) -> tuple[np.ndarray, str]:
         """An LR face and its path."""

@@ -15,15 +15,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from basicsr.utils.registry import MODEL_REGISTRY
 from torch.utils.data import DataLoader, Dataset
 
 from facesr_ext.errors import OptionError
 from facesr_ext.host.samplers import EpochIndex
 
-ADDED = ('phase', 'section', 'scale', 'manual_seed', 'degradation', 'skipped_file')
+ADDED = ('phase', 'section', 'scale', 'manual_seed', 'degradation', 'skipped_file', 'as_bytes')
 """What a dataset's options hold beside its section: BasicSR's parser adds the set's phase (train, val or test) and the
 file's scale, `complete_dataset_options` the file's manual_seed, which the draws of our data sets are a function of, its
-degradation where ``degrade_in_workers`` is set, and where ``skip_bad_files`` is the list of what a run has left out."""
+degradation where ``degrade_in_workers`` is set, where ``skip_bad_files`` is the list of what a run has left out, and
+for a model that takes it, that the training set is to give images and masks as bytes."""
 TERM_GRACE = 60.0
 """Seconds that a worker outlives a SIGTERM, for the training process to finish its iteration."""
 
@@ -150,3 +152,10 @@ def complete_dataset_options(opt: dict[str, Any]) -> None:
             dataset_opt['degradation'] = opt.get('degradation')
         if dataset_opt.get('skip_bad_files'):
             dataset_opt['skipped_file'] = str(Path(opt['path']['experiments_root']) / 'skipped.txt')
+    if getattr(_model_class(opt['model_type']), 'TAKES_BYTES', False):
+        opt['datasets']['train']['as_bytes'] = True
+
+
+def _model_class(name: str) -> Any:
+    """None for a model that nobody has registered: the runner says so, later."""
+    return MODEL_REGISTRY.get(name) if name in MODEL_REGISTRY else None

@@ -26,7 +26,7 @@ from facesr_ext.host.memory import keep_freed_memory
 from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import to_images, with_coordinates
 from facesr_ext.metrics.metric_info import Metrics
-from facesr_ext.models.batch import Batch, Output, images_given
+from facesr_ext.models.batch import Batch, Output, images_given, on_device
 from facesr_ext.models.budget import require_budget
 from facesr_ext.models.device import busy_note, choose_device, describe_device, wrap_distributed
 from facesr_ext.models.forward import cut_to_multiple, enlarge, mirror_mean, upscale
@@ -54,6 +54,8 @@ class FaceModel(BaseModel):
         CheckpointError: for weights that do not.
     """
 
+    TAKES_BYTES = True
+    """The runner's training set may give images and masks as uint8."""
     opt: dict[str, Any]
 
     def __init__(self, opt: dict[str, Any]) -> None:
@@ -177,12 +179,12 @@ class FaceModel(BaseModel):
         Raises:
             OptionError: if LQ, degradation and network do not fit each other.
         """
-        gt = data['gt'].to(self.device) if 'gt' in data else None
+        gt = on_device(data['gt'], self.device) if 'gt' in data else None
         if train and gt is None:
             message = 'gives no GT to train towards; take FaceDataset or PairedFaceDataset'
             raise OptionError(message, ('datasets', 'train', 'type'))
         if 'lq' in data:
-            lq = data['lq'].to(self.device)
+            lq = on_device(data['lq'], self.device)
         elif self.degradation is None or gt is None:
             raise OptionError(
                 'the data set gives no LQ: add a degradation section (such as preset: fsrnet_x8), or use a '
@@ -203,7 +205,7 @@ class FaceModel(BaseModel):
             self._require_size(given)
         if self.info.coords:
             given = with_coordinates(given, data.get('position'))
-        priors = self.targets.make(data, tuple(big.shape[-2:]), self.device)
+        priors = self.targets.make(data, (big.shape[-2], big.shape[-1]), self.device)
         return Batch(lq=self.precision.lay_out(given), enlarged=big, gt=gt, **priors)
 
     def _require_size(self, lq: torch.Tensor) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from facesr_ext.errors import DatasetError
-from facesr_ext.imaging import imresize
+from facesr_ext.imaging import imresize, to_unit
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,20 @@ class Output(NamedTuple):
         return Output(self.sr[one], coarse, landmarks, parsing)
 
 
+def on_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Images of a batch where the model is, float32 [0, 1]; bytes travel as such."""
+    return to_unit(images.to(device))
+
+
 def images_given(data: Any) -> dict[str, Any]:
     """What a program feeds a model, its images as the data sets give them.
 
     Args:
-        data (Any): A dict with ``gt`` or ``lq``, each (N, 3, h, w) RGB, [0, 1]: a tensor or array of floating point.
+        data (Any): A dict with ``gt`` or ``lq``, each (N, 3, h, w) RGB: a tensor or array, floating point in [0, 1], or
+            uint8.
 
     Returns:
-        dict: As given, ``gt`` and ``lq`` float32 tensors; without those that are None.
+        dict: As given, ``gt`` and ``lq`` tensors, float32 or uint8; without those that are None.
 
     Raises:
         DatasetError: for anything else.
@@ -141,10 +147,10 @@ def images_given(data: Any) -> dict[str, Any]:
 def _image(name: str, value: Any) -> torch.Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
     fits = isinstance(tensor, torch.Tensor) and tensor.ndim == 4 and tensor.shape[1] == 3
-    if not fits or not tensor.is_floating_point():
+    if not fits or not (tensor.is_floating_point() or tensor.dtype == torch.uint8):
         is_array = isinstance(value, (np.ndarray, torch.Tensor))
         kind = f'{value.dtype} {tuple(value.shape)}' if is_array else type(value).__name__
-        raise DatasetError(f'{name} is {kind}; give (N, 3, h, w) RGB, floating point in [0, 1]')
+        raise DatasetError(f'{name} is {kind}; give (N, 3, h, w) RGB, floating point in [0, 1] or uint8')
     if not tensor.numel():
         raise DatasetError(f'{name} is {tuple(tensor.shape)}: it has no pixels')
-    return tensor.float()
+    return tensor if tensor.dtype == torch.uint8 else tensor.float()

@@ -15,7 +15,7 @@ from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.imaging import to_images
 from facesr_ext.metrics.diversity import spread
-from facesr_ext.models.batch import Batch, Output
+from facesr_ext.models.batch import Batch, Output, on_device
 from facesr_ext.models.face_gan_model import FaceGANModel
 from facesr_ext.models.step import Losses
 from facesr_ext.models.validation import Judged
@@ -90,10 +90,10 @@ class DegradationModel(FaceGANModel):
         """HR faces, the target of the pixel loss, real LR faces and z."""
         if 'gt' not in data or train and 'lq' not in data:
             raise OptionError('DegradationModel needs HR and real LR faces; take UnpairedFaceDataset', ('datasets',))
-        hr = self.precision.lay_out(data['gt'].to(self.device))
+        hr = self.precision.lay_out(on_device(data['gt'], self.device))
         self._require_size(hr)
         target = F.avg_pool2d(hr, self.scale)
-        real = data['lq'].to(self.device) if 'lq' in data else None
+        real = on_device(data['lq'], self.device) if 'lq' in data else None
         if real is not None and real.shape[-2:] != target.shape[-2:]:
             raise OptionError(
                 f'LR faces have {real.shape[-1]}x{real.shape[-2]} px, expected '

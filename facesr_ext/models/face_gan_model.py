@@ -15,7 +15,7 @@ from facesr_ext.degradations.ops import usm_sharpen
 from facesr_ext.errors import OptionError
 from facesr_ext.host.parts import build_part
 from facesr_ext.losses.adversarial_loss import GradientPenaltyLoss, R1PenaltyLoss, RelativisticGANLoss
-from facesr_ext.models.batch import Batch, Output
+from facesr_ext.models.batch import Batch, Output, on_device
 from facesr_ext.models.critic import refuse_batch_norm, refuse_size
 from facesr_ext.models.face_sr_model import FaceSRModel
 from facesr_ext.models.step import Losses, Pass, StepResult
@@ -88,7 +88,7 @@ class FaceGANModel(FaceSRModel):
         batch = super()._prepare(data, generator, enlarged, train)
         if not train or batch.gt is None or self.train_settings.gan_gt_usm is None:
             return batch
-        gt = data['gt'].to(self.device)
+        gt = on_device(data['gt'], self.device)
         return replace(batch, gan_gt=usm_sharpen(gt) if self.train_settings.gan_gt_usm else gt)
 
     def feed_data(self, data: dict[str, Any]) -> None:

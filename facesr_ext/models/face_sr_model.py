@@ -229,6 +229,8 @@ class FaceSRModel(FaceModel):
         if not self.is_train or 'regions' not in self.recycler.reads:
             return batch
         labels = {key: data[key].to(self.device) for key in ('parsing', 'landmarks') if key in data}
+        if 'parsing' in labels:
+            labels['parsing'] = labels['parsing'].long()
         return replace(batch, **labels)
 
     def optimize_parameters(self, current_iter: int) -> None:

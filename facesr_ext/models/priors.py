@@ -88,5 +88,5 @@ class PriorTargets:
                 )
             out['heatmaps'], out['heatmap_mask'] = landmark_heatmaps(landmarks, image_size, size, self.sigma)
         if self.num_parsing and 'parsing' in data:
-            out['planes'], out['plane_mask'] = parsing_planes(data['parsing'].to(device), self.channels, size)
+            out['planes'], out['plane_mask'] = parsing_planes(data['parsing'].to(device).long(), self.channels, size)
         return out

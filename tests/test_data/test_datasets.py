@@ -69,6 +69,30 @@ def test_written_faces_read_back_as_the_builtin_ones(sample: Path) -> None:
         assert a['parsing'].dtype == torch.int64 and a['landmarks'].shape == (68, 2)
 
 
+def test_bytes_are_the_same_images_and_masks(sample: Path) -> None:
+    paired = {'type': 'PairedFaceDataset', 'dataroot_lq': str(sample / 'images'), 'lq_enlarged': True}
+    unpaired = {'type': 'UnpairedFaceDataset', 'dataroot_lq': 'builtin', 'scale': 4}
+    for kind in ({}, paired, unpaired):
+        changes: dict[str, Any] = {**kind, 'landmark_file': ..., 'num_landmark': ..., 'crop_scale': [0.5, 1.0]}
+        if kind is paired:
+            changes['crop_scale'] = ...
+        if kind is unpaired:
+            changes['dataroot_parsing'] = ...
+        usual, small = (_faces(sample, **changes, as_bytes=as_bytes) for as_bytes in (False, True))
+        for index in range(3):
+            one, other = usual[index], small[index]
+            assert one.keys() == other.keys()
+            for key in {'gt', 'lq'} & one.keys():
+                assert other[key].dtype == torch.uint8 and torch.equal(other[key].float().div_(255), one[key])
+            if 'parsing' in one:
+                assert other['parsing'].dtype == torch.uint8 and torch.equal(other['parsing'].long(), one['parsing'])
+
+
+def test_an_lq_that_workers_make_is_of_floating_point(sample: Path) -> None:
+    made = _faces(sample, as_bytes=True, degrade_in_workers=True, degradation={'preset': 'bicubic_x8'})[0]
+    assert made['lq'].dtype == made['gt'].dtype == torch.float32
+
+
 def test_draws_are_a_function_of_seed_epoch_and_index(sample: Path) -> None:
     data = _faces(sample, crop_scale=[0.5, 1.0], image_size=32)
 

@@ -97,7 +97,7 @@ def test_images_of_a_program_in_any_memory(change: Any, tmp_path: Path, monkeypa
         ({'lq': LQ[0]}, r'lq is torch.float32 \(3, 16, 16\); give \(N, 3, h, w\)'),
         ({'lq': LQ[:, :1]}, r'lq is torch.float32 \(2, 1, 16, 16\)'),
         ({'lq': LQ.permute(0, 2, 3, 1).numpy()}, r'lq is float32 \(2, 16, 16, 3\)'),
-        ({'lq': (LQ * 255).byte()}, 'lq is torch.uint8'), ({'lq': LQ > 0.5}, 'lq is torch.bool'),
+        ({'lq': (LQ * 255).long()}, 'lq is torch.int64'), ({'lq': LQ > 0.5}, 'lq is torch.bool'),
         ({'lq': LQ[:0]}, 'it has no pixels'), ({'lq': [LQ[0]]}, 'lq is list'),
         ({'lq': LQ, 'gt': GT[:1]}, 'a batch of 1 gt and 2 lq'),
     ],

@@ -15,6 +15,7 @@ from torch import nn
 
 from facesr_ext.cli.run import run_pipeline
 from facesr_ext.errors import CheckpointError, FaceSRError, OptionError
+from facesr_ext.host.workers import complete_dataset_options
 from facesr_ext.runs.checkpoints import load_checkpoint, save_atomic
 from tests.support import OPTIONS, PHOTOS, needs_photos, read_table, small_options, with_landmarks, write_options
 from tests.training import assert_same_after_kill, parse
@@ -90,6 +91,29 @@ def test_degrading_in_workers_trains_as_degrading_on_the_device(
 
 
 # ---- one step ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('recipe', ['fsrnet', 'fsrgan'])
+def test_bytes_train_as_floats_do(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {**_batch(), 'gt': torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)}
+    small['parsing'] = small['parsing'].to(torch.uint8)
+    usual = {**small, 'gt': small['gt'].float() / 255, 'parsing': small['parsing'].long()}
+    trained = []
+    for data in (small, usual):
+        torch.manual_seed(0)
+        model = build_model(_options(recipe, tmp_path, monkeypatch))
+        _step(model, 1, data)
+        trained.append(_weights(model.net_g))
+    assert all(torch.equal(trained[0][key], trained[1][key]) for key in trained[0])
+
+
+@pytest.mark.parametrize(('model', 'as_bytes'), [('FaceSRModel', True), ('SRModel', None), ('Nobodys', None)])
+def test_which_models_get_bytes(
+    model: str, as_bytes: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opt = {**_options('srcnn', tmp_path, monkeypatch), 'model_type': model}
+    complete_dataset_options(opt)
+    assert opt['datasets']['train'].get('as_bytes') is as_bytes and 'as_bytes' not in opt['datasets']['val']
 
 
 def test_log_names_and_batch_psnr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import argument_parser, told
 from benchmarks.results_page.page import write_page
@@ -120,17 +121,13 @@ class Gathering:
             if not self._ready(key, network_trainings(degradations), folder):
                 return _read(folder)
             found, pictures = run_degradations(degradations, folder)
-            found.write(folder.root)
-            write_all(found, folder, Shown(num=0, page_images=0), more=pictures)
-            return found
+            return _written(found, folder, Shown(num=0, page_images=0), more=pictures)
         file = read_comparison(source)
         folder = ResultFolder(self.results / file.name)
         if not self._ready(key, trainings(file), folder):
             return _read(folder)
         found, runs = run_comparison(file, folder)
-        found.write(folder.root)
-        write_all(found, folder, Shown.of(file.pictures), runs)
-        return found
+        return _written(found, folder, Shown.of(file.pictures), runs)
 
     def _ready(self, key: str, needed: Sequence[Training], folder: ResultFolder) -> bool:
         """Whether there are runs to measure, after a training where that is wanted."""
@@ -141,6 +138,13 @@ class Gathering:
         if there:
             self.tell(f'{key}: measuring, {len(there)} of {len(needed)} runs are there')
         return bool(there)
+
+
+def _written(found: Comparison, folder: ResultFolder, *shown: Any, **more: Any) -> Comparison:
+    """The comparison, after its figures and its report are in its folder."""
+    found.write(folder.root)
+    write_all(found, folder, *shown, **more)
+    return found
 
 
 def _read(folder: ResultFolder) -> Comparison | None:

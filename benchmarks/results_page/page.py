@@ -18,6 +18,7 @@ from benchmarks.results_page.settings import (
     Quoted,
     Report,
     ReportTable,
+    Sheet,
     quoted_table,
 )
 from benchmarks.results_page.stored import Figures
@@ -161,7 +162,13 @@ def _report(name: str, report: Report, page: PageFile, known: Mapping[str, Figur
             ours = [row.ours for row in table.rows if row.ours]
             assert table.set is not None
             lines += _made_by(table.comparison, table.set, ours, page, known)
-    return [*lines, *(line for quoted in report.quoted for line in _quoted(quoted))]
+    lines += [line for quoted in report.quoted for line in _quoted(quoted)]
+    return [*lines, *(line for sheet in report.sheets for line in _sheet(name, sheet))]
+
+
+def _sheet(name: str, sheet: Sheet) -> list[str]:
+    picture = f'![{name}: faces by each method, a method a column]({sheet.picture})'
+    return ['', picture, '', *_wrapped(f'{sheet.about} Command:'), *_block(sheet.command)]
 
 
 def _report_table(table: ReportTable, page: PageFile, known: Mapping[str, Figures]) -> list[str]:

@@ -165,12 +165,21 @@ class Quoted(Section):
     command: str = option('what makes it', ...)
 
 
+class Sheet(Section):
+    """Faces that may be shown, as the methods of a comparison make them."""
+
+    picture: str = option('file below the repository', ...)
+    about: str = option('what it shows, and what is to be seen in it', ...)
+    command: str = option('what draws it', ...)
+
+
 class Report(Section):
     """A report."""
 
     title: str = option('what it is about', ...)
     tables: list[ReportTable] = option('its tables', [])
     quoted: list[Quoted] = option('tables of the documentation that stand beside one of its own', [])
+    sheets: list[Sheet] = option('faces', [])
     claims: list[Claim] = option('its claims', ..., min_length=1)
 
 
@@ -273,6 +282,10 @@ def _unknown(page: PageFile) -> Iterator[tuple[KeyPath, str]]:
         for i, test in enumerate(claim.tests):
             figure = test.compared or test.speed
             named.append(((*key, 'tests', str(i)), figure.comparison if figure else None))
+    for name, report in page.reports.items():
+        for i, sheet in enumerate(report.sheets):
+            if not (ROOT / sheet.picture).is_file():
+                yield ('reports', name, 'sheets', str(i), 'picture'), f'there is no file {sheet.picture}'
     for key, comparison in named:
         if comparison is not None and comparison not in page.comparisons:
             yield key, f'there is no comparison {comparison!r}; {hint(comparison, page.comparisons)}'

@@ -313,6 +313,10 @@ def test_stored_figures_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({'reports.S9.tables.0.comparison': 'other'}, "there is no comparison 'other'"),
         ({'reports.S9.claims.0.because': 'x'}, 'must have either tests or because'),
         ({'comparisons.tiny.file': 'options/compare/s9.yml'}, 'there is no file options/compare/s9.yml'),
+        (
+            {'reports.S9.sheets': [{'picture': 'docs/sheets/s9.jpg', 'about': 'x', 'command': 'y'}]},
+            'there is no file docs/sheets/s9.jpg',
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_of_the_file_is_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -326,6 +330,13 @@ def test_a_fault_of_the_file_is_named(change: dict[str, Any], message: str, tmp_
     with pytest.raises(OptionError) as caught:
         read_page(write(page, tmp_path))
     assert message in str(caught.value) and 'page.yml:' in str(caught.value)
+
+
+def test_a_sheet_of_faces_is_shown_with_what_draws_it(tmp_path: Path) -> None:
+    page = small_page()
+    page['reports']['S9']['sheets'] = [{'picture': 'docs/before_after.jpg', 'about': 'Nine.', 'command': 'draw s9'}]
+    text = write_page(read_page(write(page, tmp_path)), {})
+    assert '](docs/before_after.jpg)\n\nNine. Command:\n\n```bash\ndraw s9\n```' in text
 
 
 def test_a_quote_must_stand_on_its_page(tmp_path: Path) -> None:

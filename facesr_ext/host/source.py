@@ -72,6 +72,8 @@ class OptionFile:
                 whole = not stream.read(1)
         except FileNotFoundError:
             error = f'there is no such file (looked for from {Path.cwd()}); correct -opt'
+            if Path(path).parts[:1] == ('options',):
+                error += ', or have facesr init . write the shipped option files here'
         except (OSError, ValueError) as err:  # ValueError: another encoding, or NUL in the path
             error = f'cannot be read ({err}); give a YAML file in UTF-8'
         else:

@@ -9,6 +9,7 @@ import pytest
 
 from facesr_ext.cli.list import KINDS
 from facesr_ext.cli.main import main
+from facesr_ext.host.source import OptionFile
 from facesr_ext.runs.recipes import recipe_named, shipped_options
 from tests.support import OPTIONS
 
@@ -107,3 +108,12 @@ def test_recipes_are_found_by_the_name_of_their_run(tmp_path: Path) -> None:
     assert recipe_named('nothing') is None
     (tmp_path / 'own.yml').write_text('name: quickstart  # mine\ntrain:\n')
     assert recipe_named('quickstart', tmp_path / 'test') == tmp_path / 'own.yml'
+
+
+def test_who_names_a_shipped_file_that_is_not_there_is_told_of_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped, own = (OptionFile.read(name).problems[0].message for name in ('options/quickstart.yml', 'mine.yml'))
+    assert shipped.endswith('correct -opt, or have facesr init . write the shipped option files here')
+    assert own.endswith('correct -opt')

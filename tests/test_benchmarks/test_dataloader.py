@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks import dataloader
+from facesr_ext.imaging import to_unit
 
 
 @pytest.fixture(scope='module')
@@ -27,6 +28,8 @@ def test_both_sides_load_the_same_images(kind: str, stored_as: str, places: dict
     by_name = {Path(item['gt_path']).stem: item for item in (stock[i] for i in range(5))}  # in no order
     for index in (0, 3):
         theirs, mine = by_name[f'{index:08d}'], ours[index]
+        assert mine['gt'].dtype == torch.uint8
+        mine = {key: to_unit(mine[key]) for key in {'gt', 'lq'} & mine.keys()}
         gt = theirs['gt'] * 0.5 + 0.5 if kind == 'GT' else theirs['gt']  # the first one is brought to [-1, 1]
         assert mine['gt'].shape == (3, 32, 32) and torch.allclose(gt, mine['gt'], atol=1e-6)
         assert float(gt.mean()) == pytest.approx(40 * index / 255, abs=0.005)

@@ -1,6 +1,6 @@
 """Draws docs/sheets/<report>.jpg: what the trained runs of a report's comparison make of faces that may be shown.
 
-    python docs/sheets.py s0 s1 ...    # in the folder of the runs: see RESULTS.md for the commands that train them
+    python -m docs.sheets s0 s1 ...    # in a clone, after the commands of RESULTS.md that train the runs
 
 The faces are NASA's portrait of Eileen Collins (public domain, in scikit-image) and drawn ones, which nobody is. Each
 comparison that benchmarks/results.yml lists under that name is run on them, and its picture of faces is kept.

@@ -40,7 +40,7 @@ class BaseDataset(Dataset[dict[str, Any]], Generic[SetT]):
         place (KeyPath): Where the section stands, for messages.
         settings (SetT): What it says.
         train (bool): The set is that of training.
-        as_bytes (bool): Images and masks are given as uint8: half of what a worker does is to pass on its tensors.
+        as_bytes (bool): Images and masks are given as uint8, which a worker passes on at less cost than float32.
         enlarged (str): What there is to say of images that are smaller than ``image_size``; '' where none is.
 
     Raises:

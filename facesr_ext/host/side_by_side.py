@@ -16,8 +16,8 @@ _AHEAD = 1
 taking them has no more than these done in vain."""
 
 
-def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """`map` by as many threads as torch has: each item in a thread of its own, not spread over all of them.
+def side_by_side(work: Callable[[T], R], items: Sequence[T], most: int) -> Iterator[R]:
+    """`map` by some of the threads that torch has: each item in its own, or in its share of them.
 
     That is for small items: what several threads share of one has to be divided, and waited for, at every layer of a
     network, and between the layers all but one of them wait. Where torch has one thread, or there is one item, nothing
@@ -27,12 +27,13 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         work (Callable): What is done with an item. It has to allow for threads; ``torch.no_grad`` and ``autocast`` are
             each thread's own.
         items (Sequence): The items.
+        most (int): So many at once, for the memory that they take.
 
     Yields:
         The results, in the order of the items; with them comes what ``work`` has raised.
     """
     total = torch.get_num_threads()
-    count = min(total, len(items))
+    count = min(total, len(items), most)
     if count < 2:
         yield from map(work, items)
         return

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -40,10 +39,9 @@ _LOOK = 256  # px at which landmarks, identity and labels of an aligned face are
 _TOLD_APART = 0.4  # identity distance from which it may be another person; bicubic of a 4x smaller face is as far
 _LEAST_TILE = 64
 _TOGETHER = 8  # faces in a batch
+_BESIDE = 4  # batches of USUAL**2 pixels that a CPU computes side by side: each takes some hundred MB
 _WAITING, _PIXELS = 16, 60_000_000  # photographs and their pixels that wait for a full batch, at most
 _TILE = 512
-T = TypeVar('T')
-R = TypeVar('R')
 
 
 @dataclass
@@ -286,7 +284,7 @@ class PhotoRestorer:
         batches = self._batches([square.shape[0] for square in squares])
         given = [[squares[index] for index in batch] for batch in batches]
         done: dict[int, np.ndarray] = {}
-        for batch, made in zip(batches, self._each(self._through, given), strict=True):
+        for batch, made in zip(batches, self._made(given), strict=True):
             done.update(zip(batch, made, strict=True))
             if steps is not None:
                 steps.more(len(batch))
@@ -308,12 +306,14 @@ class PhotoRestorer:
         if self.restorer.device.type != 'cpu':
             return _TOGETHER
         in_caches = min(_TOGETHER, max(1, USUAL**2 // size**2))
-        return min(in_caches, math.ceil(num / torch.get_num_threads()))
+        return min(in_caches, math.ceil(num / min(_BESIDE, torch.get_num_threads())))
 
-    def _each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        """`map`, with what the CPU computes in PyTorch side by side."""
-        alone = self.restorer.device.type != 'cpu' or isinstance(self.restorer.net, OnnxNetwork)
-        return map(work, items) if alone else side_by_side(work, items)
+    def _made(self, batches: Sequence[Sequence[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+        """What the network makes of each batch; on a CPU, in PyTorch, of several side by side."""
+        if self.restorer.device.type != 'cpu' or isinstance(self.restorer.net, OnnxNetwork):
+            return map(self._through, batches)
+        pixels = max((len(batch) * batch[0].shape[0] ** 2 for batch in batches), default=1)
+        return side_by_side(self._through, batches, max(1, _BESIDE * USUAL**2 // pixels))
 
     def _through(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Faces of one size through the network: one transfer to the device and one back, as 8 bits."""

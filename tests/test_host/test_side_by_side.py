@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -26,11 +27,23 @@ def test_order_stays_and_each_thread_has_its_share(threads: int) -> None:
         shares.add(torch.get_num_threads())
         return 2 * number
 
-    assert list(side_by_side(double, range(20))) == [2 * number for number in range(20)]
+    assert list(side_by_side(double, range(20), 9)) == [2 * number for number in range(20)]
     assert shares == {1} and torch.get_num_threads() == threads
     shares.clear()
-    assert list(side_by_side(double, [3, 4])) == [6, 8] and shares == {max(1, threads // 2)}
-    assert list(side_by_side(double, [])) == []
+    assert list(side_by_side(double, [3, 4], 9)) == [6, 8] and shares == {max(1, threads // 2)}
+    assert list(side_by_side(double, [], 9)) == []
+
+
+def test_no_more_than_asked_for_are_done_at_once(threads: int) -> None:
+    working, most = threading.Semaphore(2), []
+
+    def work(number: int) -> int:
+        most.append(working.acquire(blocking=False))
+        time.sleep(0.002)
+        working.release()
+        return number
+
+    assert list(side_by_side(work, range(20), 2)) == list(range(20)) and all(most)
 
 
 def test_they_are_done_at_once() -> None:
@@ -38,13 +51,13 @@ def test_they_are_done_at_once() -> None:
     torch.set_num_threads(2)
     both = threading.Barrier(2, timeout=30)
     try:
-        assert sorted(side_by_side(lambda number: both.wait() * 0 + number, [1, 2])) == [1, 2]
+        assert sorted(side_by_side(lambda number: both.wait() * 0 + number, [1, 2], 9)) == [1, 2]
     finally:
         torch.set_num_threads(before)
 
 
 def test_new_threads_begin_with_what_the_process_has(threads: int) -> None:
-    list(side_by_side(abs, range(9)))
+    list(side_by_side(abs, range(9), 9))
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     thread.start()
@@ -61,7 +74,7 @@ def test_what_goes_wrong_comes_in_its_place(threads: int) -> None:
             raise ValueError('one')
         return number
 
-    results = side_by_side(fail, range(100))
+    results = side_by_side(fail, range(100), 9)
     assert next(results) == 0
     with pytest.raises(ValueError, match='one'):
         next(results)
@@ -70,7 +83,7 @@ def test_what_goes_wrong_comes_in_its_place(threads: int) -> None:
 
 def test_who_stops_taking_ends_the_work(threads: int) -> None:
     done: list[int] = []
-    results = side_by_side(lambda number: done.append(number), range(100))
+    results = side_by_side(lambda number: done.append(number), range(100), 9)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(done) <= 2 * threads + 4 and torch.get_num_threads() == threads

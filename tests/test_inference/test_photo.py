@@ -273,7 +273,7 @@ def test_what_cannot_be_is_named(tmp_path: Any) -> None:
 
 
 def test_batches_hold_what_a_cpu_has_room_for() -> None:
-    restorer, many = _photo_restorer(), 8 * torch.get_num_threads()
+    restorer, many = _photo_restorer(), 8 * min(4, torch.get_num_threads())
     assert [restorer._at_once(size, many) for size in (64, 128, 256, 300, 512, 1024)] == [8, 8, 4, 2, 1, 1]
     assert restorer._at_once(64, many // 2) == 4, 'each thread has its share'
     net = Bright()

@@ -174,14 +174,14 @@ def _sheet(name: str, sheet: Sheet) -> list[str]:
 def _report_table(table: ReportTable, page: PageFile, known: Mapping[str, Figures]) -> list[str]:
     figures = known.get(table.comparison or '')
     methods = methods_of(page.comparisons[table.comparison]) if table.comparison else {}
-    rows = []
-    for row in table.rows:
-        cells = []
-        for metric, head in table.metrics.items():
-            cells += [_theirs(row.theirs, metric, head), _ours(table, row.ours, metric, figures, methods)]
-        rows.append([_inline(row.name), *cells])
-    heads = [f'{head}, {whose}' for head in table.metrics.values() for whose in ('theirs', 'ours')]
-    return _table(['', *heads], rows)
+    published = {metric for row in table.rows for metric in row.theirs}
+    heads, rows = [''], [[_inline(row.name)] for row in table.rows]
+    for metric, head in table.metrics.items():
+        heads += [f'{head}, theirs', f'{head}, ours'] if metric in published else [f'{head}, ours']
+        for row, cells in zip(table.rows, rows, strict=True):
+            cells += [_theirs(row.theirs, metric, head)] if metric in published else []
+            cells.append(_ours(table, row.ours, metric, figures, methods))
+    return _table(heads, rows)
 
 
 def _ours(

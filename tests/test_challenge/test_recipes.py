@@ -36,6 +36,7 @@ def _read(path: Path) -> dict[str, Any]:
         ('baseline_2024', 'network_g', 1_517_571),
         ('s4', 'network_g', 1_517_571),
         ('entry_2023_mse', 'network_g', 2_187_795),
+        ('entry_light_2024', 'network_g', 1_519_139),
         ('s4_gan', 'network_d', 1_094_817),
     ],
 )

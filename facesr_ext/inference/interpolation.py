@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +155,16 @@ def _refusal(paths: list[Path], differences: list[str]) -> str:
 def _common(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """What holds for the result too; what describes the network also where one of the two does not state it."""
     network: dict[str, Any] = {key: a.get(key, b.get(key)) for key in ('arch', *MUST_AGREE) if key in a or key in b}
-    shared: dict[str, Any] = {key: a[key] for key in ('degradation', 'trained_on') if key in a and a[key] == b.get(key)}
+    shared = _agreed(a, b, ('degradation',))
+    first, second = (data.get('trained_on') or {} for data in (a, b))
+    if trained := _agreed(first, second, first):
+        shared['trained_on'] = trained  # with it the size of faces, which says what the network can be given
     return {**network, **shared, 'version': __version__}
+
+
+def _agreed(a: Mapping[str, Any], b: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """What two say alike, of these keys."""
+    return {key: a[key] for key in keys if key in a and a[key] == b.get(key)}
 
 
 def _origin(alpha: float, used: str, paths: list[Path], metadata: list[dict[str, Any]]) -> dict[str, Any]:

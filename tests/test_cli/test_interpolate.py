@@ -44,7 +44,8 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
     """A network with averaged weights beside its own, and a second one trained otherwise."""
     paths = tmp_path / 'psnr.pth', tmp_path / 'gan.pth'
     for seed, path in enumerate(paths):
-        meta = {**META, 'iteration': seed, 'trained_on': {'name': path.stem, 'dataroot_gt': 'DIR'}}
+        trained_on = {'name': path.stem, 'dataroot_gt': 'DIR', 'image_size': 128}
+        meta = {**META, 'iteration': seed, 'trained_on': trained_on}
         torch.save({'params': _state(seed), 'params_ema': _state(10 + seed), META_KEY: meta}, path)
     return paths
 
@@ -73,7 +74,7 @@ def test_the_file_says_what_it_is_and_what_it_is_made_of(two: tuple[Path, Path],
         assert _run(*two, '--alpha', 0.25, '-o', out) == 0
         meta = load_checkpoint(out)[META_KEY]
         assert meta['arch'] == ARCH and meta['scale'] == 4 and meta['degradation'] == {'preset': 'bicubic_x4'}
-        assert 'iteration' not in meta and 'trained_on' not in meta  # the two differ there
+        assert 'iteration' not in meta and meta['trained_on'] == {'dataroot_gt': 'DIR', 'image_size': 128}
         made_of = meta['interpolation']
         assert made_of['alpha'] == 0.25 and made_of['weights'] == 'params_ema'
         assert [(p['file'], p['iteration']) for p in made_of['parents']] == [

@@ -28,7 +28,7 @@ from facesr_ext.settings.comparison import CompareFile
 
 TIMED = 20
 """So many images of a set are timed on each machine; others, where their results are not known yet."""
-_UNITS = {'psnr': 'dB', 'consistency': 'dB', 'px': 'px', 'nrmse': '%'}
+_UNITS = {'psnr': 'dB', 'consistency': 'dB', 'checkerboard': 'dB', 'px': 'px', 'nrmse': '%'}
 
 
 def run_comparison(file: CompareFile, folder: ResultFolder) -> tuple[Comparison, dict[str, Path]]:

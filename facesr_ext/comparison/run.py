@@ -22,13 +22,13 @@ from facesr_ext.comparison.results import Comparison, Cost, MetricFacts, Publish
 from facesr_ext.comparison.sets import OpenSet, open_sets
 from facesr_ext.comparison.whole_sets import whole_figures
 from facesr_ext.errors import FaceSRError, OptionError
+from facesr_ext.metrics.metric_info import unit
 from facesr_ext.models.device import choose_device, default_device
 from facesr_ext.runs.atomic import remove_unfinished
 from facesr_ext.settings.comparison import CompareFile
 
 TIMED = 20
 """So many images of a set are timed on each machine; others, where their results are not known yet."""
-_UNITS = {'psnr': 'dB', 'consistency': 'dB', 'checkerboard': 'dB', 'px': 'px', 'nrmse': '%'}
 
 
 def run_comparison(file: CompareFile, folder: ResultFolder) -> tuple[Comparison, dict[str, Path]]:
@@ -69,10 +69,9 @@ def _empty(file: CompareFile, methods: Sequence[OpenMethod], measuring: Measurin
     metrics = measuring.metrics
     facts = []
     for name, section in file.val.metrics.items():
-        words = str(section['type']).split('_')
-        unit = next((unit for word, unit in _UNITS.items() if word in words), '')
+        kind = str(section['type'])
         higher, whole = metrics.higher_is_better(name), name in metrics.set_metrics
-        facts.append(MetricFacts(name, str(section['type']), higher, unit, whole))
+        facts.append(MetricFacts(name, kind, higher, unit(kind), whole))
     return Comparison(
         name=file.name,
         reference=file.reference or next(iter(file.methods)),

@@ -22,15 +22,15 @@ def _refuse_period(period: Any = 4, **_: Any) -> None:
         raise OptionError(f'a grid repeats every 2 px or more, whole ones, not every {period!r}', ('period',))
 
 
-@register_metric(higher_is_better=False, least=64, refuse=_refuse_period)
+@register_metric(higher_is_better=False, least=64, unit='dB', refuse=_refuse_period)
 def checkerboard(img: np.ndarray, period: int = 4, crop_border: int = 0) -> float:
     """How far a grid that repeats every ``period`` pixels stands out of the result's spectrum, dB, without a GT.
 
     Power at the frequencies that are multiples of 1 / ``period`` in both directions, against that around each of them
-    within five steps of the spectrum; the mean of their ratios in dB. About -1 for photographs, below where an
-    interpolation has taken these frequencies away, and far above 0 where a pattern has the same phase in the whole
-    image: the checkerboard of Odena et al. (Distill, 2016), of which a pixel shuffle makes one, too. A network of two
-    enlargements by 2 has a period of 4, one of three of 8. Images need 16 periods a side, and 64 px.
+    within five steps of the spectrum; the mean of their ratios in dB. A little below 0 for photographs, and far above
+    where a pattern has the same phase in the whole image: the checkerboard of Odena et al. (Distill, 2016), which a
+    pixel shuffle can leave, too. A network of two enlargements by 2 has a period of 4, one of three of 8. Images need
+    16 periods a side, and 64 px.
     """
     inner = img[crop_border : img.shape[0] - crop_border, crop_border : img.shape[1] - crop_border]
     height, width = (side // period * period for side in inner.shape[:2])

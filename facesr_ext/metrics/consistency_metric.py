@@ -34,7 +34,7 @@ def _refuse_random(scale: int, degradation: dict[str, Any] | None = None, seed: 
         )
 
 
-@register_metric(higher_is_better=True, refuse=_refuse_random)
+@register_metric(higher_is_better=True, unit='dB', refuse=_refuse_random)
 def lr_consistency(
     img: np.ndarray,
     img2: np.ndarray,

@@ -11,7 +11,7 @@ from basicsr.metrics.psnr_ssim import calculate_psnr, calculate_ssim
 from facesr_ext.metrics.metric_info import register_metric
 
 
-@register_metric(higher_is_better=True)
+@register_metric(higher_is_better=True, unit='dB')
 def psnr_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """PSNR (dB) over all RGB values, 8 bit.
 
@@ -23,7 +23,7 @@ def psnr_rgb(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     return float(calculate_psnr(img, img2, crop_border=crop_border))
 
 
-@register_metric(higher_is_better=True)
+@register_metric(higher_is_better=True, unit='dB')
 def psnr_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """PSNR (dB) of MATLAB's luma (16-235), not rounded."""
     return float(calculate_psnr(img, img2, crop_border=crop_border, test_y_channel=True))
@@ -41,7 +41,7 @@ def ssim_y(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     return float(calculate_ssim(img, img2, crop_border=crop_border, test_y_channel=True))
 
 
-@register_metric(higher_is_better=True)
+@register_metric(higher_is_better=True, unit='dB')
 def psnr_y_fsrnet(img: np.ndarray, img2: np.ndarray, crop_border: int = 0) -> float:
     """PSNR-Y (dB) of FSRNet's published script: luma cut off to whole numbers, squared error at least 1 (48.13 dB)."""
     difference = _luma_floor(img) - _luma_floor(img2)

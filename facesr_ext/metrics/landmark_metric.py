@@ -13,7 +13,7 @@ _OUTER_EYES = (36, 45)
 _LEAST = 32
 
 
-@register_metric(higher_is_better=False, least=_LEAST, needs=(POINTS_68,))
+@register_metric(higher_is_better=False, least=_LEAST, unit='px', needs=(POINTS_68,))
 def landmark_rmse_px(img: np.ndarray, img2: np.ndarray) -> float:
     """Landmark RMSE (pixels of the images): root of the mean squared distance of dlib's 68 points, result to GT.
 
@@ -23,7 +23,7 @@ def landmark_rmse_px(img: np.ndarray, img2: np.ndarray) -> float:
     return _rmse(landmarks(img, img2), landmarks(img2, img2))
 
 
-@register_metric(higher_is_better=False, least=_LEAST, needs=(POINTS_68,))
+@register_metric(higher_is_better=False, least=_LEAST, unit='%', needs=(POINTS_68,))
 def landmark_nrmse(img: np.ndarray, img2: np.ndarray) -> float:
     """Landmark NRMSE: mean distance of dlib's 68 points, result to GT, in % of the GT's outer eye corners' distance.
 
@@ -34,7 +34,7 @@ def landmark_nrmse(img: np.ndarray, img2: np.ndarray) -> float:
     return _percent(landmarks(img, img2), truth, *_OUTER_EYES)
 
 
-@register_metric(higher_is_better=False, least=_LEAST)
+@register_metric(higher_is_better=False, least=_LEAST, unit='%')
 def landmark5_nrmse(img: np.ndarray, img2: np.ndarray) -> float:
     """Landmark NRMSE of CenterFace's five points: their mean distance, result to GT, in % of that of the GT's eyes.
 

@@ -28,6 +28,7 @@ _told: set[str] = set()
 def register_metric(
     higher_is_better: bool,
     least: int = 1,
+    unit: str = '',
     needs: tuple[Need, ...] = (),
     refuse: Callable[..., None] | None = None,
 ) -> Callable[[Function], Function]:
@@ -41,6 +42,7 @@ def register_metric(
     Args:
         higher_is_better (bool): Whether a larger value is a better one.
         least (int): The shorter side that an image needs, pixels, once ``crop_border`` is cut off. Default: 1.
+        unit (str): 'dB', 'px' or '%', for tables. Default: none.
         needs (tuple[Need, ...]): What it needs beside this package, so that lists and checks can tell it before a run.
         refuse (Callable | None): Called with the arguments of a section before a run; raises OptionError, with the
             argument as its key, for those that do not go together.
@@ -65,7 +67,7 @@ def register_metric(
                 warn_once(f'{function.__name__}: {err}')
                 return math.nan
 
-        called.higher_is_better, called.least = higher_is_better, least  # type: ignore[attr-defined]
+        called.higher_is_better, called.least, called.unit = higher_is_better, least, unit  # type: ignore[attr-defined]
         called.needs, called.refuse = needs, refuse  # type: ignore[attr-defined]
         METRIC_REGISTRY.register()(called)
         return called  # type: ignore[return-value]
@@ -87,6 +89,16 @@ def higher_is_better(type_name: str) -> bool | None:
     if stated is None and getattr(target, '__module__', '').partition('.')[0] == 'basicsr':
         return type_name not in LOWER
     return stated
+
+
+def unit(type_name: str) -> str:
+    """The unit of a metric, '' for none; of one of others that does not state it, dB where psnr is in its name.
+
+    Args:
+        type_name (str): ``type`` of its section.
+    """
+    target = dict(iter(METRIC_REGISTRY)).get(type_name)
+    return str(getattr(target, 'unit', 'dB' if 'psnr' in type_name.split('_') else ''))
 
 
 def needs_reference(type_name: str) -> bool:

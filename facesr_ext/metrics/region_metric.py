@@ -39,6 +39,7 @@ def _refuse_hair(region: Region, by: By = 'landmarks', **_: Any) -> None:
 
 @register_metric(
     higher_is_better=True,
+    unit='dB',
     needs=(
         extra_faces('shape_predictor_68_face_landmarks.dat', only=('by', 'landmarks')),
         extra_facexlib(only=('by', 'parsing')),

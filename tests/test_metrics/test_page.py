@@ -14,10 +14,12 @@ from basicsr.utils.registry import METRIC_REGISTRY
 from benchmarks import bicubic_metrics
 from facesr_ext.data.image_io import write_image
 from facesr_ext.faces.drawn.face import render_face
+from facesr_ext.metrics.metric_info import unit
 from tests.support import ROOT
 
 PAGE = ROOT / 'docs' / 'metrics.md'
-_ROW = re.compile(r'^\| `(\w+)` *\| *(higher|lower) *\|[^|]*\|([^|]*)\|', re.MULTILINE)
+_ROW = re.compile(r'^\| `(\w+)` *\| *(higher|lower) *\|([^|]*)\|([^|]*)\|', re.MULTILINE)
+_UNITS = {'dB': 'dB', 'px': 'pixels', '%': '%'}
 OURS = {
     name: target
     for name, target in sorted(dict(iter(METRIC_REGISTRY)).items())
@@ -29,10 +31,12 @@ OURS = {
 def test_every_metric_of_ours_is_on_the_page(name: str) -> None:
     rows = {found[0]: found for found in _ROW.findall(PAGE.read_text(encoding='utf-8'))}
     assert name in rows, f'{name} has no row in {PAGE.name}'
-    _, better, needs = rows[name]
+    _, better, values, needs = rows[name]
     target = OURS[name]
     assert better == ('higher' if target.higher_is_better else 'lower')
     assert (f'{target.least} px' in needs) is (target.least > 1)
+    stated = next((short for short, word in _UNITS.items() if values.strip().startswith(word)), '')
+    assert unit(name) == stated
     for need in target.needs:
         kind, _, what = need.what.partition(' ')
         assert f'{kind} `{what}`' in needs, f'{need.what} is not told of {name}'

@@ -35,9 +35,7 @@ def _with_grid(image: np.ndarray, levels: float, period: int) -> np.ndarray:
 def test_a_grid_stands_out_the_more_the_stronger_it_is() -> None:
     values = [checkerboard(_with_grid(_face(), levels, 2)) for levels in (0, 2, 4, 8)]
     assert values[0] < NONE and np.all(np.diff(values) > 0.2), values
-    assert (
-        checkerboard(_with_grid(_face(), 8, 2), period=2) > 5 + values[-1]
-    )  # one frequency of 3 has it, for one of 15
+    assert checkerboard(_with_grid(_face(), 8, 2), period=2) > 5 + values[-1]  # one of 3 frequencies, for 15
 
 
 def test_a_grid_is_found_by_its_own_period_wherever_it_begins() -> None:
